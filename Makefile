@@ -1,0 +1,56 @@
+# Everything a person or CI does with this project. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench openapi lock format clean
+
+PYTHON ?= python3
+BIN    := .venv/bin
+# An activated environment or a PYTHONPATH of the caller must not leak into ours.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+run: .venv/.installed ## set up and serve on http://127.0.0.1:8000 (PORT, DATA_DIR and the other settings are honoured)
+	@exec $(BIN)/preferences serve
+
+test: .venv/.installed-dev ## set up and run every test, with coverage
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
+
+check: .venv/.installed-dev ## formatting, lint, types, and the dependency contracts of the house
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: .venv/.installed-dev ## measure against the contenders; writes bench/results.json
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+openapi: .venv/.installed-dev ## renew the golden copy of the API's description
+	$(BIN)/preferences openapi > tests/golden/openapi.json
+
+lock: .venv/.installed-dev ## compile the hash-pinned requirements from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --group build --group dev -c requirements.txt -o requirements-dev.txt
+
+format: .venv/.installed-dev ## put the code into the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove the environment and the caches, never the data
+	rm -rf .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "creating .venv"; $(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.installed: requirements.txt pyproject.toml .venv/.created
+	@echo "installing the service"; $(PIP_INSTALL) -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.installed-dev: requirements-dev.txt .venv/.installed
+	@echo "installing what tests and checks need"; $(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
