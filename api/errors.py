@@ -1,0 +1,110 @@
+"""Our errors, and the web framework's, as HTTP: the one translator outward."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from api.answer import JSON, Answer, failure
+from api.request_context import REQUEST_ID
+from domain import errors
+
+STATUS: Final[Mapping[str, int]] = {
+    "INVALID_INPUT": 400,
+    "UNAUTHORIZED": 401,
+    "USER_REQUIRED": 403,
+    "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "PRECONDITION_FAILED": 412,
+    "PAYLOAD_TOO_LARGE": 413,
+    "UNKNOWN_NOTIFICATION_KEY": 422,
+    "IMMUTABLE_NOTIFICATION_KEY": 422,
+    "VALIDATION_FAILED": 422,
+    "RATE_LIMITED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+}
+
+log = structlog.get_logger("http")
+
+
+class PayloadTooLarge(errors.ServiceError):
+    code = "PAYLOAD_TOO_LARGE"
+    message = "request body too large"
+
+
+class MethodNotAllowed(errors.ServiceError):
+    """`allow`: the methods that the path does know."""
+
+    code = "METHOD_NOT_ALLOWED"
+    message = "method not allowed"
+
+    def __init__(self, allow: list[str]) -> None:
+        super().__init__()
+        self.allow = allow
+
+
+def answer(error: errors.ServiceError, request_id: str) -> Answer:
+    headers = [JSON, *_headers(error)]
+    return Answer(STATUS[error.code], failure(error.code, error.message, request_id, error.details), headers)
+
+
+def _headers(error: errors.ServiceError) -> list[tuple[bytes, bytes]]:
+    match error:
+        case errors.Unauthenticated(token_sent=True):
+            return [(b"www-authenticate", b'Bearer error="invalid_token"')]
+        case errors.Unauthenticated():
+            return [(b"www-authenticate", b"Bearer")]
+        case errors.RateLimited() | errors.Unavailable():
+            return [(b"retry-after", b"%d" % error.retry_after)]
+        case MethodNotAllowed():
+            return [(b"allow", ", ".join(error.allow).encode())]
+        case PayloadTooLarge():
+            # What is still on its way is not read; the connection can't be used for anything else.
+            return [(b"connection", b"close")]
+        case _:
+            return []
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error in the envelope."""
+
+    async def refused(request: Request, error: Exception) -> Any:
+        assert isinstance(error, errors.ServiceError)
+        if error.reason:
+            log.info("refused", code=error.code, reason=error.reason, request_id=request.scope[REQUEST_ID])
+        return answer(error, request.scope[REQUEST_ID])
+
+    async def invalid(request: Request, error: Exception) -> Any:
+        assert isinstance(error, RequestValidationError)
+        details = {str(fault["loc"][-1]): _phrase(fault["msg"]) for fault in error.errors()}
+        return answer(errors.ValidationFailed(details=details), request.scope[REQUEST_ID])
+
+    async def unrouted(request: Request, error: Exception) -> Any:
+        assert isinstance(error, HTTPException)
+        own = MethodNotAllowed(_methods(app, request)) if error.status_code == 405 else errors.NotFound()
+        return answer(own, request.scope[REQUEST_ID])
+
+    app.add_exception_handler(errors.ServiceError, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, unrouted)
+
+
+def _phrase(message: str) -> str:
+    """Pydantic's sentence as the product phrases it: lower case, what must be."""
+    return message.replace("Input should be", "must be").replace("a valid integer, unable to parse string as", "")
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """All methods of the path: the framework names those of the first route that fits, and there may be several."""
+    found: set[str] = set()
+    for route in app.routes:
+        fit, _ = route.matches(request.scope)
+        if fit is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)

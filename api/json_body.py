@@ -1,0 +1,37 @@
+"""Strict JSON: what RFC 8259 allows and two readers could understand differently is refused."""
+
+import json
+from typing import Any, Final
+
+from domain.errors import MalformedInput
+
+WHITE_SPACE: Final = b" \t\n\r"
+
+
+def parse(body: bytes) -> Any:
+    """The document; an empty one is an empty object.
+
+    Raises `MalformedInput` for what isn't JSON in UTF-8, for text after the value, for NaN and Infinity, for a document
+    nested deeper than the interpreter goes, and for a key given twice in one object. Numbers come back as floats: none
+    is ever valid here, and digits by the thousand are not worth counting.
+    """
+    if not body.strip(WHITE_SPACE):
+        return {}
+    try:
+        return _DECODER.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise MalformedInput(str(error)) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_int=float, parse_constant=_refuse)

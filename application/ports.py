@@ -1,0 +1,64 @@
+"""What the use cases need of the outside, in their own words."""
+
+from collections.abc import AsyncIterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from domain.errors import Unavailable
+from domain.events import NotificationToggled, PreferencesEvent
+from projections.current_preferences import CurrentPreferences
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """New events of one stream, which stood at `expected_version`, and the row that they lead to."""
+
+    expected_version: int
+    events: Sequence[PreferencesEvent]
+    row: CurrentPreferences
+
+
+class OutcomeUnknown(Unavailable):
+    """The connection was lost while committing: the change may have been recorded, or not. Ask `recorded`."""
+
+
+class AppendRefused(Exception):
+    """The database refused the transaction as such. Nothing of it was recorded."""
+
+
+class PreferencesStore(Protocol):
+    """The log of events and the current preferences, kept together.
+
+    Every method raises `Unavailable` while the database can't be reached.
+    """
+
+    async def load(self, streams: Sequence[UUID]) -> dict[UUID, CurrentPreferences]:
+        """The current preferences of these streams, in one round trip. Who never chose is absent."""
+        ...
+
+    async def append(self, appends: Sequence[Append]) -> AbstractSet[UUID]:
+        """Append to several streams, and update their rows, in one transaction and one round trip.
+
+        Returns the streams that were appended to. One that no longer stands at its expected version is left alone and
+        absent from the answer; it doesn't hinder the others. Raises `OutcomeUnknown` where the answer to the commit
+        was lost, and `AppendRefused` where one member made the database refuse all of them.
+        """
+        ...
+
+    async def recorded(self, events: Sequence[PreferencesEvent]) -> AbstractSet[str]:
+        """The ids of those of these events that stand in the log."""
+        ...
+
+    async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:
+        """The newest recorded choices of a stream, newest first; none above version `up_to` where it is given."""
+        ...
+
+
+class Log(Protocol):
+    """All events of all streams, in log order."""
+
+    def follow(self, after: int) -> AsyncIterator[tuple[int, PreferencesEvent]]:
+        """Each event after position `after`, with its position, up to the end as it is now."""
+        ...

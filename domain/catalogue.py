@@ -1,0 +1,85 @@
+"""What can be chosen. Adding a channel or a toggle is an edit of `CATALOGUE`, and of nothing else.
+
+Absence is defined here, once: where a user recorded no choice for a toggle, the toggle's default is the answer.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, TypeAlias
+
+Choices: TypeAlias = Mapping[str, bool]
+"""Recorded choices: a toggle's path (`email.product_updates`) to what the user chose."""
+
+Resolved: TypeAlias = dict[str, dict[str, bool]]
+"""The answer: every visible toggle of every channel, explicit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toggle:
+    """`mandatory`: always sent. Nobody may change it and no response shows it."""
+
+    name: str
+    default: bool
+    mandatory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    name: str
+    toggles: tuple[Toggle, ...]
+
+    def toggle(self, name: str) -> Toggle | None:
+        return next((toggle for toggle in self.toggles if toggle.name == name), None)
+
+    @property
+    def visible(self) -> Iterator[Toggle]:
+        return (toggle for toggle in self.toggles if not toggle.mandatory)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """`version` counts up with every published edit; each event names the one that its user was shown."""
+
+    version: int
+    channels: tuple[Channel, ...]
+
+    def channel(self, name: str) -> Channel | None:
+        return next((channel for channel in self.channels if channel.name == name), None)
+
+    @cached_property
+    def defaults(self) -> Choices:
+        """The default of every visible toggle, by path."""
+        return {
+            path(channel.name, toggle.name): toggle.default for channel in self.channels for toggle in channel.visible
+        }
+
+    def resolve(self, choices: Choices) -> Resolved:
+        """The effective preferences. A choice whose toggle has left the catalogue is kept in the log and shown nowhere."""
+        return {
+            channel.name: {
+                toggle.name: choices.get(path(channel.name, toggle.name), toggle.default) for toggle in channel.visible
+            }
+            for channel in self.channels
+        }
+
+
+def path(channel: str, toggle: str) -> str:
+    return f"{channel}.{toggle}"
+
+
+CATALOGUE: Final = Catalogue(
+    version=1,
+    channels=(
+        Channel(
+            "email",
+            (
+                Toggle("product_updates", default=True),
+                Toggle("delivery_alerts", default=True),
+                Toggle("billing_receipts", default=True),
+                Toggle("weekly_usage_digest", default=False),
+                Toggle("security_alerts", default=True, mandatory=True),
+            ),
+        ),
+    ),
+)

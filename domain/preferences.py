@@ -1,0 +1,80 @@
+"""The aggregate: one user's notification preferences in one organization."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar, Final, Self
+from uuid import UUID, uuid5
+
+from eventsourcing.domain import Aggregate
+
+from domain.catalogue import Choices
+from domain.events import NotificationToggled, PreferencesOpened
+from domain.provenance import Provenance
+
+STREAMS: Final = UUID("b2a5e1f2-6d0b-5a6f-9c5e-6f5c8d1f3a77")
+
+
+def stream_id(organization: str | None, user: str) -> UUID:
+    """The id of the stream of this user in this organization; without one, a stream of its own. No look-up needed."""
+    return uuid5(STREAMS, json.dumps([organization, user], separators=(",", ":")))
+
+
+class NotificationPreferences(Aggregate):
+    """`choices` holds what the user chose, by path; `version` counts the events of the stream.
+
+    Time, identity and randomness come in as data: a provenance says when and who, `event_ids` yields fresh ULIDs.
+    """
+
+    TOPIC: ClassVar = "notification-preferences"
+    # Named here, the library takes these classes as they are and registers their topics; otherwise it would derive
+    # classes of its own.
+    Event = Aggregate.Event
+    Created = PreferencesOpened
+    Toggled = NotificationToggled
+
+    def __init__(self) -> None:
+        self.choices: dict[str, bool] = {}
+
+    @classmethod
+    def open(cls, stream: UUID, provenance: Provenance, event_ids: Iterator[str]) -> Self:
+        """A stream that begins here, with its first event pending."""
+        return cls._create(PreferencesOpened, id=stream, **_evidence(provenance, provenance.occurred_at, event_ids))
+
+    @classmethod
+    def restore(cls, stream: UUID, version: int, choices: Choices, modified_at: datetime) -> Self:
+        """The aggregate as it stands after `version` events, the last of them at `modified_at`, without reading them."""
+        preferences = cls.__new__(cls)
+        preferences.__base_init__(stream, version, modified_at)
+        preferences.choices = dict(choices)
+        return preferences
+
+    def choose(self, requested: Choices, provenance: Provenance, event_ids: Iterator[str]) -> None:
+        """Record each requested choice that differs from the recorded one. Repeating a recorded choice records nothing."""
+        # Clocks of several machines differ; within a stream time must not run backwards, or history could not be
+        # asked for an instant.
+        occurred_at = max(provenance.occurred_at, self.modified_on)
+        for path, enabled in requested.items():
+            previous = self.choices.get(path)
+            if previous is not enabled:
+                channel, _, toggle = path.partition(".")
+                self.trigger_event(
+                    NotificationToggled,
+                    channel=channel,
+                    toggle=toggle,
+                    enabled=enabled,
+                    previous=previous,
+                    **_evidence(provenance, occurred_at, event_ids),
+                )
+
+
+def _evidence(provenance: Provenance, occurred_at: datetime, event_ids: Iterator[str]) -> dict[str, Any]:
+    return {
+        "timestamp": occurred_at,
+        "event_id": next(event_ids),
+        "actor": provenance.actor,
+        "organization": provenance.organization,
+        "request_id": provenance.request_id,
+        "source": provenance.source.value,
+        "catalogue_version": provenance.catalogue_version,
+    }

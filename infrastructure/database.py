@@ -1,0 +1,112 @@
+"""Connections to PostgreSQL, and the one place where its errors become ours."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeAlias
+
+import orjson
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from domain.errors import Unavailable
+
+Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+
+# What the server answers while it can't serve, having recorded nothing: a read-only standby, a deadlock, a lock or a
+# statement that took too long. Classes 53 and 58 are a full disk, full memory, too many connections, a broken disk.
+_TEMPORARY = {"25006", "40001", "40P01", "55P03", "57014"}
+_TEMPORARY_CLASSES = {"53", "58"}
+
+
+class ConnectionLost(Unavailable):
+    """The connection broke, or never came about. What was under way on it has an unknown outcome."""
+
+
+class Database:
+    """A pool of autocommitting connections: a statement is a transaction.
+
+    `connect_within` and `answer_within` are in seconds. The first bounds how long a request waits for a connection; the
+    second how long the server may work on one statement.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 8,
+        connect_within: float = 0.7,
+        answer_within: float = 10.0,
+        application: str = "preferences",
+    ) -> None:
+        self._connect_within = connect_within
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            kwargs={
+                "autocommit": True,
+                "application_name": application,
+                "connect_timeout": 2,
+                "options": f"-c statement_timeout={int(answer_within * 1000)} -c timezone=UTC",
+                # A peer that has vanished without a word is noticed within seconds, not after two hours.
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 10_000,
+            },
+            min_size=1,
+            max_size=size,
+            open=False,
+            configure=_configure,
+            timeout=connect_within,
+            # No patience in the pool: a failed attempt is over, and the next request makes the next one. With the
+            # pool's own back-off, the service would stay away for minutes after the database is back.
+            reconnect_timeout=0,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._pool.open(wait=False)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection. Raises `Unavailable`; as `ConnectionLost` where a statement's outcome is unknown."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise Unavailable(f"no connection to the database within {self._connect_within} s") from error
+        except psycopg.Error as error:
+            raise _translated(error) from error
+
+    async def fetch(self, query: Any, parameters: Any = ()) -> list[TupleRow]:
+        """The rows of a statement that only reads. A connection that turns out dead is replaced, once."""
+        try:
+            return await self._fetch(query, parameters)
+        except ConnectionLost:
+            # When one is dead, the others of the pool usually are too.
+            await self._pool.check()
+            return await self._fetch(query, parameters)
+
+    async def _fetch(self, query: Any, parameters: Any) -> list[TupleRow]:
+        async with self.connection() as connection:
+            cursor = await connection.execute(query, parameters, prepare=True)
+            return await cursor.fetchall()
+
+
+def _translated(error: psycopg.Error) -> Exception:
+    state = error.sqlstate or ""
+    if state in _TEMPORARY or state[:2] in _TEMPORARY_CLASSES:
+        return Unavailable(f"the database refuses: {error}")
+    # Without a state of its own the error is libpq's: the connection. 57P is the server ending it, which can strike
+    # between a commit and its answer.
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (not state or state[:3] == "57P"):
+        return ConnectionLost(f"the connection to the database was lost: {error}")
+    return error
+
+
+async def _configure(connection: Connection) -> None:
+    set_json_loads(orjson.loads, connection)

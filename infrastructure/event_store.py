@@ -1,0 +1,82 @@
+"""The log and the current preferences in PostgreSQL."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import cast
+from uuid import UUID
+
+import orjson
+import psycopg
+from psycopg import errors
+from typing_extensions import override
+
+from application.ports import Append, AppendRefused, OutcomeUnknown, PreferencesStore
+from domain.events import NotificationToggled, PreferencesEvent
+from infrastructure.database import ConnectionLost, Database
+from infrastructure.event_codec import decode, encode
+from infrastructure.sql import queries
+from projections.current_preferences import CurrentPreferences
+
+NEWEST = 2**63 - 1
+
+
+class PostgresPreferencesStore(PreferencesStore):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = queries("preferences")
+
+    @override
+    async def load(self, streams: Sequence[UUID]) -> dict[UUID, CurrentPreferences]:
+        rows = await self._database.fetch(self._queries["load"], [list(streams)])
+        return {row[0]: CurrentPreferences(*row) for row in rows}
+
+    @override
+    async def append(self, appends: Sequence[Append]) -> AbstractSet[UUID]:
+        rows = [append.row for append in appends]
+        events = [encode(event) for append in appends for event in append.events]
+        parameters = [
+            [row.stream for row in rows],
+            [append.expected_version for append in appends],
+            [row.organization for row in rows],
+            [row.user for row in rows],
+            [row.version for row in rows],
+            [orjson.dumps(row.choices).decode() for row in rows],
+            [row.modified_at for row in rows],
+            [event.originator_id for event in events],
+            [event.originator_version for event in events],
+            [event.topic for event in events],
+            [event.state for event in events],
+        ]
+        try:
+            async with self._database.connection() as connection:
+                cursor = await connection.execute(self._queries["append"], parameters, prepare=True)
+                return {stream for (stream,) in await cursor.fetchall()}
+        except ConnectionLost as error:
+            raise OutcomeUnknown(error.reason) from error
+        except errors.UniqueViolation as error:
+            # Somebody who doesn't take our lock was faster, the library's own application for one. Alone, that is a
+            # stream that has moved on; among others, it is the one that the others must not suffer for.
+            if len(appends) == 1:
+                return frozenset()
+            raise AppendRefused(str(error)) from error
+        except psycopg.Error as error:
+            raise AppendRefused(str(error)) from error
+
+    @override
+    async def recorded(self, events: Sequence[PreferencesEvent]) -> AbstractSet[str]:
+        places = [[event.originator_id for event in events], [event.originator_version for event in events]]
+        rows = await self._database.fetch(self._queries["recorded"], places)
+        return {decode(*row).event_id for row in rows}
+
+    @override
+    async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:
+        rows = await self._database.fetch(
+            self._queries["changes"],
+            {
+                "stream": stream,
+                "up_to": NEWEST if up_to is None else up_to,
+                "topic": NotificationToggled.TOPIC,
+                "limit": limit,
+            },
+        )
+        return [cast("NotificationToggled", decode(*row)) for row in rows]

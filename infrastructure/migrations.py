@@ -1,0 +1,76 @@
+"""Numbered, forward-only, checksummed changes of the schema, applied under a lock, each in a transaction of its own."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Final, LiteralString, NamedTuple, cast
+
+import psycopg
+
+LOCK: Final = 7305114882902
+
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    number     integer     NOT NULL PRIMARY KEY,
+    name       text        NOT NULL,
+    checksum   text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+class MigrationError(Exception):
+    """One sentence on why the schema can't be brought up to date."""
+
+
+class Migration(NamedTuple):
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def available() -> list[Migration]:
+    """The migrations that this release carries, in order."""
+    folder = files("infrastructure").joinpath("migrations")
+    named = [(re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name), file) for file in folder.iterdir()]
+    return sorted(Migration(int(name[1]), name[2], file.read_text("utf-8")) for name, file in named if name)
+
+
+def pending(connection: psycopg.Connection[tuple[object, ...]]) -> list[Migration]:
+    """Those not applied yet. Raises `MigrationError` if one that was applied has been edited, or isn't known here."""
+    exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+    applied: dict[int, str] = {}
+    if exists and exists[0]:
+        rows = connection.execute("SELECT number, checksum FROM schema_migrations").fetchall()
+        applied = {cast("int", number): str(checksum) for number, checksum in rows}
+    known = {migration.number: migration for migration in available()}
+    for number, checksum in applied.items():
+        if number not in known:
+            raise MigrationError(
+                f"the database has migration {number:04}, which this release doesn't know: it is older"
+            )
+        if known[number].checksum != checksum:
+            raise MigrationError(f"migration {number:04}_{known[number].name} was edited after it had been applied")
+    return [migration for migration in known.values() if migration.number not in applied]
+
+
+def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> list[Migration]:
+    """Apply what is pending and return it. Several processes may call this at once: one does it, the others wait."""
+    with psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="preferences migrate") as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        connection.execute(_TABLE)
+        due = pending(connection)
+        for migration in due:
+            report(migration)
+            with connection.transaction():
+                connection.execute(cast("LiteralString", migration.sql))
+                connection.execute(
+                    "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
+                    [migration.number, migration.name, migration.checksum],
+                )
+        return due

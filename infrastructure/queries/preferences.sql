@@ -1,0 +1,23 @@
+-- name: load
+-- The current preferences of several streams: one look-up in the primary key for each.
+SELECT originator_id, organization, user_id, version, choices, modified_at
+FROM current_preferences
+WHERE originator_id = ANY (%s);
+
+-- name: append
+-- The one statement that writes: lock, check, append, update and commit. See the function's own comment.
+SELECT append_events(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+
+-- name: recorded
+-- What stands at these places of these streams: whether a lost commit happened is told by the id of the event there.
+SELECT e.originator_id, e.originator_version, e.topic, e.state
+FROM unnest(%s::uuid[], %s::bigint[]) AS place (stream, version)
+JOIN preferences_events e ON e.originator_id = place.stream AND e.originator_version = place.version;
+
+-- name: changes
+-- The newest changes of one stream, by its primary key, backwards.
+SELECT originator_id, originator_version, topic, state
+FROM preferences_events
+WHERE originator_id = %(stream)s AND originator_version <= %(up_to)s AND topic = %(topic)s
+ORDER BY originator_version DESC
+LIMIT %(limit)s;
