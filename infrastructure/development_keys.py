@@ -1,0 +1,102 @@
+"""The development keys: an issuer of one's own, so that the service runs and can be called without a Clerk account."""
+
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import ClassVar, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+_KID: Final = "development"
+_BITS: Final = 2048
+
+
+class DevelopmentKeys:
+    """A signing key that belongs to one data directory, made when it is first asked for.
+
+    `.invalid` is reserved (RFC 2606), so no real issuer is ever taken for this one. Raises `ValueError` if the file
+    is there but holds no RSA key.
+    """
+
+    issuer: ClassVar[str] = "https://development.invalid"
+
+    def __init__(self, data_dir: Path) -> None:
+        path = data_dir / "development" / "signing-key.pem"
+        self._key = _load(path) if path.exists() else _create(path)
+
+    @property
+    def public_pem(self) -> str:
+        return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    def mint(
+        self,
+        user: str,
+        organization: str | None,
+        role: str | None,
+        *,
+        session: str | None = None,
+        lifetime: float = 86400,
+        now: float | None = None,
+    ) -> str:
+        """A session token of version 2 (clerk.com/docs/guides/sessions/session-tokens) for `lifetime` seconds.
+
+        `now`: seconds since the epoch, by default the machine's clock. Raises `ValueError` for what no token can say.
+        """
+        if not user.startswith("user_") or user == "user_":
+            raise ValueError("The user must start with user_ and go on after it.")
+        if role is not None and organization is None:
+            raise ValueError("A role needs an organization to hold it in.")
+        issued_at = int(time.time() if now is None else now)
+        claims = {
+            "v": 2,
+            "iss": self.issuer,
+            "sub": user,
+            "sid": session or f"sess_{secrets.token_hex(14)}",
+            "jti": secrets.token_hex(10),
+            "iat": issued_at,
+            "nbf": issued_at - 10,  # as Clerk does, for clocks that are a little behind
+            "exp": issued_at + int(lifetime),
+            "fva": [0, -1],
+        }
+        if organization is not None:
+            claims["o"] = {"id": organization} | ({"rol": role.removeprefix("org:")} if role else {})
+        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": _KID, "cat": "cl_B7d4PD111AAA"})
+
+
+def _load(path: Path) -> rsa.RSAPrivateKey:
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError(f"{path} holds no private RSA key; delete it and a new one is made.")  # noqa: TRY004 - a fault of the file
+    return key
+
+
+def _create(path: Path) -> rsa.RSAPrivateKey:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_BITS)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            file.flush()
+            os.fsync(descriptor)
+        # A link appears complete or not at all and, unlike a rename, never replaces one that is there: of processes
+        # that start at once, one wins, and all of them read what the winner wrote.
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return _load(path)
