@@ -41,6 +41,12 @@ _PATIENCE = 300
 _ORPHANS_PATIENCE = 30
 _NO_PID = 2**31 - 1
 _LOG_LIMIT = 10_000_000
+# A postmaster works in its data folder. Where the machine does not tell, it is believed to be one.
+_IS_POSTMASTER = """
+[ -d "/proc/$1" ] || exit 0
+grep -q "^State:[[:space:]]*Z" "/proc/$1/status" && exit 1
+[ ! -e "/proc/$1/cwd" ] || [ "/proc/$1/cwd" -ef "$2" ]
+"""
 
 
 class EmbeddedPostgres:
@@ -248,6 +254,9 @@ class EmbeddedPostgres:
         done = self._control("stop", "-m", "fast")
         if done.returncode != 0:
             raise EmbeddedPostgresError(f"PostgreSQL in {self._data} did not stop: {_ending(done.stderr)}")
+        if self._socket_folder and (folder := Path(self._socket_folder)).parent != self._home:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # It lies in the folder for temporary files, which we leave tidy.
 
     def _runs(self) -> bool:
         """Whether a server runs on the data, once it has finished starting or stopping."""
@@ -266,11 +275,10 @@ class EmbeddedPostgres:
             return False
         if done.returncode != 0:
             raise EmbeddedPostgresError(f"{self._data} is not usable: {_ending(done.stdout + done.stderr)}")
-        # After a crash, above all in a container, the pid in the file may by now be any process of the account;
-        # PostgreSQL would believe it and never start again. A postmaster works in its data folder.
+        # After a crash, above all in a container, the pid in the file may by now be any process of the account, or
+        # one that is dead and that nobody has waited for; PostgreSQL would believe it and never start again.
         pid = self._postmaster_line(0)
-        test = '[ ! -e "/proc/$1/cwd" ] || [ "/proc/$1/cwd" -ef "$2" ]'
-        if not pid.isdecimal() or self._account.agrees(test, pid, self._data):
+        if not pid.isdecimal() or self._account.agrees(_IS_POSTMASTER, pid, self._data):
             return True
         # A pid that never exists, rather than no file: the file also guards against orphans of the old postmaster.
         with os.fdopen(os.open(self._data / "postmaster.pid", os.O_RDWR | os.O_NOFOLLOW), "r+") as file:
