@@ -316,7 +316,6 @@ async def test_an_unreachable_port_is_an_outage_and_is_logged(key_server, clock)
         b'{"keys": [null, 1, "x", {}]}',
         b"[" * 100_000,
         b'{"keys": [' + b"1" * 5000 + b"]}",
-        b" " * (LARGEST_SET + 1),
     ],
     ids=lambda body: body[:12].decode("latin-1"),
 )
@@ -330,6 +329,19 @@ async def test_a_malformed_or_empty_set_is_a_failed_fetch_and_the_old_keys_stay(
     assert remote.current("ours") is before
     clock.advance(24 * HOUR - 120)
     assert not remote.ready()
+
+
+async def test_a_set_that_is_too_large_is_a_failed_fetch_however_good(key_server, clock, jwk, rsa_keys):
+    key_server.serve(jwk(rsa_keys.ours, "ours"))
+    key_server.body = key_server.body.ljust(LARGEST_SET + 1)
+    keys = RemoteKeySet(key_server.url, clock=clock)
+    await keys.start()
+    assert not keys.ready()
+    key_server.body = key_server.body[:-1]
+    clock.advance(30)
+    await keys.refresh_if_due()
+    assert keys.ready()
+    await keys.close()
 
 
 async def test_single_unusable_keys_are_passed_over(key_server, clock, jwk, rsa_keys):
