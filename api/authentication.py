@@ -28,7 +28,7 @@ class Authenticator:
 
 def bearer_token(scope: Scope) -> str:
     """The token of the one `Authorization: Bearer` header (RFC 6750, section 2.1). Raises `Unauthenticated`."""
-    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    values: list[bytes] = [value for name, value in scope["headers"] if name == b"authorization"]
     if not values:
         raise Unauthenticated("no credentials", token_sent=False)
     if len(values) > 1:

@@ -90,6 +90,11 @@ def install(app: FastAPI) -> None:
         own = MethodNotAllowed(_methods(app, request)) if error.status_code == 405 else errors.NotFound()
         return answer(own, request.scope[REQUEST_ID])
 
+    async def unforeseen(request: Request, _: Exception) -> Any:
+        # The framework raises the error again after this answer, and the outermost layer logs it.
+        return Answer(500, failure("INTERNAL", "internal error", request.scope[REQUEST_ID]))
+
+    app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(errors.ServiceError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, unrouted)
@@ -102,9 +107,5 @@ def _phrase(message: str) -> str:
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
     """All methods of the path: the framework names those of the first route that fits, and there may be several."""
-    found: set[str] = set()
-    for route in app.routes:
-        fit, _ = route.matches(request.scope)
-        if fit is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
-    return sorted(found)
+    fitting = [route for route in app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in fitting for method in getattr(route, "methods", None) or ()})

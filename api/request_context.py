@@ -43,7 +43,8 @@ class RequestContext:
 
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception:  # noqa: BLE001 - the one place where an error that nobody foresaw becomes an answer
+        except Exception:
+            # The one place where an error that nobody foresaw becomes an answer.
             log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=scope["path"])
             if not status:
                 answer = Answer(500, failure("INTERNAL", "internal error", request_id))

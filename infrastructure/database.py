@@ -91,6 +91,11 @@ class Database:
             await self._pool.check()
             return await self._fetch(query, parameters)
 
+    async def execute(self, query: Any, parameters: Any = ()) -> None:
+        """Run a statement that answers nothing."""
+        async with self.connection() as connection:
+            await connection.execute(query, parameters)
+
     async def _fetch(self, query: Any, parameters: Any) -> list[TupleRow]:
         async with self.connection() as connection:
             cursor = await connection.execute(query, parameters, prepare=True)

@@ -2,11 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
-from typing import Final, LiteralString, NamedTuple, cast
+from typing import Final, LiteralString, NamedTuple
 
 import psycopg
+from psycopg import errors
+from psycopg.rows import TupleRow
 
 LOCK: Final = 7305114882902
 
@@ -27,7 +29,7 @@ class MigrationError(Exception):
 class Migration(NamedTuple):
     number: int
     name: str
-    sql: str
+    sql: LiteralString
 
     @property
     def checksum(self) -> str:
@@ -41,22 +43,36 @@ def available() -> list[Migration]:
     return sorted(Migration(int(name[1]), name[2], file.read_text("utf-8")) for name, file in named if name)
 
 
-def pending(connection: psycopg.Connection[tuple[object, ...]]) -> list[Migration]:
-    """Those not applied yet. Raises `MigrationError` if one that was applied has been edited, or isn't known here."""
-    exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
-    applied: dict[int, str] = {}
-    if exists and exists[0]:
-        rows = connection.execute("SELECT number, checksum FROM schema_migrations").fetchall()
-        applied = {cast("int", number): str(checksum) for number, checksum in rows}
+def pending(applied: Mapping[int, str]) -> list[Migration]:
+    """Those not among `applied` (number to checksum).
+
+    Raises `MigrationError` if one that was applied has been edited since, or isn't known to this release.
+    """
     known = {migration.number: migration for migration in available()}
     for number, checksum in applied.items():
         if number not in known:
-            raise MigrationError(
-                f"the database has migration {number:04}, which this release doesn't know: it is older"
-            )
+            raise MigrationError(f"the database has migration {number:04}, and this release is too old to know it")
         if known[number].checksum != checksum:
             raise MigrationError(f"migration {number:04}_{known[number].name} was edited after it had been applied")
     return [migration for migration in known.values() if migration.number not in applied]
+
+
+def verdict(applied: Mapping[int, str]) -> str | None:
+    """What is wrong with a database that has these migrations; None if nothing is."""
+    try:
+        due = pending(applied)
+    except MigrationError as error:
+        return str(error)
+    return f"{len(due)} not applied: run `preferences migrate`" if due else None
+
+
+def status(url: str) -> str | None:
+    """What is wrong with the schema of this database; None if nothing is."""
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        try:
+            return verdict(_applied(connection))
+        except errors.UndefinedTable:
+            return verdict({})
 
 
 def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> list[Migration]:
@@ -64,13 +80,17 @@ def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> l
     with psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="preferences migrate") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         connection.execute(_TABLE)
-        due = pending(connection)
+        due = pending(_applied(connection))
         for migration in due:
             report(migration)
             with connection.transaction():
-                connection.execute(cast("LiteralString", migration.sql))
+                connection.execute(migration.sql)
                 connection.execute(
                     "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
                     [migration.number, migration.name, migration.checksum],
                 )
         return due
+
+
+def _applied(connection: psycopg.Connection[TupleRow]) -> dict[int, str]:
+    return dict(connection.execute("SELECT number, checksum FROM schema_migrations").fetchall())

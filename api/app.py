@@ -1,0 +1,41 @@
+"""The web application, made of the services that it is given."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from api import description, docs, errors, health, history, notifications
+from api.request_context import RequestContext
+from api.services import Lifespan, Services
+
+
+def create(services: Services, lifespan: Lifespan, new_id: Callable[[], str]) -> ASGIApp:
+    """The whole application. `lifespan` surrounds the time in which it serves; `new_id` makes ULIDs."""
+    return RequestContext(framework(services, lifespan), new_id=new_id)
+
+
+def framework(services: Services, lifespan: Lifespan) -> FastAPI:
+    """The routes, their description and their errors. It counts on `RequestContext` around it."""
+
+    @asynccontextmanager
+    async def surrounded(_: FastAPI) -> AsyncIterator[None]:
+        async with lifespan():
+            yield
+
+    app = FastAPI(
+        title="Notification preferences",
+        version="1",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=surrounded,
+    )
+    app.state.authenticator = services.authenticator
+    for add in (notifications.add, history.add, health.add):
+        add(app, services)
+    docs.add(app, lambda: description.document(app))
+    errors.install(app)
+    return app

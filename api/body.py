@@ -1,0 +1,29 @@
+"""Reading a request's body, up to a limit."""
+
+from typing import Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from api.errors import PayloadTooLarge
+
+LIMIT: Final = 16 * 1024
+"""Bytes. The largest meaningful body has a few hundred."""
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body. Raises `PayloadTooLarge` as soon as it is known to be, announced or counted."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > LIMIT:
+            raise PayloadTooLarge
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        body += chunk
+        if len(body) > LIMIT:
+            raise PayloadTooLarge
+        if not message.get("more_body", False):
+            return body

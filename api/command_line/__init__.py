@@ -1,0 +1,36 @@
+"""`preferences`: the console script.
+
+Exit codes: 0 it worked, 1 it didn't (one sentence on standard error says why), 2 the command was misspelt.
+"""
+
+import sys
+
+import typer
+
+from api.bootstrap import OPERATOR_ERRORS
+from api.command_line import api_keys, checks, database, history, serve, tokens
+from api.command_line.console import complain
+
+cli = typer.Typer(
+    name="preferences",
+    help="Notification preferences that remember: the service, and what its operators need.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+cli.command()(serve.serve)
+cli.command()(database.migrate)
+cli.command()(tokens.token)
+cli.add_typer(api_keys.cli, name="api-keys")
+cli.command()(database.rebuild)
+cli.command()(history.history)
+cli.command()(checks.check)
+cli.command()(checks.openapi)
+
+
+def main() -> None:
+    try:
+        cli()
+    except OPERATOR_ERRORS as error:
+        complain(str(error))
+        sys.exit(1)

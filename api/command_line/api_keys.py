@@ -1,0 +1,71 @@
+"""API keys of organizations: make, list, revoke."""
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from api import bootstrap
+from api.command_line.console import notes, output
+
+cli = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+
+
+@cli.command()
+def create(
+    org: Annotated[str, typer.Option(help="The organization that the key belongs to.")],
+    label: Annotated[str, typer.Option(help="What the key is for; shown wherever the key acts.")],
+    scope: Annotated[list[str], typer.Option(help="What the key may do, e.g. audit:read. Repeat for several.")],
+) -> None:
+    """Make a key. It is shown this once, alone on the last line; only its hash is kept."""
+
+    async def run(url: str) -> str:
+        async with bootstrap.open_api_keys(url) as keys:
+            return await keys.create(org, label, scope)
+
+    with bootstrap.migrated_database() as url:
+        try:
+            key = asyncio.run(run(url))
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    notes.print(f"A key of {org} for {label}. Keep it now: it can't be shown again.", markup=False)
+    typer.echo(key)
+
+
+@cli.command("list")
+def list_keys(
+    org: Annotated[str | None, typer.Option(help="Only the keys of this organization.")] = None,
+) -> None:
+    """List keys, newest first, never the keys themselves."""
+
+    async def run(url: str) -> list[bootstrap.ListedKey]:
+        async with bootstrap.open_api_keys(url) as keys:
+            return await keys.list(org)
+
+    with bootstrap.migrated_database() as url:
+        found = asyncio.run(run(url))
+    if not found:
+        notes.print("There are no keys.")
+        return
+    table = Table("id", "organization", "label", "key", "scopes", "created", "last used", "revoked", box=SIMPLE_HEAD)
+    for key in found:
+        times = (f"{at:%Y-%m-%d %H:%M}" if at else "-" for at in (key.created_at, key.last_used_at, key.revoked_at))
+        table.add_row(str(key.id), key.organization, key.label, f"{key.prefix}…", " ".join(key.scopes), *times)
+    output.print(table)
+
+
+@cli.command()
+def revoke(key_id: Annotated[UUID, typer.Argument(help="The key's id, as `list` shows it.")]) -> None:
+    """Revoke a key, at once and for good. Exit code 1 if there is no such key that is still valid."""
+
+    async def run(url: str) -> bool:
+        async with bootstrap.open_api_keys(url) as keys:
+            return await keys.revoke(key_id)
+
+    with bootstrap.migrated_database() as url:
+        revoked = asyncio.run(run(url))
+    notes.print(f"{key_id} is revoked." if revoked else f"There is no valid key {key_id}.")
+    raise typer.Exit(0 if revoked else 1)

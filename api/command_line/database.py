@@ -1,0 +1,55 @@
+"""The schema, and the read model."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from api import bootstrap
+from api.command_line.console import notes, output
+
+
+def migrate() -> None:
+    """Bring the database's schema up to date. Safe to run at any time, also several times at once."""
+    with bootstrap.running_database(bootstrap.settings()) as url:
+        applied = bootstrap.migrate(url, lambda name: notes.print(f"applying {name}"))
+    notes.print(f"{applied} applied." if applied else "Nothing to do: the schema is up to date.")
+
+
+def rebuild(
+    compare_only: Annotated[
+        bool, typer.Option("--compare-only", help="Compare, and leave the live table alone.")
+    ] = False,
+) -> None:
+    """Rebuild the current preferences from the whole log, compare with the live ones, and swap.
+
+    The service keeps running. Exit code 1 if a user's row differed from what the log says (after the swap, it no longer does).
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with bootstrap.migrated_database() as url, Progress(*columns, console=notes) as progress:
+        task = progress.add_task("reading the log", total=None)
+        result = asyncio.run(
+            bootstrap.rebuild(
+                url, lambda done, total: progress.update(task, completed=done, total=total), swap=not compare_only
+            )
+        )
+    output.print(f"{result.events} events, {result.users} users, up to position {result.position}")
+    output.print(f"log says   {result.comparison.rebuilt_checksum}")
+    output.print(f"live table {result.comparison.live_checksum}")
+    if result.equal:
+        output.print("equal" if compare_only else "equal; swapped")
+        return
+    for difference in result.comparison.differences:
+        output.print(f"  {difference}", markup=False)
+    output.print(
+        f"{result.comparison.differing} users differ"
+        + ("" if compare_only else "; the live table now says what the log says")
+    )
+    raise typer.Exit(1)

@@ -1,0 +1,51 @@
+"""A user's history, with all that is known, for the operator."""
+
+import asyncio
+from typing import Annotated
+
+import orjson
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from api import bootstrap
+from api.command_line.console import notes, output
+from domain.events import NotificationToggled
+from domain.preferences import stream_id
+
+
+def history(
+    user: Annotated[str, typer.Option(help="The user, e.g. user_ada.")],
+    org: Annotated[str | None, typer.Option(help="The organization; without it, the user's own scope.")] = None,
+    limit: Annotated[int, typer.Option(help="How many changes at most, newest first.", min=1)] = 1000,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with full provenance.")] = False,
+) -> None:
+    """Show what a user changed, newest first: who, when, from where, on whose behalf."""
+
+    async def run(url: str) -> list[NotificationToggled]:
+        async with bootstrap.open_store(url) as store:
+            return await store.changes(stream_id(org, user), up_to=None, limit=limit)
+
+    with bootstrap.migrated_database() as url:
+        events = asyncio.run(run(url))
+    if json:
+        for event in events:
+            typer.echo(orjson.dumps(vars(event)))
+        return
+    if not events:
+        notes.print(f"{user} has changed nothing.", markup=False)
+        return
+    table = Table("when (UTC)", "toggle", "from", "to", "who", "session", "source", "request", box=SIMPLE_HEAD)
+    for event in events:
+        who = event.actor.get("impersonator") or event.actor["user"]
+        table.add_row(
+            f"{event.timestamp:%Y-%m-%d %H:%M:%S}",
+            event.path,
+            {None: "default", True: "on", False: "off"}[event.previous],
+            "on" if event.enabled else "off",
+            who,
+            event.actor.get("session", "-"),
+            event.source,
+            event.request_id,
+        )
+    output.print(table)

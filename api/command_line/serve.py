@@ -1,0 +1,104 @@
+"""`preferences serve`: one command from nothing to a service that answers."""
+
+import os
+import shlex
+import signal
+import socket
+import sys
+from types import FrameType
+from typing import Annotated, Final, NoReturn
+
+import typer
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from api import bootstrap
+from api.command_line.console import notes
+
+GRACE: Final = 30
+"""Seconds that requests in flight have to finish after SIGTERM."""
+
+BACKLOG: Final = 2048
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [env: HOST, default: 127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on.  [env: PORT, default: 8000]", min=0, max=65535)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes.  [env: WEB_CONCURRENCY, default: 1]", min=1, max=64)
+    ] = None,
+) -> None:
+    """Serve the API; without DATABASE_URL over an embedded PostgreSQL, which is started and migrated first."""
+    # Options win over the environment, and the environment is how worker processes learn of both.
+    for name, value in (("HOST", host), ("PORT", port), ("WEB_CONCURRENCY", workers)):
+        if value is not None:
+            os.environ[name] = str(value)
+    settings = bootstrap.settings()
+    # From here on a signal unwinds the stack, so that the database is stopped after the server, whenever it comes.
+    signal.signal(signal.SIGTERM, _leave)
+    listener = _listen(settings.host, settings.port)
+    with listener, bootstrap.migrated_database(settings) as url:
+        os.environ["DATABASE_URL"] = url
+        config = uvicorn.Config(
+            "api.bootstrap:create_app",
+            factory=True,
+            workers=settings.web_concurrency,
+            http="httptools",
+            loop="uvloop",
+            ws="none",
+            lifespan="on",
+            backlog=BACKLOG,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=GRACE,
+        )
+        _greet(settings, listener.getsockname()[1])
+        server = uvicorn.Server(config)
+        if settings.web_concurrency == 1:
+            server.run(sockets=[listener])
+        else:
+            Multiprocess(config, sockets=[listener]).run()
+    if not server.started and settings.web_concurrency == 1:
+        raise typer.Exit(1)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that is ours before anything else is started: a port in use is one sentence, at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"can't listen on {host} port {port}: {error.strerror}") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _greet(settings: bootstrap.Settings, port: int) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    base = f"http://{host}:{port}"
+    notes.print(f"[bold]Notification preferences[/] on {base} — documentation: {base}/docs")
+    if not settings.development:
+        return
+    token = bootstrap.development_token(settings, "user_demo", "org_demo", "admin", lifetime=24 * 3600)
+    url = shlex.quote(f"{base}/v1/me/notifications")
+    notes.print(
+        "[bold yellow]DEVELOPMENT MODE:[/] no CLERK_ISSUER is set, so whoever can run `preferences token` can be any user. "
+        "Listening on loopback only."
+    )
+    notes.print("\nTry it: a token that is valid for a day, and the two requests that matter.\n")
+    typer.echo(
+        f"TOKEN={token}\n"
+        f'curl -H "Authorization: Bearer $TOKEN" {url}\n'
+        f'curl -X PATCH -H "Authorization: Bearer $TOKEN" -d \'{{"email": {{"weekly_usage_digest": true}}}}\' {url}\n'
+    )

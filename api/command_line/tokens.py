@@ -1,0 +1,17 @@
+"""Session tokens for development."""
+
+from typing import Annotated
+
+import typer
+
+from api import bootstrap
+
+
+def token(
+    user: Annotated[str, typer.Option(help="The user, e.g. user_ada.")] = "user_demo",
+    org: Annotated[str | None, typer.Option(help="The active organization; without it the token has none.")] = None,
+    role: Annotated[str | None, typer.Option(help="The user's role in the organization, e.g. admin.")] = None,
+    hours: Annotated[float, typer.Option(help="How long the token is valid.", min=0.001)] = 24,
+) -> None:
+    """Make a session token for development mode. Only the token goes to standard output."""
+    typer.echo(bootstrap.development_token(bootstrap.settings(), user, org, role, lifetime=hours * 3600))

@@ -1,0 +1,105 @@
+"""GET /v1/me/notifications/history: what the user changed, newest first."""
+
+import base64
+import binascii
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import FastAPI, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import description
+from api.answer import Answer, success
+from api.authentication import CurrentUser
+from api.services import Services
+from application.history import PageStart
+from domain.errors import ValidationFailed
+from domain.preferences import stream_id
+from projections.change_history import HistoryEntry
+
+PATH: Final = "/v1/me/notifications/history"
+
+
+class Who(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["customer", "platform"] = Field(description="`platform` is our staff acting in the user's name.")
+    label: str = Field(description="The user's id; staff appear under one generic label.")
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(description="ULID of the event.", min_length=26, max_length=26)
+    occurred_at: datetime = Field(description="When the change was made, in UTC.")
+    channel: str
+    toggle: str
+    enabled: bool = Field(description="What was chosen.")
+    previous: bool | None = Field(description="The choice before; null if there was none and the default applied.")
+    actor: Who
+    source: Literal["dashboard", "api", "one_click", "import", "admin", "system"]
+    request_id: str = Field(description="ULID of the request that made the change, as in its `X-Request-Id`.")
+
+
+class Meta(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    total: int = Field(description="Always 0.")
+    limit: int
+    offset: int = Field(description="Always 0.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+
+
+class HistoryPage(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    success: Literal[True]
+    data: list[Entry]
+    meta: Meta
+
+
+def add(app: FastAPI, services: Services) -> None:
+    @app.get(PATH, response_model=HistoryPage, **description.history())
+    async def read_history(
+        user: CurrentUser,
+        limit: Annotated[int, Query(ge=1, le=200, description="Entries per page.")] = 50,
+        cursor: Annotated[
+            str | None, Query(description="`meta.next_cursor` of the page before.", max_length=512)
+        ] = None,
+    ) -> Answer:
+        start = None if cursor is None else decode_cursor(cursor)
+        page = await services.history.page(stream_id(user.organization, user.user), limit=limit, after=start)
+        next_cursor = encode_cursor(page.next) if page.next else None
+        meta = {"total": 0, "limit": limit, "offset": 0, "next_cursor": next_cursor}
+        return Answer(200, success([_shown(entry) for entry in page.entries], meta))
+
+
+def encode_cursor(start: PageStart) -> str:
+    """Opaque to clients, as everywhere in the product: base64 of JSON."""
+    return base64.urlsafe_b64encode(json.dumps({"version": start.version, "id": start.id}).encode()).decode()
+
+
+def decode_cursor(cursor: str) -> PageStart:
+    try:
+        fields = json.loads(base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True))
+        version, event_id = fields["version"], fields["id"]
+    except (binascii.Error, ValueError, TypeError, KeyError, RecursionError):
+        version = event_id = None
+    if type(version) is not int or not 0 < version < 2**63 or type(event_id) is not str:
+        raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
+    return PageStart(version, event_id)
+
+
+def _shown(entry: HistoryEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "occurred_at": entry.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "channel": entry.channel,
+        "toggle": entry.toggle,
+        "enabled": entry.enabled,
+        "previous": entry.previous,
+        "actor": {"kind": entry.actor.kind, "label": entry.actor.label},
+        "source": entry.source,
+        "request_id": entry.request_id,
+    }

@@ -1,0 +1,39 @@
+"""How often one user may change preferences."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+from uuid import UUID
+
+from domain.errors import RateLimited
+
+TRACKED: Final = 100_000
+"""Streams remembered at once; the one unused for longest is forgotten first, which errs in the caller's favour."""
+
+
+class RateLimit:
+    """A bucket of `per_minute` changes for each stream that refills evenly (GCRA: one number per stream). 0: no limit.
+
+    It counts in this process alone: with several workers the bound is that many times as high.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = monotonic) -> None:
+        self._interval = 60 / per_minute if per_minute else 0.0
+        self._clock = clock
+        self._full_again: OrderedDict[UUID, float] = OrderedDict()
+
+    def spend(self, stream: UUID) -> None:
+        """Count one change. Raises `RateLimited`, which says in how many seconds there is room for one."""
+        if not self._interval:
+            return
+        now = self._clock()
+        full_again = max(self._full_again.get(stream, now), now) + self._interval
+        excess = full_again - now - 60
+        if excess > 0:
+            raise RateLimited(retry_after=math.ceil(excess))
+        self._full_again[stream] = full_again
+        self._full_again.move_to_end(stream)
+        if len(self._full_again) > TRACKED:
+            self._full_again.popitem(last=False)

@@ -1,0 +1,30 @@
+"""What the web layer is given. Everything real is made in the composition root and handed down through here."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.authentication import Authenticator
+from api.rate_limit import RateLimit
+from application.history import History
+from application.preferences import Preferences
+from domain.catalogue import Catalogue
+
+Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
+"""What the service depends on, each with what is wrong with it, or None where nothing is."""
+
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+"""The time in which the services can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    catalogue: Catalogue
+    authenticator: Authenticator
+    preferences: Preferences
+    history: History
+    readiness: Readiness
+    rate_limit: RateLimit
+    clock: Callable[[], datetime]

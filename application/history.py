@@ -1,0 +1,44 @@
+"""A user's own history, page by page."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.ports import PreferencesStore
+from domain.errors import ValidationFailed
+from projections.change_history import HistoryEntry, entry
+
+
+@dataclass(frozen=True, slots=True)
+class PageStart:
+    """Continue behind this entry: its version in the stream, and its id, which proves that it is from this stream."""
+
+    version: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`next` is None on the last page."""
+
+    entries: list[HistoryEntry]
+    next: PageStart | None
+
+
+class History:
+    """Read straight from the stream; a page costs the same however long the history is."""
+
+    def __init__(self, store: PreferencesStore) -> None:
+        self._store = store
+
+    async def page(self, stream: UUID, *, limit: int, after: PageStart | None = None) -> Page:
+        """Up to `limit` entries, newest first. Raises `ValidationFailed` for a start that isn't of this stream."""
+        # One more than asked for tells whether there is another page; the start itself is read to be recognised.
+        extra = 1 if after is None else 2
+        events = await self._store.changes(stream, up_to=after.version if after else None, limit=limit + extra)
+        if after is not None:
+            if not events or events[0].event_id != after.id:
+                raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
+            events = events[1:]
+        entries = [entry(event) for event in events[:limit]]
+        more = len(events) > limit
+        return Page(entries, PageStart(entries[-1].version, entries[-1].id) if more else None)

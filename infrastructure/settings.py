@@ -1,0 +1,140 @@
+"""The settings, from the environment, under the names that people already use. What is wrong is reported all at once."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """Every missing or wrong setting, one sentence each."""
+
+
+class Settings(BaseSettings):
+    """One process's settings. Units and defaults are in each description; the README's table is made of them."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    database_url: str | None = Field(
+        default=None, description="PostgreSQL to use, as a libpq URL. Without it, an embedded one is started."
+    )
+    data_dir: Path = Field(
+        default=Path("data"), description="Folder of the embedded PostgreSQL and of the development key."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
+    web_concurrency: int = Field(default=1, ge=1, le=64, description="Worker processes.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
+    clerk_issuer: str | None = Field(
+        default=None, description="Issuer of the session tokens, e.g. `https://clerk.example.com`."
+    )
+    clerk_jwks_url: str | None = Field(
+        default=None, description="Where its keys are; by default the issuer's `/.well-known/jwks.json`."
+    )
+    clerk_jwt_key: str | None = Field(
+        default=None, description="Its public key as a PEM, instead: no network is needed."
+    )
+    clerk_authorized_parties: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Origins that tokens may be issued for (`azp`), separated by commas. Empty: any.",
+    )
+    change_rate_limit: int = Field(
+        default=0, ge=0, description="Changes that one user may make in a minute, per worker. 0: no limit."
+    )
+    postgres_enable_db_functions: str | None = Field(
+        default=None,
+        description="Must not be set: with it, the eventsourcing library drops the lock that keeps the log in order.",
+    )
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Raise `SettingsError` naming everything that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("\n".join(_sentence(fault) for fault in error.errors())) from None
+
+    @property
+    def development(self) -> bool:
+        """Without any Clerk setting: a signing key of our own, loopback only, tokens for whoever asks."""
+        return not (self.clerk_issuer or self.clerk_jwks_url or self.clerk_jwt_key or self.clerk_authorized_parties)
+
+    @cached_property
+    def jwks_url(self) -> str:
+        return self.clerk_jwks_url or f"{(self.clerk_issuer or '').rstrip('/')}/.well-known/jwks.json"
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("clerk_authorized_parties", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("database_url", "clerk_issuer", "clerk_jwks_url", "clerk_jwt_key", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_only(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("clerk_jwt_key")
+    @classmethod
+    def _unescape(cls, value: str | None) -> str | None:
+        # An environment file often has a PEM on one line, with the line breaks written as \n.
+        return value.replace("\\n", "\n") if value else value
+
+    @field_validator("postgres_enable_db_functions")
+    @classmethod
+    def _unsafe(cls, value: str | None) -> str | None:
+        if value is not None and value.strip().lower() not in {"", "n", "no", "f", "false", "off", "0"}:
+            raise ValueError("must not be enabled: events would be lost to readers of the log")
+        return value
+
+    @field_validator("clerk_issuer", "clerk_jwks_url")
+    @classmethod
+    def _encrypted(cls, value: str | None) -> str | None:
+        if value is not None:
+            url = urlsplit(value)
+            if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname or "")):
+                raise ValueError("must start with https://, or anybody on the way could hand us keys of their own")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if not self.development and not self.clerk_issuer:
+            raise ValueError("CLERK_ISSUER must be set, since other CLERK_ settings are")
+        if self.development and not is_loopback(self.host):
+            raise ValueError(
+                f"HOST {self.host} can be reached from outside, and without CLERK_ISSUER anybody can make tokens: "
+                "set CLERK_ISSUER, or listen on 127.0.0.1"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _sentence(fault: Mapping[str, object]) -> str:
+    location = fault["loc"]
+    name = str(location[0]).upper() if isinstance(location, tuple) and location else ""
+    message = str(fault["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{name} {message}".strip()

@@ -1,0 +1,84 @@
+"""One PostgreSQL for each test process, migrated once into a template; a database of its own for each test that wants one."""
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from infrastructure import migrations
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from tests.support.server import Server
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(tmp_path_factory.mktemp("data")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres) -> str:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_preferences")
+    migrations.migrate(postgres.database_url("template_preferences"))
+    return "template_preferences"
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: EmbeddedPostgres, template: str) -> Callable[[], str]:
+    """Makes an empty, migrated database; its URL."""
+
+    def make() -> str:
+        name = f"test_{next(_NUMBERS)}"
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return postgres.database_url(name)
+
+    return make
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
+@pytest.fixture
+def serve(database_url: str) -> Iterator[Callable[..., Server]]:
+    """Starts the service on this test's database, with the settings given."""
+    with ExitStack() as running:
+        yield lambda **settings: running.enter_context(Server(settings.pop("database_url", database_url), **settings))
+
+
+@pytest.fixture(scope="session")
+def server(new_database: Callable[[], str]) -> Iterator[Server]:
+    """One running service for all tests that only need different users."""
+    with Server(new_database()) as running:
+        yield running
+
+
+@pytest.fixture
+async def http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.url, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def fresh_user() -> Callable[[], str]:
+    return lambda: f"user_{next(_NUMBERS)}"
+
+
+@pytest.fixture
+def query(server: Server) -> Callable[..., list[Any]]:
+    """Runs a statement in the shared service's database."""
+
+    def run(statement: str, parameters: Any = ()) -> list[Any]:
+        with psycopg.connect(server.database_url) as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    return run

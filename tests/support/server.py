@@ -1,0 +1,89 @@
+"""The real service as a process of its own, as `preferences serve` starts it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+
+from tests.support.tokens import ISSUER, public_pem
+
+COMMAND = Path(sys.executable).with_name("preferences")
+PATH = "/v1/me/notifications"
+READY_WITHIN = 20.0
+
+
+class Server:
+    """Settings are given as keyword arguments, in lower case; by default keys come from a PEM and the port is any."""
+
+    def __init__(self, database_url: str, **settings: Any) -> None:
+        values = {
+            "DATABASE_URL": database_url,
+            "CLERK_ISSUER": ISSUER,
+            "CLERK_JWT_KEY": public_pem(),
+            "HOST": "127.0.0.1",
+            "PORT": "0",
+            "LOG_LEVEL": "info",
+            **{name.upper(): str(value) for name, value in settings.items() if value is not None},
+        }
+        for name, value in settings.items():
+            if value is None:
+                values.pop(name.upper(), None)
+        self.database_url = database_url
+        self._environment = {**os.environ, **values}
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
+        self.process: subprocess.Popen[bytes]
+        self.url = ""
+
+    def __enter__(self) -> "Server":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._log.close()
+
+    def start(self) -> None:
+        self._log.seek(0, os.SEEK_END)
+        mark = self._log.tell()
+        self.process = subprocess.Popen(
+            [COMMAND, "serve"], env=self._environment, stdout=self._log, stderr=self._log, start_new_session=True
+        )
+        deadline = time.monotonic() + READY_WITHIN
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if found := re.search(rb" on (http://\S+)", self.log(mark)):
+                self.url = found[1].decode()
+                try:
+                    if httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200:
+                        # The port of the first start is kept: a restart is at the same address.
+                        self._environment["PORT"] = self.url.rsplit(":", 1)[1]
+                        return
+                except httpx.TransportError:
+                    pass
+            time.sleep(0.02)
+        raise RuntimeError(f"the server did not come up:\n{self.log(mark).decode()}")
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """SIGKILL, to all processes of the server at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def log(self, start: int = 0) -> bytes:
+        """What the server has written to standard output and error, from a byte offset on."""
+        return os.pread(self._log.fileno(), 1 << 26, start)
