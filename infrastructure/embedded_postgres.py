@@ -195,7 +195,7 @@ class EmbeddedPostgres:
             self._start_server()
             self._open_database()
         except BaseException:
-            if self._runs():
+            if self._is_alive():  # And be it still recovering, which nobody who interrupts wants to wait for.
                 self._halt()
             self._resign()
             raise

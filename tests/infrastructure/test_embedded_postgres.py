@@ -151,8 +151,8 @@ def test_a_first_start_makes_the_database_and_a_second_one_finds_the_same_data(f
         assert _kept(server) == "straße"
 
 
-def test_the_server_is_safe_durable_and_reached_by_its_socket_and_password_alone(data_dir):
-    with EmbeddedPostgres(data_dir, settings={"work_mem": "7MB", "application_name": "it's $HOME"}) as server:
+def test_the_server_is_safe_durable_and_reached_by_its_socket_and_password_alone(first_start):
+    with EmbeddedPostgres(first_start, settings={"work_mem": "7MB", "application_name": "it's $HOME"}) as server:
         with psycopg.connect(server.url) as connection:
             settings = dict(connection.execute("SELECT name, setting FROM pg_settings").fetchall())
             methods = connection.execute("SELECT DISTINCT auth_method FROM pg_hba_file_rules").fetchall()
@@ -163,7 +163,7 @@ def test_the_server_is_safe_durable_and_reached_by_its_socket_and_password_alone
         assert methods == [("scram-sha-256",)]
         parts = conninfo_to_dict(server.url)
         assert stat.S_IMODE(Path(str(parts["host"])).stat().st_mode) == 0o700
-        password = data_dir / "postgres" / "password"
+        password = first_start / "postgres" / "password"
         assert (password.stat().st_uid, stat.S_IMODE(password.stat().st_mode)) == (os.geteuid(), 0o600)
         wrong = server.url.replace(quote(str(parts["password"])), "wrong")
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
@@ -177,13 +177,15 @@ def test_a_ctrl_c_in_our_terminal_does_not_reach_the_server(first_start):
 
 
 def test_the_environments_postgres_and_locale_settings_do_not_reach_the_server(first_start, monkeypatch):
-    for name, value in {"PGPORT": "1", "PGDATA": "/nowhere", "LC_ALL": "xx_XX", "LANG": "xx_XX"}.items():
+    for name, value in {"PGPORT": "1", "PGDATA": "/nowhere", "PGCLIENTENCODING": "LATIN1", "LC_ALL": "xx_XX"}.items():
         monkeypatch.setenv(name, value)
     with EmbeddedPostgres(first_start) as server:
-        assert _is_running(server)
+        monkeypatch.undo()
+        with psycopg.connect(server.url) as connection:
+            assert connection.info.encoding == "utf-8"
 
 
-@pytest.mark.parametrize("name", ['a space, an ümlaut, it\'s 100 % "odd" $HOME', "long" * 50])
+@pytest.mark.parametrize("name", ["a comma, a space", 'ümlaut 100 % "odd" $HOME', "long" * 50])
 def test_any_path_will_do(folder, first_start, name):
     with EmbeddedPostgres(_copy(first_start, folder / name / "data")) as server:
         assert _kept(server) == "straße"
@@ -231,26 +233,30 @@ def test_a_server_whose_starter_was_killed_is_found_and_then_stopped_by_the_next
     assert not _is_running(server)
 
 
-def test_after_a_kill_of_the_postmaster_the_next_start_recovers_the_data(data_dir):
-    with EmbeddedPostgres(data_dir) as killed:
+def test_after_a_kill_of_the_postmaster_the_next_start_recovers_the_data(first_start):
+    with EmbeddedPostgres(first_start) as killed:
+        with psycopg.connect(killed.url) as connection:
+            connection.execute("UPDATE kept SET word = 'committed'")
         os.kill(killed.pid, signal.SIGKILL)
-        with EmbeddedPostgres(data_dir) as server:
+        with EmbeddedPostgres(first_start) as server:
             assert server.started_here
-            assert _kept(server) == "straße"
+            assert _kept(server) == "committed"
+            with psycopg.connect(server.url) as connection:
+                connection.execute("UPDATE kept SET word = 'straße'")
             killed.stop()
             assert _is_running(server), "the one who started a former server must not stop this one"
 
 
-def test_a_dead_servers_pid_that_another_process_has_by_now_is_no_obstacle(data_dir):
-    with EmbeddedPostgres(data_dir) as killed:
+def test_a_dead_servers_pid_that_another_process_has_by_now_is_no_obstacle(first_start):
+    with EmbeddedPostgres(first_start) as killed:
         os.kill(killed.pid, signal.SIGKILL)
         _await_end(killed.pid)
-        file = data_dir / "postgres" / MAJOR / "postmaster.pid"
+        file = first_start / "postgres" / MAJOR / "postmaster.pid"
         owner = {"user": file.stat().st_uid, "group": file.stat().st_gid, "extra_groups": []} if IS_ROOT else {}
         with subprocess.Popen(["sleep", "60"], **owner) as stranger:
             try:
                 file.write_text("\n".join([str(stranger.pid), *file.read_text().split("\n")[1:]]))
-                with EmbeddedPostgres(data_dir) as server:
+                with EmbeddedPostgres(first_start) as server:
                     assert _kept(server) == "straße"
             finally:
                 stranger.kill()
