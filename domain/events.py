@@ -8,7 +8,6 @@ Fields that are absent in the store take the default written here.
 from typing import Any, ClassVar
 
 from eventsourcing.domain import Aggregate
-from typing_extensions import override
 
 from domain.catalogue import path
 from domain.provenance import Actor
@@ -50,7 +49,6 @@ class NotificationToggled(Aggregate.Event):
     def path(self) -> str:
         return path(self.channel, self.toggle)
 
-    @override
     def apply(self, aggregate: Any) -> None:
         aggregate.choices[self.path] = self.enabled
 

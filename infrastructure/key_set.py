@@ -88,7 +88,7 @@ class FixedKey:
 class _SameHost(urllib.request.HTTPRedirectHandler):
     """Whoever answers for the issuer's host speaks for its keys, and nobody they point to does."""
 
-    def redirect_request(  # type: ignore[explicit-override]  # `typing.override` is newer than Python 3.11
+    def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
         before, after = urlsplit(req.full_url), urlsplit(newurl)

@@ -4,7 +4,7 @@ import ast
 import sys
 from pathlib import Path
 
-ALLOWED = {"eventsourcing.domain", "typing_extensions"}
+ALLOWED = {"eventsourcing.domain"}
 SOURCES = sorted((Path(__file__).parents[2] / "domain").glob("*.py"))
 
 
