@@ -12,6 +12,9 @@ from projections.current_preferences import CurrentPreferences, project
 NEARLY_THERE = 500
 """Events that may be left when the writers are made to wait for the rest: a few milliseconds' worth."""
 
+REPORT_EVERY = 5000
+"""Events between two reports of progress."""
+
 Progress = Callable[[int, int], None]
 """Called with the position reached, and the last one."""
 
@@ -107,7 +110,7 @@ class Rebuild:
             touched.add(stream)
             self._position = position
             self._events += 1
-            if end is not None and self._events % 5000 == 0:
+            if end is not None and self._events % REPORT_EVERY == 0:
                 self._progress(position, end)
         if end is not None:
             self._progress(end, end)

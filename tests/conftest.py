@@ -3,6 +3,8 @@
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -17,9 +19,12 @@ _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(tmp_path_factory.mktemp("data")) as server:
-        yield server
+def postgres() -> Iterator[EmbeddedPostgres]:
+    # pytest's own folders are closed to other users, and root's PostgreSQL runs as another user.
+    with TemporaryDirectory(prefix="preferences-test-") as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres(Path(folder)) as server:
+            yield server
 
 
 @pytest.fixture(scope="session")

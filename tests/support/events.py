@@ -1,0 +1,37 @@
+"""Events for tests, with everything filled in that a test doesn't care about."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from domain.events import NotificationToggled, PreferencesOpened
+from domain.preferences import stream_id
+
+NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
+ADA = stream_id("org_math", "user_ada")
+BOB = stream_id(None, "user_bob")
+_ULIDS = (f"01JTBQH2FZ8K1RXC0WJ4Z{n:05}" for n in itertools.count(1))
+
+
+def _common(stream: UUID, version: int) -> dict[str, Any]:
+    return {
+        "originator_id": stream,
+        "originator_version": version,
+        "timestamp": NOON + timedelta(minutes=version),
+        "event_id": next(_ULIDS),
+        "actor": {"user": "user_ada" if stream == ADA else "user_bob", "session": "sess_1"},
+        "organization": "org_math" if stream == ADA else None,
+        "request_id": next(_ULIDS),
+        "source": "dashboard",
+        "catalogue_version": 1,
+    }
+
+
+def opened(stream: UUID = ADA, **fields: Any) -> PreferencesOpened:
+    return PreferencesOpened(**{**_common(stream, 1), "originator_topic": "notification-preferences", **fields})
+
+
+def toggled(version: int, toggle: str, enabled: bool, stream: UUID = ADA, **fields: Any) -> NotificationToggled:
+    chosen = {"channel": "email", "toggle": toggle, "enabled": enabled}
+    return NotificationToggled(**{**_common(stream, version), **chosen, **fields})
