@@ -34,10 +34,9 @@ class Notifications:
         session = await self._services.authenticator.user(scope)
         state = await self._services.preferences.read(stream_id(session.organization, session.user))
         known = condition(scope, b"if-none-match")
-        answer = self._answer(state)
-        if known is not None and matches(known, self._tag(state), weak=True):
-            return Answer(304, b"", [header for header in answer.headers if header is not JSON])
-        return answer
+        if known is not None and matches(known, tag := self._tag(state), weak=True):
+            return Answer(304, b"", ((b"etag", tag), PRIVATE, VARY))
+        return self._answer(state)
 
     async def change(self, request: Request) -> Answer:
         scope = request.scope
