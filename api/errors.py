@@ -1,5 +1,6 @@
 """Our errors, and the web framework's, as HTTP: the one translator outward."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -82,7 +83,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Any:
         assert isinstance(error, RequestValidationError)
-        details = {str(fault["loc"][-1]): _phrase(fault["msg"]) for fault in error.errors()}
+        details = {str(fault["loc"][-1]): _phrase(fault) for fault in error.errors()}
         return answer(errors.ValidationFailed(details=details), request.scope[REQUEST_ID])
 
     async def unrouted(request: Request, error: Exception) -> Any:
@@ -100,9 +101,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, unrouted)
 
 
-def _phrase(message: str) -> str:
+def _phrase(fault: Mapping[str, str]) -> str:
     """Pydantic's sentence as the product phrases it: lower case, what must be."""
-    return message.replace("Input should be", "must be").replace("a valid integer, unable to parse string as", "")
+    if fault["type"].startswith("int_"):  # why it isn't one comes in several sentences, and all of them are long
+        return "must be an integer"
+    return re.sub("^(Input|String) should ", "must ", fault["msg"])
 
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
