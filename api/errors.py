@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from api.answer import JSON, Answer, failure
@@ -91,11 +92,16 @@ def install(app: FastAPI) -> None:
         own = MethodNotAllowed(_methods(app, request)) if error.status_code == 405 else errors.NotFound()
         return answer(own, request.scope[REQUEST_ID])
 
+    async def gone(_request: Request, _: Exception) -> Any:
+        # The caller hung up before the request was whole. Nobody reads this; the status is for the log (nginx's number).
+        return Answer(499, b"", ())
+
     async def unforeseen(request: Request, _: Exception) -> Any:
         # The framework raises the error again after this answer, and the outermost layer logs it.
         return Answer(500, failure("INTERNAL", "internal error", request.scope[REQUEST_ID]))
 
     app.add_exception_handler(Exception, unforeseen)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(errors.ServiceError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, unrouted)

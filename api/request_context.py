@@ -36,7 +36,7 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], (b"x-request-id", request_id.encode())]
-                if scope["path"].startswith("/v1/") and not any(name == b"cache-control" for name, _ in headers):
+                if scope["path"].startswith("/v1") and not any(name == b"cache-control" for name, _ in headers):
                     headers.append(PRIVATE)
                 message["headers"] = headers
             await send(message)
