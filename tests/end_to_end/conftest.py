@@ -1,0 +1,15 @@
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that every account reaches, unlike pytest's own: for root, PostgreSQL runs as another."""
+    folder = Path(tempfile.mkdtemp(prefix="preferences-test-")).resolve()
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
