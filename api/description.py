@@ -5,7 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.errors import STATUS, MethodNotAllowed, PayloadTooLarge
+from api.errors import STATUS, MethodNotAllowed, PayloadTooLarge, Unforeseen
 from domain.catalogue import Catalogue
 from domain.change import PRECEDENCE
 from domain.errors import (
@@ -29,7 +29,8 @@ Which e-mails a user gets, chosen by the user, per organization. Only explicit c
 with defaults filled in. Each change is kept for ever as an event that says who made it, when and from where.
 
 Every response carries `X-Request-Id`. Errors have one shape: a stable `code`, a `message` for people, and `details` where a
-field is at fault.
+field is at fault. A path that is not described here answers 404 `NOT_FOUND`; a method that its path does not know, 405
+`METHOD_NOT_ALLOWED` with `Allow`.
 """
 
 TAGS: Final[list[Json]] = [
@@ -46,6 +47,9 @@ SECURITY_SCHEMES: Final[Json] = {
         "active organization; a token without one has a scope of its own. API keys are refused.",
     }
 }
+
+ULID: Final = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+_ULID: Final[Json] = {"type": "string", "pattern": ULID}
 
 ERROR_SCHEMA: Final[Json] = {
     "type": "object",
@@ -65,7 +69,7 @@ ERROR_SCHEMA: Final[Json] = {
                     "additionalProperties": {"type": "string"},
                     "description": "Where a field is at fault: its dotted path, and what is wrong with it.",
                 },
-                "request_id": {"type": "string", "minLength": 26, "maxLength": 26},
+                "request_id": {**_ULID, "description": "The one in `X-Request-Id`."},
             },
         },
     },
@@ -75,7 +79,7 @@ _REQUEST_ID: Final[Json] = {
     "X-Request-Id": {
         "description": "ULID of this request; in the log, in the error and in every event that the request recorded.",
         "required": True,
-        "schema": {"type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{26}$"},
+        "schema": _ULID,
     }
 }
 _RETRY_AFTER: Final[Json] = {
@@ -85,8 +89,20 @@ _ETAG: Final[Json] = {
     "ETag": {
         "description": "Strong entity tag of this state.",
         "required": True,
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "pattern": '^"[^"]+"$'},
     }
+}
+_LINKS: Final[Json] = {
+    "changeThisState": {
+        "operationId": "changeMyNotificationPreferences",
+        "parameters": {"If-Match": "$response.header.ETag"},
+        "description": "Change this state, and no other.",
+    },
+    "readIfChanged": {
+        "operationId": "getMyNotificationPreferences",
+        "parameters": {"If-None-Match": "$response.header.ETag"},
+        "description": "Read again, if it has changed.",
+    },
 }
 _EXTRA_HEADERS: Final[dict[int, Json]] = {
     401: {
@@ -110,6 +126,7 @@ _WHEN: Final[dict[type[ServiceError], str]] = {
     PRECEDENCE[1]: "A toggle that nobody can change.",
     ValidationFailed: "A value of the wrong type.",
     RateLimited: "Too many changes of this user.",
+    Unforeseen: "Something went wrong that nobody foresaw. The log knows it by its request id.",
     Unavailable: "The service can not answer at the moment. It is safe to try again.",
     MethodNotAllowed: "The path does not know this method.",
     NotFound: "No such path.",
@@ -127,6 +144,8 @@ def document(app: FastAPI) -> Json:
     components = document.setdefault("components", {})
     components["securitySchemes"] = SECURITY_SCHEMES
     components.setdefault("schemas", {})["Error"] = ERROR_SCHEMA
+    # No operation's own, since no operation is reached.
+    components["responses"] = {error.__name__: _failure(error) for error in (NotFound, MethodNotAllowed)}
     return document
 
 
@@ -140,7 +159,7 @@ def read(catalogue: Catalogue) -> Json:
         "tags": ["Preferences"],
         "response_model": None,
         "responses": {
-            200: _success("The resolved preferences.", _resolved_schema(catalogue), example, _ETAG),
+            200: _success("The resolved preferences.", _resolved_schema(catalogue), example, _ETAG, _LINKS),
             304: {"description": "Still the state that `If-None-Match` names.", "headers": {**_REQUEST_ID, **_ETAG}},
             **_failures(Unauthenticated, UserRequired, Unavailable),
         },
@@ -163,7 +182,9 @@ def change(catalogue: Catalogue) -> Json:
         "tags": ["Preferences"],
         "response_model": None,
         "responses": {
-            200: _success("The resolved preferences after the change.", _resolved_schema(catalogue), example, _ETAG),
+            200: _success(
+                "The resolved preferences after the change.", _resolved_schema(catalogue), example, _ETAG, _LINKS
+            ),
             **_failures(
                 MalformedInput,
                 Unauthenticated,
@@ -200,6 +221,26 @@ def change(catalogue: Catalogue) -> Json:
 
 
 def history() -> Json:
+    # Without a null in it: the framework leaves nulls out of what it is given, in examples too.
+    entry = {
+        "id": "01JTBQH2G1T3ZC5X8E9V7M4N6P",
+        "occurred_at": "2026-04-26T12:00:00.123456Z",
+        "channel": "email",
+        "toggle": "weekly_usage_digest",
+        "enabled": True,
+        "previous": False,
+        "actor": {"kind": "customer", "label": "user_ada"},
+        "source": "dashboard",
+        "request_id": REQUEST_ID_EXAMPLE,
+    }
+    meta = {
+        "total": 0,
+        "limit": 1,
+        "offset": 0,
+        "next_cursor": "eyJ2ZXJzaW9uIjogMywgImlkIjogIjAxSlRCUUgyRzFUM1pDNVg4RTlWN000TjZQIn0=",
+    }
+    example = {"success": True, "data": [entry], "meta": meta}
+    wrong = "A wrong `limit`, or a `cursor` that is not from this history."
     return {
         "operation_id": "getMyNotificationHistory",
         "summary": "Read the history of my notification preferences",
@@ -207,8 +248,20 @@ def history() -> Json:
         "token's active organization; it is never shortened.",
         "tags": ["Preferences"],
         "responses": {
-            200: {"description": "A page of the history.", "headers": _REQUEST_ID},
-            **_failures(Unauthenticated, UserRequired, ValidationFailed, Unavailable),
+            200: {
+                "description": "A page of the history.",
+                "headers": _REQUEST_ID,
+                "content": {"application/json": {"example": example}},
+                "links": {
+                    "nextPage": {
+                        "operationId": "getMyNotificationHistory",
+                        "parameters": {"cursor": "$response.body#/meta/next_cursor"},
+                        "description": "As long as `next_cursor` is not null.",
+                    }
+                },
+            },
+            **_failures(Unauthenticated, UserRequired, Unavailable),
+            422: _failure(ValidationFailed, wrong, {"limit": "must be less than or equal to 200"}),
         },
         "openapi_extra": {"security": [{"clerkJWT": []}]},
     }
@@ -220,20 +273,20 @@ def health() -> Json:
         "summary": "Does the process live?",
         "description": "Answers as long as the process can answer at all. Depends on nothing else.",
         "tags": ["Operations"],
-        "responses": {200: _success("It does.", _findings_schema("process"), {"process": "ok"})},
+        "responses": {200: _success("It does.", _findings_schema("process"), {"process": "ok"}), **_failures()},
     }
 
 
 def readiness() -> Json:
     example = {"database": "ok", "migrations": "ok", "keys": "ok"}
-    unavailable = _failures(Unavailable)
-    unavailable[503]["description"] = "Something that the service depends on is missing; `details` says what."
+    missing = "Something that the service depends on is missing; `details` says what."
+    failures = _failures() | {503: _failure(Unavailable, missing, {"database": "can't be reached"})}
     return {
         "operation_id": "getReadiness",
         "summary": "Can the service serve?",
         "description": "Looks at the database, at its migrations, and at the keys that tokens are verified with.",
         "tags": ["Operations"],
-        "responses": {200: _success("It can.", _findings_schema(*example), example), **unavailable},
+        "responses": {200: _success("It can.", _findings_schema(*example), example), **failures},
     }
 
 
@@ -270,31 +323,44 @@ def _object(properties: Json, *, complete: bool = False) -> Json:
     return {**schema, "required": [*properties]} if complete else schema
 
 
-def _success(description: str, data: Json, example: Any, headers: Json | None = None) -> Json:
+def _success(
+    description: str, data: Json, example: Any, headers: Json | None = None, links: Json | None = None
+) -> Json:
     schema = _object({"success": {"const": True}, "data": data}, complete=True)
     content = {"application/json": {"schema": schema, "example": {"success": True, "data": example}}}
-    return {"description": description, "headers": {**_REQUEST_ID, **(headers or {})}, "content": content}
+    response = {"description": description, "headers": {**_REQUEST_ID, **(headers or {})}, "content": content}
+    return {**response, "links": links} if links else response
 
 
 def _failures(*errors: type[ServiceError]) -> dict[int, Json]:
-    """The responses of these errors, by status; several errors of one status are one response with several examples."""
-    responses: dict[int, Json] = {}
+    """The responses of these errors, by status; several errors of one status are one response with several examples.
+
+    What nobody foresaw can happen to each operation, so it is always among them.
+    """
+    responses: dict[int, Json] = {500: _failure(Unforeseen)}
     for error in errors:
-        status = STATUS[error.code]
-        response = responses.setdefault(
-            status,
-            {
-                "description": "",
-                "headers": {**_REQUEST_ID, **_EXTRA_HEADERS.get(status, {})},
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "examples": {}}},
-            },
-        )
-        response["description"] = f"{response['description']} {_WHEN[error]}".strip()
-        body: Json = {"code": error.code, "message": error.message, "request_id": REQUEST_ID_EXAMPLE}
-        if error in _DETAILS:
-            body["details"] = _DETAILS[error]
-        response["content"]["application/json"]["examples"][error.code] = {"value": {"success": False, "error": body}}
-    return responses
+        response = _failure(error)
+        known = responses.setdefault(STATUS[error.code], response)
+        if known is not response:
+            known["description"] += f" {response['description']}"
+            known["content"]["application/json"]["examples"] |= response["content"]["application/json"]["examples"]
+    return dict(sorted(responses.items()))
+
+
+def _failure(error: type[ServiceError], when: str | None = None, details: Json | None = None) -> Json:
+    body: Json = {"code": error.code, "message": error.message, "request_id": REQUEST_ID_EXAMPLE}
+    if details := details or _DETAILS.get(error):
+        body["details"] = details
+    return {
+        "description": when or _WHEN[error],
+        "headers": {**_REQUEST_ID, **_EXTRA_HEADERS.get(STATUS[error.code], {})},
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Error"},
+                "examples": {error.code: {"value": {"success": False, "error": body}}},
+            }
+        },
+    }
 
 
 def _conditional(name: str, description: str) -> Json:

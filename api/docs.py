@@ -34,7 +34,8 @@ def add(app: FastAPI, document: Callable[[], dict[str, Any]]) -> None:
             swagger_js_url="/docs/swagger-ui-bundle.js",
             swagger_css_url="/docs/swagger-ui.css",
             swagger_favicon_url="/docs/favicon.png",
-            swagger_ui_parameters={"displayRequestDuration": True, "tryItOutEnabled": True},
+            # Without a validator of its own choosing, the page would ask one in the internet.
+            swagger_ui_parameters={"displayRequestDuration": True, "tryItOutEnabled": True, "validatorUrl": None},
         )
 
     def add_asset(name: str, media_type: str) -> None:

@@ -51,6 +51,13 @@ class MethodNotAllowed(errors.ServiceError):
         self.allow = allow
 
 
+class Unforeseen(errors.ServiceError):
+    """What an error of our own making is told as. Nothing of it leaves the house."""
+
+    code = "INTERNAL"
+    message = "internal error"
+
+
 def answer(error: errors.ServiceError, request_id: str) -> Answer:
     headers = [JSON, *_headers(error)]
     return Answer(STATUS[error.code], failure(error.code, error.message, request_id, error.details), headers)
@@ -98,7 +105,7 @@ def install(app: FastAPI) -> None:
 
     async def unforeseen(request: Request, _: Exception) -> Any:
         # The framework raises the error again after this answer, and the outermost layer logs it.
-        return Answer(500, failure("INTERNAL", "internal error", request.scope[REQUEST_ID]))
+        return answer(Unforeseen(), request.scope[REQUEST_ID])
 
     app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(ClientDisconnect, gone)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from api import description
 from api.answer import Answer, success
@@ -31,7 +32,7 @@ class Who(BaseModel):
 class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    id: str = Field(description="ULID of the event.", min_length=26, max_length=26)
+    id: str = Field(description="ULID of the event.", pattern=description.ULID)
     occurred_at: datetime = Field(description="When the change was made, in UTC.")
     channel: str
     toggle: str
@@ -39,15 +40,17 @@ class Entry(BaseModel):
     previous: bool | None = Field(description="The choice before; null if there was none and the default applied.")
     actor: Who
     source: Literal["dashboard", "api", "one_click", "import", "admin", "system"]
-    request_id: str = Field(description="ULID of the request that made the change, as in its `X-Request-Id`.")
+    request_id: str = Field(
+        description="ULID of the request that made the change, as in its `X-Request-Id`.", pattern=description.ULID
+    )
 
 
 class Meta(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    total: int = Field(description="Always 0.")
-    limit: int
-    offset: int = Field(description="Always 0.")
+    total: Literal[0] = Field(description="Always 0.")
+    limit: int = Field(description="As asked for.", ge=1, le=200)
+    offset: Literal[0] = Field(description="Always 0.")
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
@@ -65,7 +68,7 @@ def add(app: FastAPI, services: Services) -> None:
         user: CurrentUser,
         limit: Annotated[int, Query(ge=1, le=200, description="Entries per page.")] = 50,
         cursor: Annotated[
-            str | None, Query(description="`meta.next_cursor` of the page before.", max_length=512)
+            str | SkipJsonSchema[None], Query(description="`meta.next_cursor` of the page before.", max_length=512)
         ] = None,
     ) -> Answer:
         start = None if cursor is None else decode_cursor(cursor)
