@@ -1,0 +1,266 @@
+"""The API's own description: that it is the published one, that it is precise, and that the service keeps to it."""
+
+import itertools
+import json
+import re
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from api import description
+from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
+from tests.support.server import COMMAND, PATH
+from tests.support.tokens import session_token
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "openapi.json"
+HISTORY = f"{PATH}/history"
+
+STATUSES = {
+    ("get", PATH): {"200", "304", "401", "403", "500", "503"},
+    ("patch", PATH): {"200", "400", "401", "403", "412", "413", "422", "429", "500", "503"},
+    ("get", HISTORY): {"200", "401", "403", "422", "500", "503"},
+    ("get", "/healthz"): {"200", "500"},
+    ("get", "/readyz"): {"200", "500", "503"},
+}
+ERRORS = {
+    ("patch", PATH): {
+        "INVALID_INPUT",
+        "UNAUTHORIZED",
+        "USER_REQUIRED",
+        "PRECONDITION_FAILED",
+        "PAYLOAD_TOO_LARGE",
+        "UNKNOWN_NOTIFICATION_KEY",
+        "IMMUTABLE_NOTIFICATION_KEY",
+        "VALIDATION_FAILED",
+        "RATE_LIMITED",
+        "INTERNAL",
+        "UNAVAILABLE",
+    },
+    ("get", PATH): {"UNAUTHORIZED", "USER_REQUIRED", "INTERNAL", "UNAVAILABLE"},
+    ("get", HISTORY): {"UNAUTHORIZED", "USER_REQUIRED", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return json.loads(GOLDEN.read_text())
+
+
+@pytest.fixture(scope="module")
+def operations(document) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(method, path): of for path, item in document["paths"].items() for method, of in item.items()}
+
+
+@pytest.fixture(scope="module")
+def validator(document):
+    def make(schema: dict[str, Any]) -> Any:
+        return jsonschema_rs.Draft202012Validator(
+            {**schema, "components": document["components"]}, validate_formats=True
+        )
+
+    return make
+
+
+def examples(content: dict[str, Any]) -> list[Any]:
+    named = [example["value"] for example in content.get("examples", {}).values()]
+    return named + [content[name] for name in ("example",) if name in content]
+
+
+def test_the_golden_copy_is_what_the_command_prints() -> None:
+    printed = subprocess.run([COMMAND, "openapi"], capture_output=True, text=True, check=True)
+    assert printed.stdout == GOLDEN.read_text(), "the API's description has changed: `make openapi` renews the copy"
+    assert printed.stderr == ""
+
+
+async def test_the_golden_copy_is_what_is_served(http, document) -> None:
+    response = await http.get("/openapi.json")
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == document
+
+
+def test_every_operation_tells_every_status_that_it_can_answer(operations) -> None:
+    assert {operation: set(of["responses"]) for operation, of in operations.items()} == STATUSES
+
+
+@pytest.mark.parametrize("operation", ERRORS, ids="-".join)
+def test_every_operation_tells_every_error_that_it_can_answer(operations, operation) -> None:
+    codes = {
+        example["error"]["code"]
+        for response in operations[operation]["responses"].values()
+        for content in response.get("content", {}).values()
+        for example in examples(content)
+        if not example["success"]
+    }
+    assert codes == ERRORS[operation]
+
+
+def test_what_no_operation_answers_is_described_too(document) -> None:
+    codes = {
+        name: list(of["content"]["application/json"]["examples"])
+        for name, of in document["components"]["responses"].items()
+    }
+    assert codes == {"NotFound": ["NOT_FOUND"], "MethodNotAllowed": ["METHOD_NOT_ALLOWED"]}
+    assert "Allow" in document["components"]["responses"]["MethodNotAllowed"]["headers"]
+
+
+def test_each_operation_is_described_in_words_of_its_own(operations) -> None:
+    for of in operations.values():
+        assert of["operationId"]
+        assert of["tags"]
+        assert len(of["summary"]) > 10
+        assert len(of["description"]) > 40
+        assert all(response["description"] for response in of["responses"].values())
+    assert len({of["summary"] for of in operations.values()}) == len(operations)
+    assert len({of["operationId"] for of in operations.values()}) == len(operations)
+
+
+def test_a_session_token_is_asked_for_where_one_is_needed(document, operations) -> None:
+    scheme = document["components"]["securitySchemes"]["clerkJWT"]
+    assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
+    for (_, path), of in operations.items():
+        assert of.get("security") == ([{"clerkJWT": []}] if path.startswith("/v1/") else None)
+
+
+def test_the_headers_that_clients_rely_on_are_described(operations) -> None:
+    for (method, path), of in operations.items():
+        for status, response in of["responses"].items():
+            expected = {"X-Request-Id"}
+            expected |= {"ETag"} if path == PATH and status in {"200", "304"} else set()
+            expected |= {"WWW-Authenticate"} if status == "401" else set()
+            expected |= {"Retry-After"} if status in {"429", "503"} else set()
+            assert set(response["headers"]) == expected, (method, path, status)
+            assert all(header["required"] for header in response["headers"].values())
+
+
+def test_every_example_fits_its_schema(operations, document, validator) -> None:
+    checked = 0
+    contents = [
+        *(of["requestBody"]["content"] for of in operations.values() if "requestBody" in of),
+        *(response.get("content", {}) for of in operations.values() for response in of["responses"].values()),
+        *(response["content"] for response in document["components"]["responses"].values()),
+    ]
+    for content in contents:
+        for media_type in content.values():
+            found = examples(media_type)
+            assert found
+            for example in found:
+                validator(media_type["schema"]).validate(example)
+                checked += 1
+    assert checked > 30
+
+
+@pytest.fixture(scope="module")
+def change(operations, validator):
+    return validator(operations["patch", PATH]["requestBody"]["content"]["application/json"]["schema"])
+
+
+def test_a_change_is_any_part_of_the_toggles(change, operations) -> None:
+    assert operations["patch", PATH]["requestBody"]["required"] is False
+    names = [toggle.name for channel in CATALOGUE.channels for toggle in channel.visible]
+    assert change.is_valid({})
+    for count in range(len(names) + 1):
+        for chosen in itertools.combinations(names, count):
+            assert change.is_valid({"email": dict.fromkeys(chosen, True)})
+            assert change.is_valid({"email": dict.fromkeys(chosen, False)})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        "x",
+        {"email": None},
+        {"email": []},
+        {"in_app": {}},
+        {"email": {"product_news": True}},
+        {"email": {"security_alerts": True}},
+        *({"email": {"product_updates": value}} for value in (None, 0, 1, "true", [], {})),
+    ],
+    ids=json.dumps,
+)
+def test_a_change_is_nothing_else(change, body: Any) -> None:
+    assert not change.is_valid(body)
+
+
+def test_an_answer_has_every_visible_toggle_and_no_other(operations, validator) -> None:
+    everything = CATALOGUE.resolve({})
+    for method in ("get", "patch"):
+        answer = validator(operations[method, PATH]["responses"]["200"]["content"]["application/json"]["schema"])
+        assert answer.is_valid({"success": True, "data": everything})
+        assert not answer.is_valid({"success": False, "data": everything})
+        assert not answer.is_valid({"success": True, "data": everything, "meta": {}})
+        assert not answer.is_valid({"success": True, "data": {}})
+        for changed in ({"security_alerts": True}, {"product_updates": None}):
+            assert not answer.is_valid({"success": True, "data": {"email": everything["email"] | changed}})
+        for name in everything["email"]:
+            partial = {other: value for other, value in everything["email"].items() if other != name}
+            assert not answer.is_valid({"success": True, "data": {"email": partial}})
+
+
+def test_a_new_channel_in_the_catalogue_is_in_the_description_too() -> None:
+    catalogue = Catalogue(2, (*CATALOGUE.channels, Channel("in_app", (Toggle("mentions", default=True),))))
+    requested = description.change(catalogue)["openapi_extra"]["requestBody"]["content"]["application/json"]["schema"]
+    assert jsonschema_rs.is_valid(requested, {"in_app": {"mentions": False}})
+    assert not jsonschema_rs.is_valid(requested, {"in_app": {"mention": False}})
+    for of in (description.read(catalogue), description.change(catalogue)):
+        answered = of["responses"][200]["content"]["application/json"]["schema"]
+        assert jsonschema_rs.is_valid(answered, {"success": True, "data": catalogue.resolve({})})
+        assert not jsonschema_rs.is_valid(answered, {"success": True, "data": CATALOGUE.resolve({})})
+
+
+class Assets(HTMLParser):
+    """What a page makes a browser fetch."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, _: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attributes if name in {"src", "href"} and value]
+
+
+async def test_the_docs_page_needs_nobody_but_this_service(http) -> None:
+    page = await http.get("/docs")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assets = Assets(page.text).found
+    assert len(assets) == 3
+    for asset in assets:
+        assert re.match(r"/[^/]", asset)
+        response = await http.get(asset)
+        assert response.status_code == 200
+        assert len(response.content) > 100
+    assert "//" not in re.sub(r"^\s*//.*$|<!--.*?-->", "", page.text, flags=re.MULTILINE)
+    assert '"/openapi.json"' in page.text or "'/openapi.json'" in page.text
+    # Swagger UI asks a validator in the internet unless it is told not to.
+    assert '"validatorUrl": null' in page.text
+    style = (await http.get("/docs/swagger-ui.css")).text
+    assert not re.search(r"url\(\s*['\"]?(https?:)?//", style)
+    assert "@import" not in style
+
+
+def test_the_service_keeps_to_its_description(server, tmp_path) -> None:
+    run = subprocess.run(
+        [
+            COMMAND.with_name("schemathesis"),
+            *("--config-file", ROOT / "schemathesis.toml"),
+            *("run", f"{server.url}/openapi.json"),
+            *("--checks", "all", "--max-examples", "50", "--seed", "20260426", "--no-color"),
+            *("--header", f"Authorization: Bearer {session_token('user_schemathesis')}"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
+        assert re.search(rf"✅ {phase}\b", run.stdout)
+    assert "Tested: 5" in run.stdout
