@@ -1,0 +1,61 @@
+import threading
+
+import psycopg
+import pytest
+
+from infrastructure import migrations
+from infrastructure.migrations import Migration, MigrationError
+
+
+@pytest.fixture
+def empty_database(postgres) -> str:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS empty")
+        connection.execute("CREATE DATABASE empty")
+    return postgres.database_url("empty")
+
+
+def test_an_empty_database_is_brought_up_to_date_once(empty_database: str) -> None:
+    assert migrations.status(empty_database) == f"{len(migrations.available())} not applied: run `preferences migrate`"
+    assert migrations.migrate(empty_database) == migrations.available()
+    assert migrations.migrate(empty_database) == []
+    assert migrations.status(empty_database) is None
+
+
+def test_several_that_migrate_at_once_do_it_once(empty_database: str) -> None:
+    applied: list[Migration] = []
+    threads = [threading.Thread(target=lambda: applied.extend(migrations.migrate(empty_database))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert applied == migrations.available()
+
+
+def test_an_edited_migration_is_refused(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE schema_migrations SET checksum = 'another' WHERE number = 1")
+    with pytest.raises(MigrationError, match="0001_event_log was edited"):
+        migrations.migrate(database_url)
+
+
+def test_a_database_from_a_later_release_is_refused(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (9999, 'later', 'x')")
+    with pytest.raises(MigrationError, match="too old to know it"):
+        migrations.migrate(database_url)
+
+
+def test_a_migration_that_fails_leaves_nothing_of_itself(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Migration(9998, "broken", "CREATE TABLE half (x int); SELECT 1 / 0")
+    known = migrations.available()
+    monkeypatch.setattr(migrations, "available", lambda: [*known, broken])
+    with pytest.raises(psycopg.Error):
+        migrations.migrate(empty_database)
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
+        assert connection.execute("SELECT count(*) FROM schema_migrations").fetchone() == (len(known),)
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [migration.number for migration in migrations.available()] == list(range(1, len(migrations.available()) + 1))

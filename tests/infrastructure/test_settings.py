@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import pytest
+
+from infrastructure.settings import Settings, SettingsError, is_loopback
+
+ISSUER = "https://clerk.example.com"
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return lambda **values: [monkeypatch.setenv(name, value) for name, value in values.items()]
+
+
+def test_with_nothing_set_it_is_development_mode_on_loopback(environment) -> None:
+    settings = Settings.from_environment()
+    assert settings.development
+    assert (settings.host, settings.port, settings.data_dir, settings.database_url) == (
+        "127.0.0.1",
+        8000,
+        Path("data"),
+        None,
+    )
+
+
+def test_the_environment_is_read_under_the_usual_names(environment) -> None:
+    environment(
+        DATABASE_URL="postgresql://db/prefs",
+        PORT="9000",
+        HOST="0.0.0.0",
+        WEB_CONCURRENCY="3",
+        LOG_LEVEL="WARNING",
+        CLERK_ISSUER=ISSUER,
+        CLERK_AUTHORIZED_PARTIES="https://app.example.com, https://admin.example.com,",
+        CLERK_JWT_KEY="-----BEGIN PUBLIC KEY-----\\nAA\\n-----END PUBLIC KEY-----",
+    )
+    settings = Settings.from_environment()
+    assert not settings.development
+    assert settings.clerk_authorized_parties == {"https://app.example.com", "https://admin.example.com"}
+    assert settings.clerk_jwt_key == "-----BEGIN PUBLIC KEY-----\nAA\n-----END PUBLIC KEY-----"
+    assert (settings.port, settings.web_concurrency, settings.log_level) == (9000, 3, "warning")
+
+
+@pytest.mark.parametrize("issuer", [ISSUER, ISSUER + "/"])
+def test_the_key_set_is_the_issuers_unless_it_is_said_where(environment, issuer: str) -> None:
+    environment(CLERK_ISSUER=issuer)
+    assert Settings.from_environment().jwks_url == "https://clerk.example.com/.well-known/jwks.json"
+    environment(CLERK_JWKS_URL="https://keys.example.com/set")
+    assert Settings.from_environment().jwks_url == "https://keys.example.com/set"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"PORT": "http"}, "PORT must be a valid integer"),
+        ({"DATABASE_URL": "sqlite:///x"}, "DATABASE_URL must start with postgresql://"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be 'debug', 'info', 'warning' or 'error'"),
+        ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY must be greater than or equal to 1"),
+        ({"CLERK_ISSUER": "http://clerk.example.com"}, "CLERK_ISSUER must start with https://"),
+        ({"CLERK_AUTHORIZED_PARTIES": "https://a"}, "CLERK_ISSUER must be set"),
+        ({"HOST": "0.0.0.0"}, "HOST 0.0.0.0 can be reached from outside"),
+        ({"POSTGRES_ENABLE_DB_FUNCTIONS": "y"}, "POSTGRES_ENABLE_DB_FUNCTIONS must not be enabled"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_wrong(environment, values: dict[str, str], sentence: str) -> None:
+    environment(**values)
+    with pytest.raises(SettingsError, match=sentence):
+        Settings.from_environment()
+
+
+def test_all_wrong_settings_are_told_together(environment) -> None:
+    environment(PORT="http", LOG_LEVEL="loud", DATABASE_URL="x", POSTGRES_ENABLE_DB_FUNCTIONS="1")
+    with pytest.raises(SettingsError) as told:
+        Settings.from_environment()
+    assert [line.split()[0] for line in str(told.value).splitlines()] == [
+        "DATABASE_URL",
+        "PORT",
+        "LOG_LEVEL",
+        "POSTGRES_ENABLE_DB_FUNCTIONS",
+    ]
+
+
+def test_a_secret_is_never_part_of_the_sentence(environment) -> None:
+    environment(DATABASE_URL="mysql://user:hunter2@db/prefs")
+    with pytest.raises(SettingsError) as told:
+        Settings.from_environment()
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize("value", ["n", "no", "false", "0", ""])
+def test_the_unsafe_switch_may_be_off(environment, value: str) -> None:
+    environment(POSTGRES_ENABLE_DB_FUNCTIONS=value)
+    Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("db", False)]
+)
+def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
