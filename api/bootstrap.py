@@ -33,9 +33,8 @@ from infrastructure.session_tokens import ClerkSessions
 from infrastructure.settings import Settings, SettingsError
 from infrastructure.shadow_table import ShadowTable
 
-READINESS_PATIENCE: Final = 0.9
-"""Seconds after which a check that doesn't answer counts as failed."""
-
+OPERATOR_PATIENCE: Final = 15.0
+"""Seconds that a person at the command line waits for the database to answer."""
 
 __all__ = ["ListedKey", "RebuildResult", "Settings"]  # for the signatures of those who call these functions
 
@@ -99,13 +98,13 @@ def migrate(url: str, report: Callable[[str], None]) -> int:
 
 @asynccontextmanager
 async def open_store(url: str) -> AsyncIterator[PostgresPreferencesStore]:
-    async with Database(url, size=1, connect_within=5) as database:
+    async with Database(url, size=1, connect_within=5, patience=OPERATOR_PATIENCE) as database:
         yield PostgresPreferencesStore(database)
 
 
 @asynccontextmanager
 async def open_api_keys(url: str) -> AsyncIterator[PostgresApiKeys]:
-    async with Database(url, size=1, connect_within=5) as database:
+    async with Database(url, size=1, connect_within=5, patience=OPERATOR_PATIENCE) as database:
         yield PostgresApiKeys(database)
 
 
@@ -214,12 +213,11 @@ async def _fetch_keys(keys: SigningKeys) -> bool:
 async def _readiness(database: Database, sessions: SessionVerifier) -> Mapping[str, str | None]:
     findings: dict[str, str | None] = {"database": None, "migrations": None, "keys": None}
     try:
-        async with asyncio.timeout(READINESS_PATIENCE):
-            applied = await database.fetch("SELECT number, checksum FROM schema_migrations")
+        applied = await database.fetch_in_time("SELECT number, checksum FROM schema_migrations")
         findings["migrations"] = migrations.verdict(dict(applied))
     except psycopg.errors.UndefinedTable:
         findings["migrations"] = "none applied yet"
-    except (ServiceError, TimeoutError):
+    except ServiceError:
         findings["database"] = "can't be reached"
         findings["migrations"] = "unknown"
     if not sessions.ready():

@@ -45,7 +45,7 @@ class PostgresApiKeys(ApiKeys):
         # What hasn't the form of a key costs no round trip.
         if not _FORM.fullmatch(key):
             return None
-        rows = await self._database.fetch(self._queries["find"], {"digest": _digest(key)})
+        rows = await self._database.fetch_in_time(self._queries["find"], {"digest": _digest(key)})
         return ApiKey(rows[0][0], rows[0][1], rows[0][2], frozenset(rows[0][3])) if rows else None
 
     async def create(self, organization: str, label: str, scopes: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, and the one place where its errors become ours."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeAlias
@@ -27,8 +28,9 @@ class ConnectionLost(Unavailable):
 class Database:
     """A pool of autocommitting connections: a statement is a transaction.
 
-    `connect_within` and `answer_within` are in seconds. The first bounds how long a request waits for a connection; the
-    second how long the server may work on one statement.
+    `connect_within`, `answer_within` and `patience` are in seconds. The first bounds how long a request waits for a
+    connection; the second how long the server may work on one statement; the third how long a caller of `fetch_in_time`
+    waits altogether.
     """
 
     def __init__(
@@ -38,9 +40,12 @@ class Database:
         size: int = 8,
         connect_within: float = 0.7,
         answer_within: float = 10.0,
+        patience: float = 0.9,
         application: str = "preferences",
     ) -> None:
         self._connect_within = connect_within
+        self._patience = patience
+        self._abandoned: set[asyncio.Task[list[TupleRow]]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             kwargs={
@@ -90,6 +95,29 @@ class Database:
             # When one is dead, the others of the pool usually are too.
             await self._pool.check()
             return await self._fetch(query, parameters)
+
+    async def fetch_in_time(self, query: Any, parameters: Any = ()) -> list[TupleRow]:
+        """The same, for a caller who waits for this alone. Raises `Unavailable` when its patience is at an end.
+
+        A server that is there and doesn't answer keeps a statement for ever, its own time limit included. To cancel the
+        statement is no way out for the caller: the driver asks that same server to end it, and waits for that.
+        """
+        fetching = asyncio.create_task(self.fetch(query, parameters))
+        try:
+            done, _ = await asyncio.wait({fetching}, timeout=self._patience)
+        finally:
+            if not fetching.done():
+                self._abandoned.add(fetching)
+                fetching.add_done_callback(self._forget)
+                fetching.cancel()
+        if not done:
+            raise Unavailable(f"no answer from the database within {self._patience} s")
+        return await fetching
+
+    def _forget(self, task: asyncio.Task[list[TupleRow]]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled():
+            task.exception()  # Nobody is there any more to be told; asked for, it isn't logged as an oversight.
 
     async def execute(self, query: Any, parameters: Any = ()) -> None:
         """Run a statement that answers nothing."""

@@ -70,7 +70,7 @@ class PostgresPreferencesStore(PreferencesStore):
 
     @override
     async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:
-        rows = await self._database.fetch(
+        rows = await self._database.fetch_in_time(
             self._queries["changes"],
             {
                 "stream": stream,
