@@ -1,0 +1,54 @@
+"""Who is measured: how each is started, and how to ask its database what it has recorded."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infrastructure import migrations
+
+TOGGLE = "weekly_usage_digest"
+"""The one that every PATCH of the load flips."""
+
+# User, and what was chosen last. Who never chose may be absent.
+_OURS = f"SELECT user_id, (choices->>'email.{TOGGLE}')::boolean FROM current_preferences"
+_CRUD = f"SELECT user_id, {TOGGLE} FROM preferences"
+_TEXTBOOK = r"""
+SELECT opened.user_id, toggled.enabled
+FROM (SELECT originator_id, convert_from(state, 'UTF8')::json->>'user' AS user_id
+      FROM preferences_events WHERE originator_version = 1) opened
+JOIN (SELECT DISTINCT ON (originator_id)
+             originator_id, (convert_from(state, 'UTF8')::json->>'enabled')::boolean AS enabled
+      FROM preferences_events WHERE topic LIKE '%Toggled'
+      ORDER BY originator_id, originator_version DESC) toggled USING (originator_id)
+"""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """`choices`: the query for each user's last choice; None where nothing is kept. `events`: the condition on a row of
+    `preferences_events` that makes it a change; None where there is no log. `prepare` makes a database ready for it."""
+
+    name: str
+    command: tuple[str | Path, ...]
+    choices: str | None = None
+    events: str | None = None
+    prepare: Callable[[str], object] | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def _program(name: str) -> tuple[str | Path, ...]:
+    return sys.executable, "-m", f"bench.contenders.{name}"
+
+
+OURS = Contender(
+    "ours",
+    (Path(sys.executable).with_name("preferences"), "serve"),
+    choices=_OURS,
+    events="topic = 'notification-preferences.toggled'",
+    prepare=migrations.migrate,
+)
+CRUD = Contender("crud", _program("crud"), choices=_CRUD)
+TEXTBOOK = Contender("textbook", _program("textbook"), choices=_TEXTBOOK, events="topic LIKE '%Toggled'")
+CEILING = Contender("ceiling", _program("ceiling"))
+SERVERS = (OURS, CRUD, TEXTBOOK, CEILING)

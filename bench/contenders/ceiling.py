@@ -1,0 +1,37 @@
+"""What the framework leaves room for: bare FastAPI that answers a constant."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+
+from bench.contenders.process import serve
+
+PATH = "/v1/me/notifications"
+ANSWER = {
+    "success": True,
+    "data": {
+        "email": {
+            "product_updates": True,
+            "delivery_alerts": True,
+            "billing_receipts": True,
+            "weekly_usage_digest": False,
+        }
+    },
+}
+
+app = FastAPI()
+
+
+@app.get(PATH)
+async def read() -> Any:
+    return ANSWER
+
+
+@app.patch(PATH)
+async def change(request: Request) -> Any:
+    await request.json()
+    return ANSWER
+
+
+if __name__ == "__main__":
+    serve(app)

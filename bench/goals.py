@@ -1,0 +1,36 @@
+"""What is to be reached: as data, in the order in which it is shown."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Goal:
+    figure: str
+    title: str
+    direction: Literal["≥", "≤"]
+    limit: float
+    unit: str = "×"  # noqa: RUF001 - a multiplication sign is what is meant
+
+    def reached_by(self, value: float) -> bool:
+        return value >= self.limit if self.direction == "≥" else value <= self.limit
+
+
+GOALS = (
+    Goal("patch.32.rate/crud", "PATCH/s at 32 connections, against crud", "≥", 4),
+    Goal("patch.32.rate/textbook", "PATCH/s at 32 connections, against textbook", "≥", 11),
+    Goal("get.32.rate/crud", "GET/s at 32 connections, against crud", "≥", 6),
+    Goal("patch.32.p99/crud", "p99 of PATCH at 32 connections, against crud", "≤", 1),
+    Goal("get.32.p99/crud", "p99 of GET at 32 connections, against crud", "≤", 1),
+    Goal("patch.1.p50/crud", "p50 of PATCH, one connection alone, against crud", "≤", 1.1),
+    Goal("get.1.p50/crud", "p50 of GET, one connection alone, against crud", "≤", 1.1),
+    Goal("workers.lost", "events lost or doubled by 2 workers", "≤", 0, "events"),
+    Goal("workers.rate", "PATCH/s of 2 workers against 1 (on 4 cores or more)", "≥", 1),
+    Goal("stored.rate", "PATCH/s with a full log, against an empty one", "≥", 0.9),
+    Goal("stream.rate", "PATCH/s of a user with many events, against one with one", "≥", 0.9),
+    Goal("rebuild.seconds", "rebuild of the log", "≤", 4, "s"),
+    Goal("rebuild.memory", "memory of a rebuild with four times the events of the same users", "≤", 1.1),
+    Goal("follow.rate", "following the log from position 0", "≥", 100_000, "events/s"),
+    Goal("memory.megabytes", "memory of a server after many requests of many users", "≤", 150, "MB"),
+    Goal("disk.bytes", "disk for an event, with all indexes", "≤", 600, "bytes"),
+)

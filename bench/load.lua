@@ -1,0 +1,62 @@
+-- The load that wrk sends: users take turns, and each PATCH flips the toggle of the user whose turn it is, so that each
+-- one is a change. Arguments after "--": method (GET, PATCH, or MIXED: every fourth a PATCH), a file with one token a
+-- line, a file with one 0 or 1 for each user (what was chosen last), the number of the user to begin with.
+-- One thread only: its state is the truth about what was sent.
+
+local thread_of_script
+
+function setup(thread)
+   thread_of_script = thread
+end
+
+function init(args)
+   method = args[1]
+   host = "Host: " .. wrk.headers["Host"] .. "\r\n"
+   tokens, choices = {}, {}
+   for token in io.lines(args[2]) do
+      tokens[#tokens + 1] = token
+   end
+   local file = assert(io.open(args[3]))
+   for choice in file:read("*a"):gmatch("[01]") do
+      choices[#choices + 1] = choice == "1"
+   end
+   file:close()
+   first = tonumber(args[4])
+   sent = -1
+end
+
+local function get(token)
+   return "GET /v1/me/notifications HTTP/1.1\r\n" .. host .. "Authorization: Bearer " .. token .. "\r\n\r\n"
+end
+
+local function patch(token, choice)
+   local body = '{"email":{"weekly_usage_digest":' .. tostring(choice) .. "}}"
+   return "PATCH /v1/me/notifications HTTP/1.1\r\n" .. host .. "Authorization: Bearer " .. token
+      .. "\r\nContent-Type: application/json\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body
+end
+
+function request()
+   -- wrk asks once to look at the request and doesn't send that one: it must change nothing.
+   if sent < 0 then
+      sent = 0
+      return get(tokens[1])
+   end
+   local user = (first + sent) % #tokens + 1
+   sent = sent + 1
+   if method == "GET" or (method == "MIXED" and sent % 4 ~= 0) then
+      return get(tokens[user])
+   end
+   choices[user] = not choices[user]
+   return patch(tokens[user], choices[user])
+end
+
+function done(summary, latency, requests)
+   local errors = summary.errors
+   local file = assert(io.open(os.getenv("BENCH_RESULT"), "w"))
+   file:write(string.format(
+      '{"sent": %d, "answered": %d, "refused": %d, "broken": %d, "seconds": %.6f, "p50": %.3f, "p99": %.3f}\n',
+      thread_of_script:get("sent"), summary.requests, errors.status,
+      errors.connect + errors.read + errors.write + errors.timeout,
+      summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+   file:close()
+end

@@ -1,0 +1,45 @@
+"""Two of ours under the same load, in turns."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from bench.stage import Stage
+from bench.trial import Run, Trial
+
+
+class VoidRun(Exception):
+    """A part of the benchmark whose counts don't agree has no result."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Medians of both, in requests a second, and the median of the rounds' ratios."""
+
+    first: float
+    second: float
+    ratio: float
+    runs: list[Run]
+
+
+def compare(stage: Stage, first: Trial, second: Trial, *, connections: int) -> Rates:
+    """PATCH/s of the first against the second."""
+    if stage.size.warm_up:
+        for trial in (first, second):
+            _counting(trial.run("PATCH", connections, stage.size.seconds))
+    pairs = []
+    for _ in range(stage.size.rounds):
+        pair = []
+        for trial in (first, second):
+            stage.settle()
+            pair.append(_counting(trial.run("PATCH", connections, stage.size.seconds)))
+        pairs.append(pair)
+    rates = [(one.answers.rate, other.answers.rate) for one, other in pairs]
+    ours, theirs = zip(*rates, strict=True)
+    runs = [run for pair in pairs for run in pair]
+    return Rates(median(ours), median(theirs), median(a / b for a, b in rates), runs)
+
+
+def _counting(run: Run) -> Run:
+    if run.faults:
+        raise VoidRun("; ".join(run.faults))
+    return run

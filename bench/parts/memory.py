@@ -1,0 +1,35 @@
+"""The memory of a server that has served many users."""
+
+from bench.contender import OURS
+from bench.figure import Figure
+from bench.pair import VoidRun
+from bench.stage import Stage
+from bench.users import numbered
+
+NAME = "memory"
+CONNECTIONS = 32
+AT_A_TIME = 20
+"""Seconds of load between two looks at how many requests there were."""
+
+
+def measure(stage: Stage) -> list[Figure]:
+    size = stage.size
+    stage.console.print(f"  signing {size.memory_users:,} tokens")
+    users = stage.make_users("memory", [numbered(number) for number in range(size.memory_users)])
+    served = 0
+    with stage.database("memory") as url, stage.trial(OURS, url, users=users) as trial:
+        before, _ = trial.server.resident
+        while served < size.memory_requests:
+            run = trial.run("MIXED", CONNECTIONS, min(AT_A_TIME, size.seconds * 4))
+            if run.faults:
+                raise VoidRun("; ".join(run.faults))
+            served += run.answers.answered
+        now, most = trial.server.resident
+    return [
+        Figure(
+            "memory.megabytes",
+            most / 1e6,
+            f"at most; {now / 1e6:.0f} MB at the end, {before / 1e6:.0f} MB at the start; {served:,} requests "
+            f"of {len(users):,} users, every fourth a PATCH",
+        )
+    ]

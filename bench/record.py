@@ -1,0 +1,98 @@
+"""What a contender's database has recorded."""
+
+import time
+from collections.abc import Sequence
+
+import psycopg
+
+from bench.contender import Contender
+from bench.users import User
+
+STILL_FOR = 0.15
+"""Seconds without a new event after which the last requests of a load have come to an end."""
+
+
+class Record:
+    def __init__(self, contender: Contender, url: str) -> None:
+        self._contender = contender
+        self._connection = psycopg.connect(url, autocommit=True, application_name="bench")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def has_log(self) -> bool:
+        return self._contender.events is not None
+
+    @property
+    def has_choices(self) -> bool:
+        return self._contender.choices is not None
+
+    def events(self, after: int = 0) -> int:
+        """How many changes the log holds behind a position."""
+        return int(
+            self._one(f"SELECT count(*) FROM preferences_events WHERE notification_id > {after} AND {self._condition}")
+        )
+
+    def position(self) -> int:
+        """The end of the log."""
+        return int(self._one("SELECT coalesce(max(notification_id), 0) FROM preferences_events"))
+
+    def choices(self, users: Sequence[User]) -> list[bool]:
+        """What each user chose last; the default of the toggle is false."""
+        if self._contender.choices is None:
+            return [False] * len(users)
+        found = dict(self._connection.execute(self._contender.choices).fetchall())
+        return [bool(found.get(user.name)) for user in users]
+
+    def inconsistent(self) -> int:
+        """Streams of ours whose current preferences aren't what the last event of the stream says."""
+        return int(
+            self._one("""
+                SELECT count(*) FROM current_preferences c
+                JOIN LATERAL (SELECT * FROM preferences_events e WHERE e.originator_id = c.originator_id
+                              ORDER BY originator_version DESC LIMIT 1) e ON true
+                CROSS JOIN LATERAL (SELECT convert_from(e.state, 'UTF8')::jsonb) s (state)
+                WHERE e.originator_version <> c.version OR e.notification_id <> c.position
+                   OR (state ? 'toggle'
+                       AND choices->((state->>'channel') || '.' || (state->>'toggle')) <> state->'enabled')
+            """)
+        )
+
+    def wait_until_still(self) -> None:
+        """Return when what was on its way has arrived, or never will."""
+        before, since = -1, time.monotonic()
+        while time.monotonic() - since < STILL_FOR:
+            time.sleep(0.03)
+            now = int(self._one("SELECT last_value FROM preferences_events_notification_id_seq")) if self.has_log else 0
+            if now != before:
+                before, since = now, time.monotonic()
+
+    def with_newest_gone(self, number: int, after: int) -> int:
+        """What `events` says when that many of the newest events are taken away, for a moment and for nobody else."""
+        with self._connection.transaction(force_rollback=True):
+            self._connection.execute(
+                "DELETE FROM preferences_events WHERE notification_id IN "
+                f"(SELECT notification_id FROM preferences_events WHERE {self._condition} ORDER BY 1 DESC LIMIT {number})"
+            )
+            return self.events(after)
+
+    def with_newest_doubled(self, after: int) -> int:
+        """The same, when the newest event is there twice."""
+        with self._connection.transaction(force_rollback=True):
+            self._connection.execute(
+                "INSERT INTO preferences_events (originator_id, originator_version, topic, state) "
+                "SELECT originator_id, originator_version + 1, topic, state FROM preferences_events "
+                f"WHERE {self._condition} ORDER BY notification_id DESC LIMIT 1"
+            )
+            return self.events(after)
+
+    @property
+    def _condition(self) -> str:
+        assert self._contender.events is not None
+        return self._contender.events
+
+    def _one(self, query: str) -> object:
+        row = self._connection.execute(query).fetchone()
+        assert row is not None
+        return row[0]

@@ -1,0 +1,56 @@
+"""How much of everything: for figures that mean something, or to see that all of it works."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """`seconds` and `warm_up` are whole ones, which is all that wrk knows; a warm-up of 0 is none."""
+
+    rounds: int
+    seconds: int
+    warm_up: int
+    connections: tuple[int, ...]
+    users: int
+    """With a token each; they take turns."""
+    stored_users: int
+    stored_events: int
+    """Of each of the stored users, in the log that PATCH is measured with."""
+    long_stream: int
+    """Events of the one user who has many."""
+    rebuilt_users: int
+    rebuilt_events: int
+    """Of each of them."""
+    memory_users: int
+    memory_requests: int
+
+
+FULL = Size(
+    rounds=5,
+    seconds=5,
+    warm_up=1,
+    connections=(1, 32, 256),
+    users=2000,
+    stored_users=1_000_000,
+    stored_events=10,
+    long_stream=100_000,
+    rebuilt_users=200_000,
+    rebuilt_events=5,
+    memory_users=100_000,
+    memory_requests=1_000_000,
+)
+
+QUICK = Size(
+    rounds=1,
+    seconds=1,
+    warm_up=0,
+    connections=(1, 32),
+    users=2000,
+    stored_users=2000,
+    stored_events=5,
+    long_stream=2000,
+    rebuilt_users=2000,
+    rebuilt_events=5,
+    memory_users=2000,
+    memory_requests=2000,
+)

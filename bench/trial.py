@@ -1,0 +1,83 @@
+"""A contender under load, and the check that nothing was lost or doubled by it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.record import Record
+from bench.server import Server
+from bench.tally import Tally, last_sent, overlooked
+from bench.users import Users
+from bench.wrk import Answers, Load, Method, send
+
+
+class BlindTally(Exception):
+    """The check of the runs would not notice what it is there for: no figure may be believed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """`faults` say why it is void; of a run that counts there are none."""
+
+    answers: Answers
+    faults: Sequence[str] = field(default_factory=list)
+    tally: Tally | None = None
+
+
+class Trial:
+    """A contender that is running. Its users take turns from one run to the next, so no one's is forgotten."""
+
+    def __init__(self, server: Server, record: Record, users: Users, work: Path) -> None:
+        self.server, self.record, self.users = server, record, users
+        self._choices = work / f"{server.port}.choices"
+        self._first = 0
+        self._proven = False
+
+    def run(self, method: Method, connections: int, seconds: int) -> Run:
+        before = self._write_choices()
+        position = self.record.position() if self.record.has_log else 0
+        load = Load(method, connections, seconds, self.users.tokens, self._choices, self._first)
+        answers = send(load, self.server.address)
+        first, self._first = self._first, (self._first + answers.sent) % len(self.users)
+        if method != "PATCH" or not self.record.has_choices:
+            return Run(
+                answers,
+                [f"{answers.refused + answers.broken} requests failed"] * bool(answers.refused + answers.broken),
+            )
+        self.record.wait_until_still()
+        tally = self._tally(answers, connections, position, last_sent(before, answers.sent, first))
+        faults = tally.faults
+        if self.record.has_log:
+            self._prove(tally, position)
+        return Run(answers, faults, tally)
+
+    def _write_choices(self) -> list[bool]:
+        choices = self.record.choices(self.users.users)
+        self._choices.write_text("".join("01"[choice] for choice in choices))
+        return choices
+
+    def _tally(self, answers: Answers, connections: int, position: int, wanted: Sequence[bool]) -> Tally:
+        recorded = self.record.choices(self.users.users)
+        return Tally(
+            connections=connections,
+            sent=answers.sent,
+            acknowledged=answers.answered - answers.refused,
+            failed=answers.refused + answers.broken,
+            events=self.record.events(position) if self.record.has_log else None,
+            astray=sum(is_ is not wanted_ for is_, wanted_ in zip(recorded, wanted, strict=True)),
+        )
+
+    def _prove(self, tally: Tally, position: int) -> None:
+        """After the first good run: show that a wrong count in the database, or in the answers, would be noticed."""
+        if self._proven or tally.faults:
+            return
+        assert tally.events is not None
+        missed = overlooked(tally)
+        too_many = tally.events - tally.acknowledged + 1
+        gone = self.record.with_newest_gone(too_many, position)
+        doubled = self.record.with_newest_doubled(position)
+        if gone != tally.events - too_many or doubled != tally.events + 1:
+            missed.append("events taken from the log, or put into it")
+        if missed:
+            raise BlindTally(f"The check that makes a run void does not notice {', '.join(missed)}.")
+        self._proven = True

@@ -1,0 +1,69 @@
+"""The load generator, which is a package of the system."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+SCRIPT = Path(__file__).with_name("load.lua")
+PATIENCE = "10s"
+"""An answer that takes longer is an error."""
+
+Method = Literal["GET", "PATCH", "MIXED"]
+
+
+class WrkMissing(Exception):
+    def __str__(self) -> str:
+        return "The benchmark sends its load with wrk, which is not installed: `apt-get install wrk`, or `brew install wrk`."
+
+
+@dataclass(frozen=True)
+class Load:
+    """`first`: the number of the user who begins. `choices`: what each chose last, a file of 0 and 1."""
+
+    method: Method
+    connections: int
+    seconds: int
+    tokens: Path
+    choices: Path
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What wrk saw: `refused` are answers other than 2xx, `broken` connections that failed. p50, p99 in milliseconds."""
+
+    sent: int
+    answered: int
+    refused: int
+    broken: int
+    seconds: float
+    p50: float
+    p99: float
+
+    @property
+    def rate(self) -> float:
+        """Good answers a second."""
+        return (self.answered - self.refused) / self.seconds
+
+
+def program() -> str:
+    found = shutil.which("wrk")
+    if found is None:
+        raise WrkMissing
+    return found
+
+
+def send(load: Load, address: str) -> Answers:
+    """Keep all connections busy for the time given; one thread, since one is faster than any contender."""
+    result = load.choices.with_suffix(".result")
+    command = [program(), "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--timeout", PATIENCE, "-s", SCRIPT]
+    command += [f"http://{address}", "--", load.method, load.tokens, load.choices, str(load.first)]
+    done = subprocess.run(command, env={"BENCH_RESULT": str(result)}, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not result.exists():
+        raise RuntimeError(f"wrk failed: {done.stdout[-1000:]} {done.stderr[-1000:]}")
+    answers = Answers(**json.loads(result.read_text()))
+    result.unlink()
+    return answers
