@@ -21,7 +21,7 @@ from application.identity import SessionVerifier
 from application.preferences import Preferences
 from application.rebuild import Progress, Rebuild, RebuildResult
 from domain.catalogue import CATALOGUE
-from domain.errors import ServiceError
+from domain.errors import ServiceError, Unauthenticated
 from infrastructure import logs, migrations
 from infrastructure.api_keys import ListedKey, PostgresApiKeys
 from infrastructure.database import Database
@@ -113,9 +113,13 @@ def development_token(of: Settings, user: str, organization: str | None, role: s
     if not of.development:
         raise SettingsError("tokens are made by Clerk here: CLERK_ISSUER is set, so this is not development mode")
     try:
-        return DevelopmentKeys(of.data_dir).mint(user, organization, role, lifetime=lifetime)
+        token = DevelopmentKeys(of.data_dir).mint(user, organization, role, lifetime=lifetime)
+        asyncio.run(session_verifier(of, signing_keys(of)).verify(token))
     except ValueError as error:
         raise SettingsError(str(error)) from None
+    except Unauthenticated as error:
+        raise SettingsError(f"the service would refuse such a token: {error.reason}") from None
+    return token
 
 
 def openapi_document() -> str:
@@ -126,12 +130,15 @@ def openapi_document() -> str:
 
 
 def signing_keys(settings: Settings) -> SigningKeys:
-    """Where the keys come from that tokens are verified with. Raises ValueError for a PEM that is none."""
-    if settings.development:
-        return FixedKey(DevelopmentKeys(settings.data_dir).public_pem)
-    if settings.clerk_jwt_key is not None:
-        return FixedKey(settings.clerk_jwt_key)
-    return RemoteKeySet(settings.jwks_url)
+    """Where the keys come from that tokens are verified with. Raises `SettingsError` for a key that is none."""
+    try:
+        if settings.development:
+            return FixedKey(DevelopmentKeys(settings.data_dir).public_pem)
+        if settings.clerk_jwt_key is not None:
+            return FixedKey(settings.clerk_jwt_key)
+        return RemoteKeySet(settings.jwks_url)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def session_verifier(settings: Settings, keys: SigningKeys) -> ClerkSessions:
@@ -194,11 +201,12 @@ def findings() -> Iterator[tuple[str, str, bool]]:
             wrong = migrations.status(url)
             yield "migrations", wrong or "up to date", bool(wrong)
     except (psycopg.Error, EmbeddedPostgresError) as error:
-        yield "database", str(error).strip(), True
+        yield "database", " ".join(str(error).split()), True
+    logs.configure("error")  # that a fetch failed is said below
     try:
         ready = asyncio.run(_fetch_keys(signing_keys(of)))
         yield "key set", "usable" if ready else f"no usable key at {of.jwks_url}", not ready
-    except ValueError as error:
+    except (SettingsError, OSError) as error:
         yield "key set", str(error), True
 
 

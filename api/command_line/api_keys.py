@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from api import bootstrap
 from api.command_line.console import notes, output
@@ -21,6 +22,8 @@ def create(
     scope: Annotated[list[str], typer.Option(help="What the key may do, e.g. audit:read. Repeat for several.")],
 ) -> None:
     """Make a key. It is shown this once, alone on the last line; only its hash is kept."""
+    if not (org.strip() and label.strip()):
+        raise typer.BadParameter("a key needs an organization and a label")
 
     async def run(url: str) -> str:
         async with bootstrap.open_api_keys(url) as keys:
@@ -53,7 +56,9 @@ def list_keys(
     table = Table("id", "organization", "label", "key", "scopes", "created", "last used", "revoked", box=SIMPLE_HEAD)
     for key in found:
         times = (f"{at:%Y-%m-%d %H:%M}" if at else "-" for at in (key.created_at, key.last_used_at, key.revoked_at))
-        table.add_row(str(key.id), key.organization, key.label, f"{key.prefix}…", " ".join(key.scopes), *times)
+        # As `Text`, since a label may hold brackets, which would be taken for markup.
+        named = (Text(key.organization), Text(key.label))
+        table.add_row(str(key.id), *named, f"{key.prefix}…", " ".join(key.scopes), *times)
     output.print(table)
 
 

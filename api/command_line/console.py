@@ -1,5 +1,6 @@
 """Where the commands write: results to standard output, everything else to standard error."""
 
+import re
 import sys
 from typing import Final
 
@@ -14,4 +15,6 @@ notes: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.is
 
 
 def complain(message: str) -> None:
-    notes.print(Text("error: ", style="bold red") + Text(message.strip(), style=""))
+    """One sentence a line. What a library broke and indented is one sentence all the same."""
+    sentences = re.sub(r"\s*\n\s+", " ", message.strip())
+    notes.print(Text("error: ", style="bold red") + Text(sentences, style=""))

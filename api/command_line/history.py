@@ -7,6 +7,7 @@ import orjson
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from api import bootstrap
 from api.command_line.console import notes, output
@@ -43,8 +44,8 @@ def history(
             event.path,
             {None: "default", True: "on", False: "off"}[event.previous],
             "on" if event.enabled else "off",
-            who,
-            event.actor.get("session", "-"),
+            Text(who),
+            Text(event.actor.get("session", "-")),
             event.source,
             event.request_id,
         )

@@ -36,6 +36,7 @@ def serve(
         if value is not None:
             os.environ[name] = str(value)
     settings = bootstrap.settings()
+    bootstrap.signing_keys(settings)  # unusable ones are one sentence now, not a worker that can't start
     # From here on a signal unwinds the stack, so that the database is stopped after the server, whenever it comes.
     signal.signal(signal.SIGTERM, _leave)
     listener = _listen(settings.host, settings.port)
