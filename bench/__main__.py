@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,12 +61,13 @@ def _measure(stage: Stage, selection: Selection, folder: Path) -> bool:
     complete = True
     for part in PARTS:
         if selection.has(part.NAME):
-            stage.console.print(f"[dim]{part.NAME}[/]")
+            started = time.monotonic()
             try:
                 figures += part.measure(stage)
             except VoidRun as error:
                 stage.console.print(f"[red]void:[/] {part.NAME}: {error}")
                 complete = False
+            stage.console.print(f"[dim]{part.NAME}: {time.monotonic() - started:.0f} s[/]")
     _report(stage.console, measured, figures)
     results.write(folder, facts, stage.size, measured, figures)
     stage.console.print(f"written: {folder / 'results.json'}")
@@ -99,4 +101,6 @@ def _interrupt(_signal: int, _frame: object) -> None:
 if __name__ == "__main__":
     # Whoever ends us ends what we started: the stack unwinds, and servers and PostgreSQL stop with it.
     signal.signal(signal.SIGTERM, _interrupt)
-    typer.run(bench)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(bench)
+    app()

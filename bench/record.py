@@ -42,22 +42,14 @@ class Record:
         """What each user chose last; the default of the toggle is false."""
         if self._contender.choices is None:
             return [False] * len(users)
-        found = dict(self._connection.execute(self._contender.choices).fetchall())
+        found = dict(self._connection.execute(self._contender.choices, [[user.name for user in users]]).fetchall())
         return [bool(found.get(user.name)) for user in users]
 
-    def inconsistent(self) -> int:
-        """Streams of ours whose current preferences aren't what the last event of the stream says."""
-        return int(
-            self._one("""
-                SELECT count(*) FROM current_preferences c
-                JOIN LATERAL (SELECT * FROM preferences_events e WHERE e.originator_id = c.originator_id
-                              ORDER BY originator_version DESC LIMIT 1) e ON true
-                CROSS JOIN LATERAL (SELECT convert_from(e.state, 'UTF8')::jsonb) s (state)
-                WHERE e.originator_version <> c.version OR e.notification_id <> c.position
-                   OR (state ? 'toggle'
-                       AND choices->((state->>'channel') || '.' || (state->>'toggle')) <> state->'enabled')
-            """)
-        )
+    def inconsistent(self, after: int) -> int:
+        """Streams changed behind a position whose current row isn't what the last event of the stream says."""
+        if self._contender.inconsistent is None:
+            return 0
+        return int(self._one(self._contender.inconsistent.format(after=after)))
 
     def wait_until_still(self) -> None:
         """Return when what was on its way has arrived, or never will."""

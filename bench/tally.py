@@ -10,6 +10,7 @@ is not enough to compare two numbers, and these sentences must all be true, or t
 - Every change that was sent is an event, or else its user's recorded choice is still the one before: the events and
   the users who don't stand at the last choice sent for them together are as many as the changes sent. This is exact,
   since every change flips its user's choice, and nobody's turn comes again while a request of theirs is on its way.
+- The current preferences of everybody who was changed are what the last event of their stream says.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Tally:
-    """`events` is None where a contender has no log; `astray` are the users who don't stand at the last choice sent."""
+    """`events` is None where a contender has no log; `astray` are the users who don't stand at the last choice sent,
+    `inconsistent` those whose current preferences aren't what their last event says."""
 
     connections: int
     sent: int
@@ -26,12 +28,15 @@ class Tally:
     failed: int
     events: int | None
     astray: int
+    inconsistent: int = 0
 
     @property
     def faults(self) -> list[str]:
         """Why the run is void; empty if it counts."""
         found = []
         on_their_way = self.sent - self.acknowledged
+        if self.inconsistent:
+            found.append(f"{self.inconsistent} users whose preferences aren't what their last event says")
         if self.failed:
             found.append(f"{self.failed} requests failed")
         if not 0 <= on_their_way <= self.connections:
@@ -70,6 +75,7 @@ def overlooked(good: Tally) -> list[str]:
         "a doubled event": replace(good, events=good.events + 1),
         "a choice that went astray": replace(good, astray=good.astray + 1),
         "a refused request": replace(good, failed=1),
+        "preferences that differ from the log": replace(good, inconsistent=1),
         "more on their way than connections": replace(good, sent=good.acknowledged + good.connections + 1),
     }
     return [name for name, tally in wrong.items() if not tally.faults]

@@ -40,10 +40,8 @@ class Trial:
         answers = send(load, self.server.address)
         first, self._first = self._first, (self._first + answers.sent) % len(self.users)
         if method != "PATCH" or not self.record.has_choices:
-            return Run(
-                answers,
-                [f"{answers.refused + answers.broken} requests failed"] * bool(answers.refused + answers.broken),
-            )
+            failed = answers.refused + answers.broken
+            return Run(answers, [f"{failed} requests failed"] if failed else [])
         self.record.wait_until_still()
         tally = self._tally(answers, connections, position, last_sent(before, answers.sent, first))
         faults = tally.faults
@@ -64,6 +62,7 @@ class Trial:
             acknowledged=answers.answered - answers.refused,
             failed=answers.refused + answers.broken,
             events=self.record.events(position) if self.record.has_log else None,
+            inconsistent=self.record.inconsistent(position),
             astray=sum(is_ is not wanted_ for is_, wanted_ in zip(recorded, wanted, strict=True)),
         )
 
