@@ -7,13 +7,14 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import description, docs, errors, health, history, notifications
+from api.lean_route import LeanRoutes
 from api.request_context import RequestContext
 from api.services import Lifespan, Services
 
 
 def create(services: Services, lifespan: Lifespan, new_id: Callable[[], str]) -> ASGIApp:
     """The whole application. `lifespan` surrounds the time in which it serves; `new_id` makes ULIDs."""
-    return RequestContext(framework(services, lifespan), new_id=new_id)
+    return RequestContext(LeanRoutes(framework(services, lifespan)), new_id=new_id)
 
 
 def framework(services: Services, lifespan: Lifespan) -> FastAPI:

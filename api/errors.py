@@ -58,6 +58,19 @@ class Unforeseen(errors.ServiceError):
     message = "internal error"
 
 
+def refusal(error: errors.ServiceError, request_id: str) -> Answer:
+    """The answer to a refused request, with its reason in the log."""
+    if error.reason:
+        write = log.warning if STATUS[error.code] >= 500 else log.info
+        write("refused", code=error.code, reason=error.reason, request_id=request_id)
+    return answer(error, request_id)
+
+
+def hung_up() -> Answer:
+    """For a caller who was gone before the request was whole. Nobody reads it; the status is for the log (nginx's number)."""
+    return Answer(499, b"", ())
+
+
 def answer(error: errors.ServiceError, request_id: str) -> Answer:
     headers = [JSON, *_headers(error)]
     return Answer(STATUS[error.code], failure(error.code, error.message, request_id, error.details), headers)
@@ -85,9 +98,7 @@ def install(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> Any:
         assert isinstance(error, errors.ServiceError)
-        if error.reason:
-            log.info("refused", code=error.code, reason=error.reason, request_id=request.scope[REQUEST_ID])
-        return answer(error, request.scope[REQUEST_ID])
+        return refusal(error, request.scope[REQUEST_ID])
 
     async def invalid(request: Request, error: Exception) -> Any:
         assert isinstance(error, RequestValidationError)
@@ -100,8 +111,7 @@ def install(app: FastAPI) -> None:
         return answer(own, request.scope[REQUEST_ID])
 
     async def gone(_request: Request, _: Exception) -> Any:
-        # The caller hung up before the request was whole. Nobody reads this; the status is for the log (nginx's number).
-        return Answer(499, b"", ())
+        return hung_up()
 
     async def unforeseen(request: Request, _: Exception) -> Any:
         # The framework raises the error again after this answer, and the outermost layer logs it.

@@ -3,9 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from domain.errors import Unavailable
+
+TICK: Final = 0.05
+"""Seconds between two looks for callers who have waited for too long."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,6 +39,8 @@ class Batcher(Generic[Item, Result]):
         self._queue_limit = queue_limit
         self._patience = patience
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._unanswered: deque[tuple[float, asyncio.Future[Result]]] = deque()
+        self._watch: asyncio.TimerHandle | None = None
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -44,15 +49,27 @@ class Batcher(Generic[Item, Result]):
             raise Unavailable("shutting down")
         if len(self._waiting) >= self._queue_limit:
             raise Unavailable("the queue is full")
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future))
+        self._unanswered.append((loop.time() + self._patience, future))
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
-        try:
-            async with asyncio.timeout(self._patience):
-                return await future
-        except TimeoutError:
-            raise Unavailable(f"no answer within {self._patience} s") from None
+            self._worker = loop.create_task(self._work())
+        if self._watch is None:
+            self._watch = loop.call_later(TICK, self._give_up)
+        return await future
+
+    def _give_up(self) -> None:
+        """Tell those who have waited for too long. One timer for all of them: one for each costs more than its item."""
+        loop = asyncio.get_running_loop()
+        while self._unanswered:
+            due, future = self._unanswered[0]
+            if not future.done():
+                if due > loop.time():
+                    break
+                future.set_exception(Unavailable(f"no answer within {self._patience} s"))
+            self._unanswered.popleft()
+        self._watch = loop.call_later(TICK, self._give_up) if self._unanswered else None
 
     async def close(self) -> None:
         """Take nothing more; return when everything that was accepted has been handled."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Final, Self
 from uuid import UUID, uuid5
 
@@ -15,6 +16,7 @@ from domain.provenance import Provenance
 STREAMS: Final = UUID("b2a5e1f2-6d0b-5a6f-9c5e-6f5c8d1f3a77")
 
 
+@lru_cache(maxsize=10_000)
 def stream_id(organization: str | None, user: str) -> UUID:
     """The id of the stream of this user in this organization; without one, a stream of its own. No look-up needed."""
     return uuid5(STREAMS, json.dumps([organization, user], separators=(",", ":")))

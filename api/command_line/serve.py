@@ -54,6 +54,7 @@ def serve(
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # nothing here asks for the caller's address
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE,
         )
