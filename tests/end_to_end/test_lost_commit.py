@@ -156,10 +156,10 @@ async def test_everybody_in_a_batch_that_was_cut_gets_the_right_answer(
     # Given changes of many users, and several of one of them, that are committed together
     users = [*(f"user_{number}" for number in range(20)), *["user_ada"] * 10]
     proxy.arm(cut, cut)
-    # when the connection is cut under the first batches
+    # when the connection is cut under the first batches, of which there may be one or two
     bodies = [OFF if number % 2 else ON for number in range(len(users))]
     replies = await asyncio.gather(*(patch(behind_proxy, body, user) for user, body in zip(users, bodies, strict=True)))
-    assert proxy.struck == [cut, cut]
+    assert cut in proxy.struck
     # then everybody has an answer, and every change is recorded once.
     for user, body, reply in zip(users, bodies, replies, strict=True):
         assert reply.status == 200
