@@ -90,6 +90,8 @@ class Batcher(Generic[Item, Result]):
         results: Sequence[Result | Exception]
         try:
             results = await self._handle([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for {len(batch)} items: no telling whose they are")
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait, not to the worker
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
