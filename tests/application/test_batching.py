@@ -1,0 +1,179 @@
+"""Group commit: what waits together is handled together, and nothing that was accepted is ever lost."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from application.batching import Batcher
+from domain.errors import Unavailable
+
+
+class Handler:
+    """Doubles numbers. Each batch waits for `gate`; what it does with an item can be set beforehand."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.finished: list[list[int]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failing: dict[int, Exception] = {}
+        self.raises: Exception | None = None
+
+    async def __call__(self, items: Sequence[int]) -> Sequence[int | Exception]:
+        self.batches.append(list(items))
+        await self.gate.wait()
+        if self.raises is not None:
+            raise self.raises
+        self.finished.append(list(items))
+        return [self.failing.get(item, 2 * item) for item in items]
+
+
+@pytest.fixture
+async def handler() -> Handler:
+    return Handler()
+
+
+@pytest.fixture
+async def batcher(handler) -> Batcher[int, int]:
+    return Batcher(handler)
+
+
+async def settle() -> None:
+    """Let everybody do what can be done without waiting."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_an_item_that_comes_alone_is_handled_at_once(batcher, handler) -> None:
+    assert await batcher.submit(1) == 2
+    assert await batcher.submit(2) == 4
+    assert handler.batches == [[1], [2]]
+
+
+async def test_what_arrives_while_a_batch_is_under_way_makes_up_the_next_one_in_its_order(batcher, handler) -> None:
+    handler.gate.clear()
+    first = asyncio.create_task(batcher.submit(1))
+    await settle()
+    rest = [asyncio.create_task(batcher.submit(item)) for item in (5, 3, 4, 3)]
+    await settle()
+    assert handler.batches == [[1]]
+    handler.gate.set()
+    assert await asyncio.gather(first, *rest) == [2, 10, 6, 8, 6]
+    assert handler.batches == [[1], [5, 3, 4, 3]]
+
+
+async def test_a_batch_has_a_largest_size(handler) -> None:
+    batcher = Batcher(handler, largest=2)
+    assert await asyncio.gather(*(batcher.submit(item) for item in range(5))) == [0, 2, 4, 6, 8]
+    assert handler.batches == [[0, 1], [2, 3], [4]]
+
+
+async def test_one_failing_member_fails_alone(batcher, handler) -> None:
+    handler.failing[2] = ValueError("two")
+    results = await asyncio.gather(*(batcher.submit(item) for item in (1, 2, 3)), return_exceptions=True)
+    assert results == [2, handler.failing[2], 6]
+    assert handler.batches == [[1, 2, 3]]
+
+
+async def test_a_handler_that_raises_fails_its_batch_and_no_other(batcher, handler) -> None:
+    handler.raises = Unavailable("no database")
+    results = await asyncio.gather(batcher.submit(1), batcher.submit(2), return_exceptions=True)
+    assert results == [handler.raises, handler.raises]
+    handler.raises = None
+    assert await batcher.submit(3) == 6
+
+
+async def test_a_handler_that_answers_too_little_is_no_success_for_anybody() -> None:
+    async def forgetful(items: Sequence[int]) -> Sequence[int]:
+        return list(items)[1:]
+
+    batcher = Batcher(forgetful, patience=0.2)
+    first, second = asyncio.create_task(batcher.submit(1)), asyncio.create_task(batcher.submit(2))
+    results = await asyncio.gather(first, second, return_exceptions=True)
+    assert all(isinstance(result, Exception) for result in results)
+
+
+async def test_who_gives_up_loses_nothing_of_what_was_handed_in(batcher, handler) -> None:
+    # Given one whose item is being handled, one whose item waits, and others
+    handler.gate.clear()
+    under_way = asyncio.create_task(batcher.submit(1))
+    await settle()
+    waiting, other = asyncio.create_task(batcher.submit(2)), asyncio.create_task(batcher.submit(3))
+    await settle()
+    # when the first two give up
+    under_way.cancel()
+    waiting.cancel()
+    await asyncio.gather(under_way, waiting, return_exceptions=True)
+    handler.gate.set()
+    # then all is handled, and the others don't notice.
+    assert await other == 6
+    assert handler.finished == [[1], [2, 3]]
+    assert await batcher.submit(4) == 8
+
+
+async def test_patience_ends_for_the_caller_and_not_for_its_item(handler) -> None:
+    batcher = Batcher(handler, patience=0.02)
+    handler.gate.clear()
+    with pytest.raises(Unavailable, match="no answer within"):
+        await batcher.submit(1)
+    assert handler.finished == []
+    handler.gate.set()
+    await settle()
+    assert handler.finished == [[1]]
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_harms_nobody(handler) -> None:
+    batcher = Batcher(handler, patience=0.02)
+    handler.gate.clear()
+    with pytest.raises(Unavailable, match="no answer within"):
+        await batcher.submit(1)
+    handler.raises = ValueError("late")
+    handler.gate.set()
+    await settle()
+    handler.raises = None
+    assert await batcher.submit(2) == 4
+
+
+async def test_a_full_queue_refuses_at_once_and_recovers(handler) -> None:
+    # Given a handler that doesn't come back, and as many who wait as may wait
+    batcher = Batcher(handler, queue_limit=3, patience=5)
+    handler.gate.clear()
+    accepted = [asyncio.create_task(batcher.submit(0))]
+    await settle()
+    accepted += [asyncio.create_task(batcher.submit(item)) for item in (1, 2, 3)]
+    await settle()
+    # when one more comes, then it is refused without any wait
+    started = time.perf_counter()
+    with pytest.raises(Unavailable, match="the queue is full"):
+        await batcher.submit(4)
+    assert time.perf_counter() - started < 0.05
+    # and those who were accepted get what they came for, and so does the next one.
+    handler.gate.set()
+    assert await asyncio.gather(*accepted) == [0, 2, 4, 6]
+    assert await batcher.submit(5) == 10
+    assert handler.batches == [[0], [1, 2, 3], [5]]
+
+
+async def test_close_finishes_what_was_accepted_and_refuses_what_comes_after(batcher, handler) -> None:
+    handler.gate.clear()
+    accepted = [asyncio.create_task(batcher.submit(1))]
+    await settle()
+    accepted += [asyncio.create_task(batcher.submit(item)) for item in (2, 3)]
+    await settle()
+    closing = asyncio.create_task(batcher.close())
+    await settle()
+    with pytest.raises(Unavailable, match="shutting down"):
+        await batcher.submit(4)
+    assert not closing.done()
+    handler.gate.set()
+    await closing
+    assert handler.finished == [[1], [2, 3]]
+    assert await asyncio.gather(*accepted) == [2, 4, 6]
+
+
+async def test_close_has_nothing_to_wait_for_where_nothing_was_handed_in(batcher, handler) -> None:
+    await batcher.close()
+    await batcher.close()
+    assert handler.batches == []
