@@ -25,7 +25,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from infrastructure.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-from infrastructure.postgres_binaries import PostgresBinaries
+from infrastructure.embedded_postgres.binaries import PostgresBinaries
 
 IS_ROOT = os.geteuid() == 0
 MAJOR = str(PostgresBinaries.locate().major)

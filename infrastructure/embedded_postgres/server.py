@@ -2,13 +2,11 @@
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import secrets
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -19,22 +17,12 @@ from urllib.parse import quote
 
 import psycopg
 
-from infrastructure.postgres_binaries import (
-    SCRATCH,
-    EmbeddedPostgresError,
-    PostgresBinaries,
-    ServerAccount,
-    home_of,
-    own_folder,
-)
-
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
+from infrastructure.embedded_postgres.account import EmbeddedPostgresError, ServerAccount
+from infrastructure.embedded_postgres.binaries import SCRATCH, PostgresBinaries
+from infrastructure.embedded_postgres.home import PORT, home_of, make_socket_folder
 
 _DATABASE = "preferences"
 _SUPERUSER = "postgres"
-_PORT = 5432
-_SOCKET = f".s.PGSQL.{_PORT}"
-_SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
 _NAME = "notification-preferences"
 _PATIENCE = 300
 """Seconds that a start or a stop may take: a recovery after a crash replays the log, which can be long."""
@@ -204,9 +192,9 @@ class EmbeddedPostgres:
         log = self._data / "server.log"
         if log.exists() and log.stat().st_size > _LOG_LIMIT:
             log.replace(self._data / "server.log.1")
-        quoted = '"' + str(self._make_socket_folder()).replace('"', '""') + '"'
+        quoted = '"' + str(make_socket_folder(self._home, self._account)).replace('"', '""') + '"'
         settings = {"max_connections": "100", "cluster_name": _NAME} | self._settings
-        settings |= {"listen_addresses": "", "port": str(_PORT), "unix_socket_directories": quoted}
+        settings |= {"listen_addresses": "", "port": str(PORT), "unix_socket_directories": quoted}
         options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
         patience = time.monotonic() + _ORPHANS_PATIENCE
         while True:
@@ -294,22 +282,6 @@ class EmbeddedPostgres:
             return os.fsdecode((self._data / "postmaster.pid").read_bytes()).split("\n")[number].strip()
         except (FileNotFoundError, IndexError):
             return ""
-
-    def _make_socket_folder(self) -> Path:
-        """A folder of the account alone for the socket, whose whole path the kernel limits."""
-        folder = self._home / "socket"
-        # libpq takes a comma for the end of a host's name.
-        if len(os.fsencode(folder / _SOCKET)) > _SOCKET_PATH_LIMIT or "," in str(folder):
-            identity = os.fsencode(self._home) + str(self._account.uid).encode()
-            name = f"preferences-{hashlib.sha256(identity).hexdigest()[:12]}"
-            folder = Path(tempfile.gettempdir()) / name
-            if len(os.fsencode(folder / _SOCKET)) > _SOCKET_PATH_LIMIT or not self._account.can_enter(folder.parent):
-                folder = Path("/tmp") / name  # noqa: S108 - own_folder verifies that it is ours
-        own_folder(folder, 0o700, self._account)
-        # Nothing runs on the data, so these are a killed server's, and their pid may be another process by now.
-        for stale in (_SOCKET, f"{_SOCKET}.lock"):
-            (folder / stale).unlink(missing_ok=True)
-        return folder
 
     def _control(self, verb: str, *options: str) -> subprocess.CompletedProcess[str]:
         return self._run("pg_ctl", verb, "-D", self._data.name, "-w", "-t", str(_PATIENCE), *options)
