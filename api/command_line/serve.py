@@ -22,12 +22,12 @@ BACKLOG: Final = 2048
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.  [env: HOST, default: 127.0.0.1]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (setting HOST, default 127.0.0.1).")] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on.  [env: PORT, default: 8000]", min=0, max=65535)
+        int | None, typer.Option(help="Port to listen on, 0 for any (setting PORT, default 8000).", min=0, max=65535)
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Worker processes.  [env: WEB_CONCURRENCY, default: 1]", min=1, max=64)
+        int | None, typer.Option(help="Worker processes (setting WEB_CONCURRENCY, default 1).", min=1, max=64)
     ] = None,
 ) -> None:
     """Serve the API; without DATABASE_URL over an embedded PostgreSQL, which is started and migrated first."""
