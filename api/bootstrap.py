@@ -1,7 +1,9 @@
 """The composition root: the one place where real things are made and wired together."""
 
 import asyncio
+import gc
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -167,11 +169,16 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     async def lifespan() -> AsyncIterator[None]:
         async with database:
             await keys.start()
+            # What was made so far lives as long as the process: the collector need not walk it again and again.
+            gc.collect()
+            gc.freeze()
+            log.info("started", issuer=of.clerk_issuer or DevelopmentKeys.issuer, process=os.getpid())
             try:
                 yield
             finally:
                 await preferences.close()
                 await keys.close()
+                log.info("stopped", process=os.getpid())
 
     services = Services(
         catalogue=CATALOGUE,

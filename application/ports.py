@@ -1,6 +1,6 @@
 """What the use cases need of the outside, in their own words."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
@@ -53,12 +53,4 @@ class PreferencesStore(Protocol):
 
     async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:
         """The newest recorded choices of a stream, newest first; none above version `up_to` where it is given."""
-        ...
-
-
-class Log(Protocol):
-    """All events of all streams, in log order."""
-
-    def follow(self, after: int) -> AsyncIterator[tuple[int, PreferencesEvent]]:
-        """Each event after position `after`, with its position, up to the end as it is now."""
         ...

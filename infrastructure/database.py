@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeAlias
+from functools import cached_property
+from typing import Any, Self
 
 import orjson
 import psycopg
@@ -13,7 +14,18 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from domain.errors import Unavailable
 
-Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+
+class Connection(psycopg.AsyncConnection[TupleRow]):
+    """Keeps one cursor for all of its statements: a new one learns anew how each type is written and read."""
+
+    @cached_property
+    def kept_cursor(self) -> psycopg.AsyncCursor[TupleRow]:
+        return self.cursor()
+
+    async def rows(self, query: Any, parameters: Any = ()) -> list[TupleRow]:
+        await self.kept_cursor.execute(query, parameters, prepare=True)
+        return await self.kept_cursor.fetchall()
+
 
 # What the server answers while it can't serve, having recorded nothing: a read-only standby, a deadlock, a lock or a
 # statement that took too long. Classes 53 and 58 are a full disk, full memory, too many connections, a broken disk.
@@ -48,6 +60,7 @@ class Database:
         self._abandoned: set[asyncio.Task[list[TupleRow]]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
+            connection_class=Connection,
             kwargs={
                 "autocommit": True,
                 "application_name": application,
@@ -126,8 +139,7 @@ class Database:
 
     async def _fetch(self, query: Any, parameters: Any) -> list[TupleRow]:
         async with self.connection() as connection:
-            cursor = await connection.execute(query, parameters, prepare=True)
-            return await cursor.fetchall()
+            return await connection.rows(query, parameters)
 
 
 def _translated(error: psycopg.Error) -> Exception:

@@ -32,25 +32,9 @@ class PostgresPreferencesStore(PreferencesStore):
 
     @override
     async def append(self, appends: Sequence[Append]) -> AbstractSet[UUID]:
-        rows = [append.row for append in appends]
-        events = [encode(event) for append in appends for event in append.events]
-        parameters = [
-            [row.stream for row in rows],
-            [append.expected_version for append in appends],
-            [row.organization for row in rows],
-            [row.user for row in rows],
-            [row.version for row in rows],
-            [orjson.dumps(row.choices).decode() for row in rows],
-            [row.modified_at for row in rows],
-            [event.originator_id for event in events],
-            [event.originator_version for event in events],
-            [event.topic for event in events],
-            [event.state for event in events],
-        ]
         try:
             async with self._database.connection() as connection:
-                cursor = await connection.execute(self._queries["append"], parameters, prepare=True)
-                return {stream for (stream,) in await cursor.fetchall()}
+                return {stream for (stream,) in await connection.rows(self._queries["append"], [_batch(appends)])}
         except ConnectionLost as error:
             raise OutcomeUnknown(error.reason) from error
         except errors.UniqueViolation as error:
@@ -80,3 +64,26 @@ class PostgresPreferencesStore(PreferencesStore):
             },
         )
         return [cast("NotificationToggled", decode(*row)) for row in rows]
+
+
+def _batch(appends: Sequence[Append]) -> str:
+    """What `append_events` takes: the streams with their new rows, and all events in the order of the log."""
+    streams = [
+        {
+            "stream": row.stream,
+            "expected_version": append.expected_version,
+            "organization": row.organization,
+            "user_id": row.user,
+            "version": row.version,
+            "choices": row.choices,
+            "modified_at": row.modified_at,
+        }
+        for append in appends
+        for row in (append.row,)
+    ]
+    events = [
+        {"stream": stream, "version": version, "topic": topic, "state": orjson.Fragment(state)}
+        for append in appends
+        for stream, version, topic, state in map(encode, append.events)
+    ]
+    return orjson.dumps({"streams": streams, "events": events}).decode()

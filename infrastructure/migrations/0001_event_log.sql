@@ -38,19 +38,10 @@ CREATE TABLE current_preferences (
 -- lock the table instead; the INSERT below waits for them, so both kinds can write side by side.
 --
 -- plpgsql takes a new snapshot for each statement: the versions are read as they are after the wait for the lock.
-CREATE FUNCTION append_events(
-    streams           uuid[],
-    expected_versions bigint[],
-    organizations     text[],
-    user_ids          text[],
-    versions          bigint[],
-    choices           text[],
-    modified_ats      timestamptz[],
-    event_streams     uuid[],
-    event_versions    bigint[],
-    event_topics      text[],
-    event_states      bytea[]
-) RETURNS SETOF uuid
+--
+-- The batch is one JSON document, because a client makes one in a thirtieth of the time that it needs for arrays. It is
+-- json and not jsonb, because json keeps the text of each event's state to the byte, and that is what is stored.
+CREATE FUNCTION append_events(batch json) RETURNS SETOF uuid
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
@@ -58,14 +49,15 @@ BEGIN
     RETURN QUERY
     WITH appends AS MATERIALIZED (
         SELECT a.*
-        FROM unnest(streams, expected_versions, organizations, user_ids, versions, choices, modified_ats)
-             AS a (stream, expected_version, organization, user_id, version, choices, modified_at)
+        FROM json_to_recordset(batch -> 'streams')
+             AS a (stream uuid, expected_version bigint, organization text, user_id text, version bigint,
+                   choices jsonb, modified_at timestamptz)
         LEFT JOIN current_preferences c ON c.originator_id = a.stream
         WHERE coalesce(c.version, 0) = a.expected_version
     ), appended AS (
         INSERT INTO preferences_events (originator_id, originator_version, topic, state)
-        SELECT e.stream, e.version, e.topic, e.state
-        FROM unnest(event_streams, event_versions, event_topics, event_states)
+        SELECT e.stream, e.version, e.topic, convert_to(e.state::text, 'UTF8')
+        FROM ROWS FROM (json_to_recordset(batch -> 'events') AS (stream uuid, version bigint, topic text, state json))
              WITH ORDINALITY AS e (stream, version, topic, state, ordinal)
         JOIN appends a ON a.stream = e.stream
         ORDER BY e.ordinal
@@ -73,7 +65,7 @@ BEGIN
     )
     INSERT INTO current_preferences AS c
            (originator_id, organization, user_id, version, choices, modified_at, position)
-    SELECT a.stream, a.organization, a.user_id, a.version, a.choices::jsonb, a.modified_at, p.position
+    SELECT a.stream, a.organization, a.user_id, a.version, a.choices, a.modified_at, p.position
     FROM appends a
     JOIN (SELECT originator_id, max(notification_id) AS position FROM appended GROUP BY originator_id) p
       ON p.originator_id = a.stream

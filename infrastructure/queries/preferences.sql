@@ -6,7 +6,7 @@ WHERE originator_id = ANY (%s);
 
 -- name: append
 -- The one statement that writes: lock, check, append, update and commit. See the function's own comment.
-SELECT append_events(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+SELECT append_events(%s::json);
 
 -- name: recorded
 -- What stands at these places of these streams: whether a lost commit happened is told by the id of the event there.
