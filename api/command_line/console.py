@@ -17,4 +17,4 @@ notes: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.is
 def complain(message: str) -> None:
     """One sentence a line. What a library broke and indented is one sentence all the same."""
     sentences = re.sub(r"\s*\n\s+", " ", message.strip())
-    notes.print(Text("error: ", style="bold red") + Text(sentences, style=""))
+    notes.print(Text("error: ", style="bold red") + Text(sentences, style=""), soft_wrap=True)
