@@ -1,0 +1,27 @@
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from tests.support.command import Command, Result
+
+
+@pytest.fixture
+def preferences(database_url: str, tmp_path) -> Command:
+    """The console script on a database of this test's own, in development mode."""
+    return Command(tmp_path / "data", database_url)
+
+
+@pytest.fixture
+def inside(preferences: Command, monkeypatch, capsys) -> Callable[..., Result]:
+    """The same without a process of its own."""
+    return lambda *arguments, **settings: preferences.inside(monkeypatch, capsys, *arguments, **settings)
+
+
+@pytest.fixture
+def empty_database(postgres, database_url: str):
+    """The URL of a database without a schema."""
+    name = database_url.rsplit("/", 1)[1].split("?")[0] + "_empty"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres.database_url(name)

@@ -1,0 +1,141 @@
+"""`preferences rebuild`."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from domain.preferences import stream_id
+from tests.support.command import Command
+from tests.support.server import PATH, Server
+from tests.support.tokens import bearer
+
+USERS = [f"user_{number}" for number in range(5)]
+
+
+def rows(url: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT * FROM current_preferences ORDER BY originator_id").fetchall()
+
+
+def tables(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
+        return [name for (name,) in found]
+
+
+@pytest.fixture
+def chosen(database_url: str) -> str:
+    """A database in which five users have chosen; its URL."""
+    with Server(database_url) as server, httpx.Client(base_url=server.url) as http:
+        for user in USERS:
+            for body in ('{"email": {"weekly_usage_digest": true}}', '{"email": {"product_updates": false}}'):
+                assert http.patch(PATH, content=body, headers=bearer(user)).status_code == 200
+    return database_url
+
+
+def tamper(url: str) -> None:
+    """One row says what the log doesn't, another is gone."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE current_preferences SET choices = '{\"email.product_updates\": true}' WHERE user_id = %s",
+            [USERS[0]],
+        )
+        connection.execute("DELETE FROM current_preferences WHERE user_id = %s", [USERS[1]])
+
+
+def test_what_is_equal_stays_equal(preferences: Command, inside, chosen: str) -> None:
+    before, schema = rows(chosen), tables(chosen)
+    result = preferences("rebuild")
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "15 events, 5 users, up to position 15"
+    assert lines[1].split()[-1] == lines[2].split()[-1]
+    assert re.fullmatch(r"[0-9a-f]{64}", lines[1].split()[-1])
+    assert lines[3] == "equal; swapped"
+    assert "reading the log" in result.stderr
+    assert (rows(chosen), tables(chosen)) == (before, schema)
+
+    compared = inside("rebuild", "--compare-only")
+    assert (compared.returncode, compared.stdout.splitlines()[3]) == (0, "equal")
+
+
+def test_what_differs_is_named_and_put_right(inside, chosen: str) -> None:
+    before = rows(chosen)
+    tamper(chosen)
+    tampered = rows(chosen)
+
+    compared = inside("rebuild", "--compare-only")
+    assert compared.returncode == 1
+    assert rows(chosen) == tampered
+    swapped = inside("rebuild")
+    assert swapped.returncode == 1
+    assert rows(chosen) == before
+    for result in (compared, swapped):
+        named = [line for line in result.stdout.splitlines() if line.startswith("  ")]
+        assert len(named) == 2
+        assert all(user in line and "org_math" in line for user, line in zip(USERS, named, strict=False))
+        assert "2 users differ" in result.stdout
+    assert inside("rebuild").returncode == 0
+
+
+def test_what_a_killed_rebuild_left_behind_is_no_obstacle(inside, chosen: str) -> None:
+    before, schema = rows(chosen), tables(chosen)
+    with psycopg.connect(chosen, autocommit=True) as connection:
+        connection.execute("CREATE TABLE current_preferences_rebuild (LIKE current_preferences INCLUDING ALL)")
+        connection.execute("INSERT INTO current_preferences_rebuild SELECT * FROM current_preferences")
+    assert inside("rebuild").returncode == 0
+    assert (rows(chosen), tables(chosen)) == (before, schema)
+
+
+def test_of_two_at_once_the_second_is_refused(inside, chosen: str) -> None:
+    with psycopg.connect(chosen, autocommit=True) as first:
+        first.execute("SELECT pg_advisory_lock(7305114882903)")
+        second = inside("rebuild")
+        assert (second.returncode, second.stdout) == (1, "")
+        assert second.stderr.splitlines()[-1] == "error: another rebuild is under way"
+        # The table of the one that is under way is not the second one's to drop.
+        assert rows(chosen)
+    assert inside("rebuild").returncode == 0
+
+
+async def test_while_users_change_their_preferences_nothing_fails_and_nothing_is_lost(
+    preferences: Command, chosen: str
+) -> None:
+    asked: dict[str, bool] = dict.fromkeys(USERS, True)
+    done = asyncio.Event()
+
+    async def keep_changing(http: httpx.AsyncClient, user: str) -> int:
+        headers, count = bearer(user), 0
+        while not done.is_set():
+            enabled = not asked[user]
+            content = json.dumps({"email": {"weekly_usage_digest": enabled}})
+            response = await http.patch(PATH, content=content, headers=headers)
+            assert response.status_code == 200
+            assert response.json()["data"]["email"]["weekly_usage_digest"] is enabled
+            asked[user] = enabled
+            read = await http.get(PATH, headers=headers)
+            assert read.json()["data"] == response.json()["data"]
+            count += 1
+            await asyncio.sleep(0.01)
+        return count
+
+    with Server(chosen) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
+            writers = [asyncio.create_task(keep_changing(http, user)) for user in USERS]
+            results = [await asyncio.to_thread(preferences, "rebuild") for _ in range(2)]
+            done.set()
+            counts = await asyncio.gather(*writers)
+    assert [result.returncode for result in results] == [0, 0]
+    assert all(count > 0 for count in counts)
+    final = {row[2]: row for row in rows(chosen)}
+    for user, count in zip(USERS, counts, strict=True):
+        _, organization, _, version, choices, *_ = final[user]
+        assert (organization, version) == ("org_math", 3 + count)
+        assert choices == {"email.weekly_usage_digest": asked[user], "email.product_updates": False}
+        assert final[user][0] == stream_id("org_math", user)
+    assert await asyncio.to_thread(lambda: preferences("rebuild", "--compare-only").returncode) == 0
