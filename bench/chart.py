@@ -14,6 +14,7 @@ LABELS = {
     "textbook": "event sourcing library, textbook way",
     "ceiling": "FastAPI answering a constant",
     "database": "PostgreSQL alone (pgbench)",
+    "locked": "the same, keeping the log in order",
 }
 WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 760, 250, 90, 22, 10, 34
 
@@ -59,7 +60,7 @@ def _panel(title: str, rates: Mapping[str, float], y: float) -> list[str]:
     for row, name in enumerate(order):
         top = y + TOP + row * (BAR + GAP)
         width = rates[name] * scale
-        kind = "ours" if name == "ours" else "bound" if name in ("ceiling", "database") else "theirs"
+        kind = "ours" if name == "ours" else "bound" if name in ("ceiling", "database", "locked") else "theirs"
         parts += [
             f'<text x="{LEFT - 10}" y="{top + 16}" text-anchor="end">{escape(LABELS[name])}</text>',
             f'<rect class="{kind}" x="{LEFT}" y="{top}" width="{width:.1f}" height="{BAR}" rx="3"/>',

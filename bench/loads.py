@@ -12,6 +12,7 @@ from bench.trial import Run, Trial
 from bench.wrk import Method
 from infrastructure import migrations
 
+SCRIPTS = ("database", "locked")
 METHODS: tuple[Method, ...] = ("GET", "PATCH")
 
 
@@ -48,7 +49,7 @@ def cells(stage: Stage, selection: Selection) -> list[Cell]:
         for connections in stage.size.connections:
             found += [Cell(contender.name, method, connections) for contender in SERVERS]
             if method == "PATCH" and connections <= MOST:
-                found.append(Cell("database", method, connections))
+                found += [Cell(name, method, connections) for name in SCRIPTS]
     return [cell for cell in found if selection.has(cell.name)]
 
 
@@ -72,9 +73,9 @@ def _trials(stage: Stage, stack: ExitStack, names: set[str]) -> dict[str, Trial 
         if contender.name in names:
             url = stack.enter_context(stage.database(f"loads_{contender.name}"))
             trials[contender.name] = stack.enter_context(stage.trial(contender, url))
-    if "database" in names:
-        url = stack.enter_context(stage.database("loads_database"))
+    for name in names.intersection(SCRIPTS):
+        url = stack.enter_context(stage.database(f"loads_{name}"))
         migrations.migrate(url)
-        trials["database"] = pgbench = Pgbench(url, stage.work, stage.cores.server)
+        trials[name] = pgbench = Pgbench(name, url, stage.work, stage.cores.server)
         stack.callback(pgbench.record.close)
     return trials

@@ -10,12 +10,12 @@ import psycopg
 from bench.contender import OURS
 from bench.cores import pin
 from bench.record import Record
-from bench.stored_log import stream_of
+from bench.stored_log import filled_in, stream_of
 from bench.trial import Run
 from bench.users import User
 from bench.wrk import Answers, Method
-from infrastructure.event_codec import encode
 from infrastructure.embedded_postgres.binaries import PostgresBinaries
+from infrastructure.event_codec import encode
 
 MOST = 32
 """Connections. More than these one reaches through a pool, and PostgreSQL would only get slower."""
@@ -32,7 +32,7 @@ class Pgbench:
         self.record = Record(OURS, url)
         self._script = work / f"{name}.sql"
         *_, (sample, _) = stream_of(User("org_bench", "user_2bench0000000000000001"), 2)
-        stored = encode(sample)
+        stored = filled_in(encode(sample))
         script = (SCRIPTS / f"{name}.sql").read_text()
         self._script.write_text(script.replace("@topic@", stored.topic).replace("@state@", f"\\x{stored.state.hex()}"))
 

@@ -1,6 +1,7 @@
 """Where the service's time goes under load."""
 
 import json
+import signal
 import sys
 from dataclasses import replace
 
@@ -24,6 +25,8 @@ def show(stage: Stage) -> None:
             settings={"BENCH_PROFILE": str(result)},
         )
         with stage.database("profile") as url, stage.trial(watched, url) as trial:
+            trial.run(method, CONNECTIONS, 2)
+            trial.server.process.send_signal(signal.SIGUSR1)
             run = trial.run(method, CONNECTIONS, stage.size.seconds)
         stage.console.print(f"{method}: {run.answers.rate:,.0f}/s while watched")
         stage.console.print(_table(json.loads(result.read_text())))

@@ -36,6 +36,8 @@ class Stage:
         """All that the benchmark needs; nothing of it is left behind."""
         WORK.mkdir(exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix="run-", dir=WORK))
+        # PostgreSQL doesn't run as root; where we do, its account has to get through here.
+        work.chmod(0o711)
         postgres = EmbeddedPostgres(work, settings=DURABLE)
         stage = cls(size, work, postgres, console)
         pin(stage.cores.others)

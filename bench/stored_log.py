@@ -13,6 +13,7 @@ from itertools import cycle, islice
 import orjson
 import psycopg
 from psycopg import sql
+from ulid import ULID
 
 from bench.users import User
 from domain.catalogue import CATALOGUE
@@ -74,6 +75,12 @@ def fill(url: str, users: Iterable[User], events: int) -> None:
         connection.execute("VACUUM (ANALYZE) current_preferences")
 
 
+def filled_in(stored: StoredEvent) -> StoredEvent:
+    """The event with ids of its own, where it has placeholders for them."""
+    state = stored.state.replace(b"@event_id@", str(ULID()).encode()).replace(b"@request_id@", str(ULID()).encode())
+    return stored._replace(state=state)
+
+
 def fill_one(url: str, user: User, events: int) -> None:
     """Give one user a long stream, event by event."""
     with psycopg.connect(url) as connection:
@@ -83,7 +90,7 @@ def fill_one(url: str, user: User, events: int) -> None:
             "COPY preferences_events (originator_id, originator_version, topic, state) FROM STDIN"
         ) as copy:
             for event, last in islice(stream_of(user, events), events):  # noqa: B007 - the last one is wanted
-                stored = encode(event)
+                stored = filled_in(encode(event))
                 copy.write_row((*stored[:3], "\\x" + stored.state.hex()))
         assert last is not None
         connection.execute(

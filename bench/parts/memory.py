@@ -20,7 +20,7 @@ def measure(stage: Stage) -> list[Figure]:
     with stage.database("memory") as url, stage.trial(OURS, url, users=users) as trial:
         before, _ = trial.server.resident
         while served < size.memory_requests:
-            run = trial.run("MIXED", CONNECTIONS, min(AT_A_TIME, size.seconds * 4))
+            run = trial.run("MIXED", CONNECTIONS, AT_A_TIME if size.warm_up else size.seconds)
             if run.faults:
                 raise VoidRun("; ".join(run.faults))
             served += run.answers.answered

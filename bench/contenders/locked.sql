@@ -1,0 +1,23 @@
+-- The same with the lock that keeps the log in order, taken before the event gets its position and held until the commit
+-- is on disk: what becomes of one event a commit, however fast the rest is.
+\set user random(1, 60)
+WITH lock AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(7305114882901)
+), s AS MATERIALIZED (
+    SELECT i.stream, u.name, coalesce(c.version, 0) + 1 AS version
+    FROM lock
+    CROSS JOIN (SELECT 'user_' || :client_id::text || '_' || :user::text AS name) u
+    CROSS JOIN LATERAL (SELECT md5(u.name)::uuid AS stream) i
+    LEFT JOIN current_preferences c ON c.originator_id = i.stream
+), appended AS (
+    INSERT INTO preferences_events (originator_id, originator_version, topic, state)
+    SELECT stream, version, '@topic@', '@state@'::bytea FROM s
+    RETURNING notification_id
+)
+INSERT INTO current_preferences AS c (originator_id, organization, user_id, version, choices, modified_at, position)
+SELECT s.stream, 'org_bench', s.name, s.version, jsonb_build_object('email.weekly_usage_digest', s.version % 2 = 1),
+       now(), a.notification_id
+FROM s CROSS JOIN appended a
+ON CONFLICT (originator_id) DO UPDATE
+   SET version = excluded.version, choices = excluded.choices,
+       modified_at = excluded.modified_at, position = excluded.position;
