@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 import psycopg
+import structlog
 from starlette.types import ASGIApp
 from ulid import ULID
 
@@ -37,6 +38,8 @@ from infrastructure.shadow_table import ShadowTable
 
 OPERATOR_PATIENCE: Final = 15.0
 """Seconds that a person at the command line waits for the database to answer."""
+
+log = structlog.get_logger("service")
 
 __all__ = ["ListedKey", "RebuildResult", "Settings"]  # for the signatures of those who call these functions
 
