@@ -38,7 +38,8 @@ def serve(
     settings = bootstrap.settings()
     bootstrap.signing_keys(settings)  # unusable ones are one sentence now, not a worker that can't start
     # From here on a signal unwinds the stack, so that the database is stopped after the server, whenever it comes.
-    signal.signal(signal.SIGTERM, _leave)
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, _leave)
     listener = _listen(settings.host, settings.port)
     with listener, bootstrap.migrated_database(settings) as url:
         os.environ["DATABASE_URL"] = url
