@@ -1,0 +1,134 @@
+"""SIGTERM, and Ctrl-C, finish what is in flight: what was accepted is answered and recorded, then all ends well."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from domain.preferences import stream_id
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from tests.support import processes
+from tests.support.figures import figures
+from tests.support.folded_log import Answered, FoldedLog
+from tests.support.keep_alive import KeepAlive, NoReply, Reply
+from tests.support.server import Server
+from tests.support.tokens import bearer
+
+LOCK = "SELECT pg_advisory_lock(7305114882901)"
+UNLOCK = "SELECT pg_advisory_unlock(7305114882901)"
+CHANGE = {"email": {"weekly_usage_digest": True}}
+
+signals = pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
+worker_counts = pytest.mark.parametrize("workers", [1, 2])
+
+
+@asynccontextmanager
+async def embedded(folder: Path, workers: int) -> AsyncIterator[tuple[Server, EmbeddedPostgres]]:
+    """A server over an embedded PostgreSQL that it starts itself, and a look at that PostgreSQL."""
+    server = Server("", data_dir=folder / "data", web_concurrency=workers, log_level="info")
+    await asyncio.to_thread(server.__enter__)
+    try:
+        look = EmbeddedPostgres(folder / "data")
+        look.start()
+        assert not look.started_here
+        await all_connected(look.url, workers)
+        yield server, look
+    finally:
+        await asyncio.to_thread(server.__exit__)
+
+
+async def all_connected(url: str, workers: int) -> None:
+    """Return once every worker has come so far: the first one answers while another one may still be starting."""
+    query = "SELECT FROM pg_stat_activity WHERE application_name = 'preferences'"
+    async with asyncio.timeout(10), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        while len(await (await connection.execute(query)).fetchall()) < workers:  # noqa: ASYNC110 - PostgreSQL has no event for it
+            await asyncio.sleep(0.02)
+
+
+def tell(server: Server, how: signal.Signals) -> None:
+    """A supervisor tells the first process; a terminal's Ctrl-C reaches all of them."""
+    (os.kill if how == signal.SIGTERM else os.killpg)(server.process.pid, how)
+
+
+@signals
+@worker_counts
+async def test_what_is_in_flight_is_answered_and_recorded_and_then_the_database_stops_too(
+    how, workers, folder, record_property
+) -> None:
+    users = [f"user_{how.name}_{workers}_{number}" for number in range(20)]
+    async with embedded(folder, workers) as (server, postgres), AsyncExitStack() as open_connections:
+        connections = [await open_connections.enter_async_context(KeepAlive(server.url)) for _ in users]
+        for connection in connections:
+            assert (await connection.get(path="/healthz")).status == 200
+        # Given changes that can't be recorded yet
+        async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as somebody:
+            await somebody.execute(LOCK)
+            changing = [
+                asyncio.create_task(connection.patch(bearer(user), CHANGE))
+                for connection, user in zip(connections, users, strict=True)
+            ]
+            await asyncio.sleep(0.1)
+            # when the server is told to stop
+            tell(server, how)
+            await asyncio.sleep(0.3)
+            assert not any(change.done() for change in changing)
+            await somebody.execute(UNLOCK)
+        # then each of them is answered,
+        replies = await asyncio.gather(*changing)
+        assert [reply.status for reply in replies] == [200] * len(users)
+        # the exit code says that all is well, and the database has been stopped.
+        assert await asyncio.to_thread(server.process.wait, 20) == 0
+        assert not processes.lives(postgres.pid)
+        assert b"Traceback" not in server.log()
+    # And when it is started again, then all of it is there.
+    started = time.monotonic()
+    async with embedded(folder, workers) as (server, postgres):
+        async with KeepAlive(server.url) as connection:
+            assert (await connection.get(bearer(users[0]))).preferences["email"]["weekly_usage_digest"] is True
+        figures(record_property, second_start_until_first_200=round(time.monotonic() - started, 2))
+        log = FoldedLog(postgres.url)
+    assert log.faults == []
+    answers = [
+        Answered(stream_id("org_math", user), reply.request_id, reply.preferences, {"email.weekly_usage_digest": True})
+        for user, reply in zip(users, replies, strict=True)
+    ]
+    assert log.missing(answers) == []
+    assert log.missing([Answered(answers[0].stream, "never said", {}, {})]) == ["never said"]
+
+
+@worker_counts
+async def test_under_load_nobody_is_told_of_a_failure_and_nothing_that_was_acknowledged_is_lost(
+    workers, serve, database_url, record_property
+) -> None:
+    # Given users who change something all the time
+    server = serve(web_concurrency=workers, log_level="warning")
+    replies: list[Reply] = []
+
+    async def change_to_and_fro(user: str) -> None:
+        token = bearer(user)
+        async with KeepAlive(server.url) as connection:
+            while True:
+                for enabled in (True, False):
+                    try:
+                        replies.append(await connection.patch(token, {"email": {"weekly_usage_digest": enabled}}))
+                    except NoReply:
+                        return
+
+    changing = asyncio.gather(*(change_to_and_fro(f"user_{number}") for number in range(10)))
+    await asyncio.sleep(0.5)
+    # when the server is told to stop
+    tell(server, signal.SIGTERM)
+    await changing
+    # then whoever got an answer got a good one, and that is recorded.
+    assert {reply.status for reply in replies} == {200}
+    assert await asyncio.to_thread(server.process.wait, 20) == 0
+    log = FoldedLog(database_url)
+    assert log.faults == []
+    assert [reply.request_id for reply in replies if reply.request_id not in log.events_of] == []
+    figures(record_property, acknowledged=len(replies), recorded=len(log.events_of))
