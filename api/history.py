@@ -68,7 +68,8 @@ def add(app: FastAPI, services: Services) -> None:
         user: CurrentUser,
         limit: Annotated[int, Query(ge=1, le=200, description="Entries per page.")] = 50,
         cursor: Annotated[
-            str | SkipJsonSchema[None], Query(description="`meta.next_cursor` of the page before.", max_length=512)
+            Annotated[str, Field(max_length=512)] | SkipJsonSchema[None],
+            Query(description="`meta.next_cursor` of the page before."),
         ] = None,
     ) -> Answer:
         start = None if cursor is None else decode_cursor(cursor)
