@@ -16,7 +16,7 @@ LABELS = {
     "database": "PostgreSQL alone (pgbench)",
     "locked": "the same, keeping the log in order",
 }
-WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 760, 250, 90, 22, 10, 34
+WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 780, 270, 90, 22, 10, 34
 
 STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
