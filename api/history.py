@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Query
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api import description
 from api.answer import Answer, success
@@ -68,8 +67,10 @@ def add(app: FastAPI, services: Services) -> None:
         user: CurrentUser,
         limit: Annotated[int, Query(ge=1, le=200, description="Entries per page.")] = 50,
         cursor: Annotated[
-            Annotated[str, Field(max_length=512)] | SkipJsonSchema[None],
-            Query(description="`meta.next_cursor` of the page before."),
+            str | None,
+            Query(description="`meta.next_cursor` of the page before.", max_length=512),
+            # Absent or a string: a query has no null.
+            WithJsonSchema({"type": "string", "maxLength": 512}),
         ] = None,
     ) -> Answer:
         start = None if cursor is None else decode_cursor(cursor)
