@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from application.batching import Batcher
+from application.batching import TICK, Batcher
 from domain.errors import Unavailable
 
 
@@ -122,6 +122,27 @@ async def test_patience_ends_for_the_caller_and_not_for_its_item(handler) -> Non
     handler.gate.set()
     await settle()
     assert handler.finished == [[1]]
+
+
+async def test_everybody_has_a_patience_of_their_own(handler) -> None:
+    batcher = Batcher(handler, patience=0.3)
+    handler.gate.clear()
+    first = asyncio.create_task(batcher.submit(1))
+    await asyncio.sleep(0.2)
+    second = asyncio.create_task(batcher.submit(2))
+    with pytest.raises(Unavailable, match="no answer within"):
+        await first
+    assert not second.done()
+    handler.gate.set()
+    assert await second == 4
+
+
+async def test_who_was_answered_is_forgotten_soon_and_never_told_to_go(batcher) -> None:
+    assert await batcher.submit(1) == 2
+    await asyncio.sleep(2 * TICK)
+    assert not batcher._unanswered
+    assert batcher._watch is None
+    assert await batcher.submit(2) == 4
 
 
 async def test_a_failure_that_nobody_waits_for_any_more_harms_nobody(handler) -> None:

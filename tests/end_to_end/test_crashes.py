@@ -128,7 +128,7 @@ async def test_what_was_acknowledged_outlives_the_server(serve, database_url, re
     server = serve(log_level="warning")
     async with writing(server.url) as writers:
         for _ in range(KILLS):
-            await writers.more(50)
+            await writers.more(30)
             await asyncio.sleep(random.uniform(0, 0.02))
             # when it is killed in the middle of it, again and again, and started again
             server.kill()
@@ -178,7 +178,7 @@ async def test_what_was_acknowledged_outlives_postgres(own_postgres, record_prop
     with Server(own_postgres.url, log_level="warning") as server:
         async with writing(server.url) as writers:
             for _ in range(KILLS):
-                await writers.more(50)
+                await writers.more(30)
                 await asyncio.sleep(random.uniform(0, 0.02))
                 # when its PostgreSQL is killed in the middle of it, again and again, and started again
                 processes.kill(own_postgres.pid)

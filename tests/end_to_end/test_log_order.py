@@ -20,8 +20,10 @@ from application.state import Change
 from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from domain.provenance import Provenance, Source
+from infrastructure import event_store
 from infrastructure.database import Database
 from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.sql import queries
 from tests.support import processes
 from tests.support.figures import figures
 from tests.support.folded_log import Answered, FoldedLog
@@ -167,29 +169,34 @@ def at_random(database_url: str) -> None:
 async def test_who_has_a_position_makes_the_next_one_wait_until_it_is_committed(database_url, locked) -> None:
     if not locked:
         remove_the_lock(database_url)
-    ada, bob = (stream_id("org_math", f"user_{name}") for name in ("ada", "bob"))
-    statement = (
-        "SELECT append_events(%s::uuid[], '{0}', '{null}', '{u}', '{1}', '{\"{}\"}', '{now}', %s, '{1}', '{t}', '{x}')"
-    )
+    statement = queries("preferences")["append"]
+    ada, bob = ([event_store._batch([first_append(f"user_{name}")])] for name in ("ada", "bob"))
     with (
         TailingReader(database_url) as reader,
         psycopg.connect(database_url) as slow,
         psycopg.connect(database_url) as quick,
     ):
         # Given a writer who has appended and not yet committed
-        slow.execute(statement, [[ada], [ada]])
+        slow.execute(statement, ada)
         # when another one appends to another stream
-        append = threading.Thread(target=lambda: (quick.execute(statement, [[bob], [bob]]), quick.commit()))
+        append = threading.Thread(target=lambda: (quick.execute(statement, bob), quick.commit()))
         append.start()
         append.join(0.3)
         # then it waits,
         assert append.is_alive() is locked
         if not locked:
-            reader.wait_for(2)
+            reader.wait_for(3)
         slow.commit()
         append.join()
-    # and a reader sees both.
-    assert reader.seen == ([1, 2] if locked else [2])
+    # and a reader sees the events of both.
+    assert reader.seen == ([1, 2, 3, 4] if locked else [3, 4])
+
+
+def first_append(user: str) -> Append:
+    """Two events: a stream is opened, and something chosen."""
+    draft = Draft(stream_id("org_math", user), None)
+    draft.decide(Change(draft.stream, {f"email.{TOGGLES[0]}": False}, provenance()), map(str, itertools.count(1)))
+    return draft.append()
 
 
 def remove_the_lock(database_url: str) -> None:
@@ -251,7 +258,7 @@ async def race(database_url: str, append_with: AppendWith) -> tuple[list[str], i
     def drafted(row, number: int) -> Append:
         draft = Draft(stream, row)
         wanted = {f"email.{TOGGLES[0]}": bool(number % 2), f"email.{TOGGLES[1]}": bool(number % 2)}
-        draft.decide(Change(stream, wanted, provenance(number)), ids)
+        draft.decide(Change(stream, wanted, provenance()), ids)
         return draft.append()
 
     async with Database(database_url, size=1) as one, Database(database_url, size=1) as other:
@@ -268,7 +275,7 @@ async def race(database_url: str, append_with: AppendWith) -> tuple[list[str], i
     return accepted, refused
 
 
-def provenance(number: int) -> Provenance:
+def provenance() -> Provenance:
     return Provenance(
         {"user": "user_ada"}, "org_math", Source.DASHBOARD, f"request-{next(REQUESTS)}", datetime.now(UTC), 1
     )
