@@ -10,6 +10,7 @@ from uuid import UUID
 from application.batching import Batcher
 from application.draft import Draft
 from application.ports import AppendRefused, OutcomeUnknown, PreferencesStore
+from application.remembered import RememberedRows
 from application.state import Change, State
 from domain.errors import PreconditionFailed, Unavailable
 from domain.events import PreferencesEvent
@@ -48,6 +49,7 @@ class Preferences:
         self._store = store
         self._event_ids = event_ids
         self._resolve_for = resolve_for
+        self._remembered = RememberedRows()
         self._reads: Batcher[UUID, State] = Batcher(self._read_together)
         self._changes: Batcher[Change, State] = Batcher(self._change_together)
 
@@ -68,6 +70,7 @@ class Preferences:
 
     async def _read_together(self, streams: Sequence[UUID]) -> Sequence[State]:
         rows = await self._store.load(list(set(streams)))
+        self._remembered.put(rows.values())
         return [State.of(stream, rows.get(stream)) for stream in streams]
 
     async def _change_together(self, changes: Sequence[Change]) -> Sequence[Outcome]:
@@ -93,15 +96,24 @@ class Preferences:
         return [attempt.outcome or Unavailable("others were always faster") for attempt in attempts]
 
     async def _round(self, attempts: Sequence[Attempt]) -> None:
-        """Read, decide, append. What has no outcome afterwards was overtaken and needs another round."""
-        rows = await self._store.load(list({attempt.change.stream for attempt in attempts}))
+        """Read, decide, append. What has no outcome afterwards was overtaken and needs another round.
+
+        A row that is remembered saves reading it. It is a guess: if something is appended to it, the version check has
+        proven it; if not, it is read in the next round.
+        """
+        streams = {attempt.change.stream for attempt in attempts}
+        guesses = self._remembered.take(streams)
+        unknown = list(streams - guesses.keys())
+        rows = guesses | (await self._store.load(unknown) if unknown else {})
         # Only after the states were read: what isn't in the log by now, and gets there yet, makes our append fail its
         # version check, and is found in the next round.
         await self._recognise([attempt for attempt in attempts if attempt.unsure])
         drafts = self._decide([attempt for attempt in attempts if attempt.outcome is None], rows)
         written = [draft for draft in drafts if draft.events]
         recorded = await self._append(written, attempts) if written else frozenset()
-        settled = {draft.stream for draft in drafts if not draft.events} | recorded
+        self._remembered.put(draft.append().row for draft in written if draft.stream in recorded)
+        unchanged = {draft.stream for draft in drafts if not draft.events}
+        settled = (unchanged - guesses.keys()) | recorded
         for attempt in attempts:
             if attempt.outcome is None and attempt.change.stream in settled:
                 attempt.outcome = attempt.decided

@@ -10,11 +10,14 @@ import pytest
 from application.draft import Draft
 from application.ports import Append, AppendRefused, OutcomeUnknown
 from application.preferences import ROUNDS, Preferences
+from application.remembered import RememberedRows
 from application.state import Change, State
 from domain.errors import PreconditionFailed, Unavailable
 from domain.events import NotificationToggled
 from domain.preferences import stream_id
 from domain.provenance import Provenance, Source
+from projections.current_preferences import project
+from tests.support.events import opened
 from tests.support.memory_store import MemoryStore, Mishap
 
 ADA, BOB, EVE = (stream_id("org_math", f"user_{name}") for name in ("ada", "bob", "eve"))
@@ -242,3 +245,45 @@ async def test_a_fate_that_can_not_be_learnt_in_time_is_unavailable_never_a_fals
     store.unreachable = []
     assert await preferences.change(change(digest=True)) == State(ADA, 2, {DIGEST: True}), "asking again is safe"
     assert toggles(store) == [(DIGEST, True)]
+
+
+async def test_a_change_of_what_was_seen_lately_needs_no_look_at_the_store(preferences, store) -> None:
+    await preferences.change(change(digest=True))
+    looks = store.loads
+    assert await preferences.change(change(digest=False)) == State(ADA, 3, {DIGEST: False})
+    assert store.loads == looks
+    record(store, change(BOB, news=False))
+    await preferences.read(BOB)
+    looks = store.loads
+    assert (await preferences.change(change(BOB, news=True))).choices == {NEWS: True}
+    assert store.loads == looks
+
+
+async def test_what_was_seen_lately_and_changed_elsewhere_is_never_believed(preferences, store) -> None:
+    """The remembered row says that the digest is on. Elsewhere it was turned off: turning it on is a change."""
+    await preferences.change(change(digest=True))
+    record(store, change(digest=False))
+    assert await preferences.change(change(digest=True)) == State(ADA, 4, {DIGEST: True})
+    assert toggles(store) == [(DIGEST, True), (DIGEST, False), (DIGEST, True)]
+
+
+async def test_a_precondition_is_never_refused_because_of_what_was_seen_lately(preferences, store) -> None:
+    await preferences.change(change(digest=True))
+    record(store, change(news=False))
+    state = await preferences.change(change(precondition=lambda state: state.version == 3, digest=False))
+    assert state.choices == {DIGEST: False, NEWS: False}
+
+
+async def test_a_precondition_is_never_met_because_of_what_was_seen_lately(preferences, store) -> None:
+    await preferences.change(change(digest=True))
+    record(store, change(news=False))
+    with pytest.raises(PreconditionFailed):
+        await preferences.change(change(precondition=lambda state: state.version == 2, digest=False))
+
+
+def test_no_more_rows_are_remembered_than_allowed_and_each_is_handed_out_once() -> None:
+    remembered = RememberedRows(most=2)
+    rows = [project(None, opened(stream)) for stream in (ADA, BOB, EVE)]
+    remembered.put(rows)
+    assert remembered.take([ADA, BOB, EVE]) == {BOB: rows[1], EVE: rows[2]}
+    assert remembered.take([BOB, EVE]) == {}
