@@ -13,6 +13,12 @@ def preferences(database_url: str, tmp_path) -> Command:
 
 
 @pytest.fixture
+def nowhere(tmp_path) -> Command:
+    """The same where no database is: for what must be refused, or done, without one."""
+    return Command(tmp_path / "data", "postgresql://127.0.0.1:1/nowhere")
+
+
+@pytest.fixture
 def inside(preferences: Command, monkeypatch, capsys) -> Callable[..., Result]:
     """The same without a process of its own."""
     return lambda *arguments, **settings: preferences.inside(monkeypatch, capsys, *arguments, **settings)

@@ -5,7 +5,6 @@ from uuid import uuid4
 
 import httpx
 import psycopg
-import pytest
 
 from tests.support.command import Command
 from tests.support.server import PATH, Server
@@ -85,17 +84,14 @@ def test_who_is_not_there_cannot_be_revoked(inside) -> None:
     assert (result.returncode, result.stdout) == (1, "")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_a_key_that_makes_no_sense_is_not_made(inside) -> None:
+    for words in (
         ["--org", "org_math", "--label", "x", "--scope", "everything"],
         ["--org", "org_math", "--label", "x", "--scope", "audit:read", "--scope", "Audit:Read"],
         ["--org", "org_math", "--label", "x", "--scope", ""],
         ["--org", "", "--label", "x", "--scope", "audit:read"],
         ["--org", "org_math", "--label", " ", "--scope", "audit:read"],
-    ],
-)
-def test_a_key_that_makes_no_sense_is_not_made(inside, words: list[str]) -> None:
-    result = inside("api-keys", "create", *words)
-    assert (result.returncode, result.stdout) == (2, "")
+    ):
+        result = inside("api-keys", "create", *words)
+        assert (result.returncode, result.stdout) == (2, "")
     assert inside("api-keys", "list").stdout == ""

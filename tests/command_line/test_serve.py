@@ -18,10 +18,10 @@ from tests.support.tokens import ISSUER
 DEFAULTS = {"product_updates": True, "delivery_alerts": True, "billing_receipts": True, "weekly_usage_digest": False}
 
 
-def test_a_port_in_use_is_one_sentence(preferences: Command) -> None:
+def test_a_port_in_use_is_one_sentence(nowhere: Command) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = one_sentence(preferences("serve", "--port", str(port)))
+        said = one_sentence(nowhere("serve", "--port", str(port)))
     assert said == f"can't listen on 127.0.0.1 port {port}: Address already in use"
 
 
@@ -37,13 +37,13 @@ def test_a_port_in_use_is_one_sentence(preferences: Command) -> None:
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_wrong_setting_is_one_sentence(preferences: Command, settings: dict[str, Any], said: list[str]) -> None:
-    sentence = one_sentence(preferences("serve", **{"port": 0, **settings}))
+def test_a_wrong_setting_is_one_sentence(nowhere: Command, settings: dict[str, Any], said: list[str]) -> None:
+    sentence = one_sentence(nowhere("serve", **{"port": 0, **settings}))
     assert all(part in sentence for part in said)
 
 
-def test_wrong_settings_are_told_all_together(preferences: Command) -> None:
-    result = preferences(
+def test_wrong_settings_are_told_all_together(nowhere: Command) -> None:
+    result = nowhere(
         "serve",
         port="many",
         log_level="loud",

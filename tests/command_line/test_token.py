@@ -1,13 +1,20 @@
 """`preferences token`."""
 
 import stat
+from collections.abc import Callable
 
 import httpx
 import jwt
 import pytest
 
-from tests.support.command import Command, one_sentence
+from tests.support.command import Command, Result, one_sentence
 from tests.support.server import PATH, Server
+
+
+@pytest.fixture
+def make(nowhere: Command, monkeypatch, capsys) -> Callable[..., Result]:
+    """Making a token needs no database, and no process of its own."""
+    return lambda *arguments, **settings: nowhere.inside(monkeypatch, capsys, *arguments, **settings)
 
 
 def test_a_token_of_the_command_is_taken_by_the_service(
@@ -23,9 +30,9 @@ def test_a_token_of_the_command_is_taken_by_the_service(
         assert httpx.get(server.url + PATH, headers={"Authorization": f"Bearer {elsewhere}"}).status_code == 401
 
 
-def test_it_says_what_it_was_asked_to_say(inside) -> None:
+def test_it_says_what_it_was_asked_to_say(make) -> None:
     def claims(*arguments: str):
-        token = inside("token", *arguments).stdout.strip()
+        token = make("token", *arguments).stdout.strip()
         return jwt.decode(token, options={"verify_signature": False})
 
     given = claims("--user", "user_ada", "--org", "org_math", "--role", "admin", "--hours", "0.5")
@@ -37,8 +44,8 @@ def test_it_says_what_it_was_asked_to_say(inside) -> None:
     assert plain["exp"] - plain["iat"] == 24 * 3600
 
 
-def test_the_signing_key_is_for_its_owner_alone(inside, tmp_path) -> None:
-    inside("token")
+def test_the_signing_key_is_for_its_owner_alone(make, tmp_path) -> None:
+    make("token")
     [key] = (tmp_path / "data").rglob("*.pem")
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
@@ -55,23 +62,23 @@ def test_the_signing_key_is_for_its_owner_alone(inside, tmp_path) -> None:
         (["--org", "org math"], "would refuse such a token"),
     ],
 )
-def test_what_no_token_can_say_is_refused(inside, arguments: list[str], said: str) -> None:
-    assert said in one_sentence(inside("token", *arguments))
+def test_what_no_token_can_say_is_refused(make, arguments: list[str], said: str) -> None:
+    assert said in one_sentence(make("token", *arguments))
 
 
-def test_outside_of_development_mode_there_are_none(inside, tmp_path) -> None:
-    assert "CLERK_ISSUER is set" in one_sentence(inside("token", clerk_issuer="https://clerk.test.example"))
+def test_outside_of_development_mode_there_are_none(make, tmp_path) -> None:
+    assert "CLERK_ISSUER is set" in one_sentence(make("token", clerk_issuer="https://clerk.test.example"))
     assert not (tmp_path / "data").exists()
 
 
-def test_a_folder_that_is_none_is_one_sentence(inside, tmp_path) -> None:
+def test_a_folder_that_is_none_is_one_sentence(make, tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    assert str(tmp_path / "file") in one_sentence(inside("token", data_dir=tmp_path / "file"))
+    assert str(tmp_path / "file") in one_sentence(make("token", data_dir=tmp_path / "file"))
 
 
-def test_a_signing_key_that_is_none_is_one_sentence(preferences: Command, inside, tmp_path) -> None:
-    inside("token")
+def test_a_signing_key_that_is_none_is_one_sentence(nowhere: Command, make, tmp_path) -> None:
+    make("token")
     [key] = (tmp_path / "data").rglob("*.pem")
     key.write_text("nonsense")
-    assert "no private RSA key" in one_sentence(inside("token"))
-    assert "no private RSA key" in one_sentence(preferences("serve", port=0))
+    assert "no private RSA key" in one_sentence(make("token"))
+    assert "no private RSA key" in one_sentence(nowhere("serve", port=0))
