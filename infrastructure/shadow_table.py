@@ -1,5 +1,6 @@
 """The shadow of the current preferences, in PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Final, LiteralString, Self
@@ -70,7 +71,11 @@ class ShadowTable(Shadow):
             self._connection.cursor("log", binary=True) as cursor,
         ):
             await cursor.execute(self._queries["events"], [after])
-            while rows := await cursor.fetchmany(CHUNK):
+            coming = asyncio.ensure_future(cursor.fetchmany(CHUNK))
+            while rows := await coming:
+                # The next chunk is asked for before this one is worked on, so that both sides work at once.
+                coming = asyncio.ensure_future(cursor.fetchmany(CHUNK))
+                await asyncio.sleep(0)
                 for position, stream, version, topic, state in rows:
                     yield position, decode(stream, version, topic, state)
 

@@ -3,16 +3,15 @@
 One function makes it, for the live path (in the append's own transaction) and for a rebuild from position 0.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.catalogue import Choices
 from domain.events import NotificationToggled, PreferencesEvent
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentPreferences:
+class CurrentPreferences(NamedTuple):
     """A row. `version` counts the events of the stream, `modified_at` is the time of the last one (UTC)."""
 
     stream: UUID
@@ -28,17 +27,11 @@ def project(row: CurrentPreferences | None, event: PreferencesEvent) -> CurrentP
 
     Raises ValueError if the event isn't the next one of the stream: a gap in the log must never be papered over.
     """
-    expected = row.version + 1 if row else 1
-    if event.originator_version != expected:
-        raise ValueError(f"stream {event.originator_id}: version {event.originator_version} where {expected} was due")
-    choices = row.choices if row else {}
+    if row is None:
+        row = CurrentPreferences(event.originator_id, event.organization, event.actor["user"], 0, {}, event.timestamp)
+    if event.originator_version != row.version + 1:
+        raise ValueError(f"stream {row.stream}: version {event.originator_version} where {row.version + 1} was due")
+    choices = row.choices
     if isinstance(event, NotificationToggled):
         choices = {**choices, event.path: event.enabled}
-    return CurrentPreferences(
-        stream=event.originator_id,
-        organization=row.organization if row else event.organization,
-        user=row.user if row else event.actor["user"],
-        version=event.originator_version,
-        choices=choices,
-        modified_at=event.timestamp,
-    )
+    return CurrentPreferences(row.stream, row.organization, row.user, row.version + 1, choices, event.timestamp)

@@ -32,11 +32,11 @@ ON CONFLICT (originator_id) DO UPDATE
        modified_at = excluded.modified_at, position = excluded.position;
 
 -- name: checksum
--- A sum over the rows' hashes, so that no order matters, for both tables. Twice with different seeds: 128 bits.
-SELECT (SELECT encode(sha256(convert_to(count(*) || ' ' || coalesce(sum(hashtextextended(t::text, 1)), 0) || ' '
-               || coalesce(sum(hashtextextended(t::text, 2)), 0), 'UTF8')), 'hex') FROM current_preferences t),
-       (SELECT encode(sha256(convert_to(count(*) || ' ' || coalesce(sum(hashtextextended(t::text, 1)), 0) || ' '
-               || coalesce(sum(hashtextextended(t::text, 2)), 0), 'UTF8')), 'hex') FROM current_preferences_rebuild t);
+-- A sum over the rows' hashes, so that no order matters, for both tables; with two seeds, 128 bits.
+SELECT (SELECT encode(sha256(convert_to(count(*) || ' ' || coalesce(sum(hash_record_extended(t, 1)), 0) || ' '
+               || coalesce(sum(hash_record_extended(t, 2)), 0), 'UTF8')), 'hex') FROM current_preferences t),
+       (SELECT encode(sha256(convert_to(count(*) || ' ' || coalesce(sum(hash_record_extended(t, 1)), 0) || ' '
+               || coalesce(sum(hash_record_extended(t, 2)), 0), 'UTF8')), 'hex') FROM current_preferences_rebuild t);
 
 -- name: differences
 -- The users whose rows differ, and how many there are in all.
