@@ -13,6 +13,9 @@ TICK: Final = 0.05
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+LINGER: Final = 2.0
+"""Seconds that what nobody waits for any more is still given at the end."""
+
 
 class Batcher(Generic[Item, Result]):
     """Hands items to `handle` in batches, one batch at a time, in the order of arrival.
@@ -72,10 +75,16 @@ class Batcher(Generic[Item, Result]):
         self._watch = loop.call_later(TICK, self._give_up) if self._unanswered else None
 
     async def close(self) -> None:
-        """Take nothing more; return when everything that was accepted has been handled."""
+        """Take nothing more; return when everything that was accepted has been handled.
+
+        What isn't handled `LINGER` seconds after the last caller's patience has ended is given up: somebody who never
+        answers, such as a frozen database, must not keep this process from ending.
+        """
         self._closed = True
         if self._worker is not None:
-            await self._worker
+            done, _ = await asyncio.wait({self._worker}, timeout=self._patience + LINGER)
+            if not done:
+                self._worker.cancel()
 
     async def _work(self) -> None:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from application import batching
 from application.batching import TICK, Batcher
 from domain.errors import Unavailable
 
@@ -198,3 +199,17 @@ async def test_close_has_nothing_to_wait_for_where_nothing_was_handed_in(batcher
     await batcher.close()
     await batcher.close()
     assert handler.batches == []
+
+
+async def test_close_does_not_wait_for_ever_for_what_never_comes_back(handler, monkeypatch) -> None:
+    monkeypatch.setattr(batching, "LINGER", 0.05)
+    batcher = Batcher(handler, patience=0.02)
+    handler.gate.clear()
+    accepted = asyncio.create_task(batcher.submit(1))
+    await settle()
+    await batcher.close()
+    with pytest.raises(Unavailable, match="no answer within"):
+        await accepted
+    await settle()
+    assert handler.finished == []
+    await batcher.close()
