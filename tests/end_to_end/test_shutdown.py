@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from domain.preferences import stream_id
+from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support import processes
 from tests.support.figures import figures
@@ -132,3 +133,23 @@ async def test_under_load_nobody_is_told_of_a_failure_and_nothing_that_was_ackno
     assert log.faults == []
     assert [reply.request_id for reply in replies if reply.request_id not in log.events_of] == []
     figures(record_property, acknowledged=len(replies), recorded=len(log.events_of))
+
+
+async def test_a_database_that_says_nothing_does_not_keep_the_server_from_ending(folder, record_property) -> None:
+    with EmbeddedPostgres(folder / "frozen") as postgres:
+        migrations.migrate(postgres.url)
+        # Given a change that PostgreSQL, which has been frozen, will never answer
+        server = Server(postgres.url, log_level="warning")
+        with server:
+            async with KeepAlive(server.url) as connection:
+                assert (await connection.get(bearer("user_ada"))).status == 200
+                frozen = processes.freeze(postgres.pid)
+                try:
+                    assert (await connection.patch(bearer("user_ada"), CHANGE)).status == 503
+                    # when the server is told to stop, then it stops all the same.
+                    started = time.monotonic()
+                    tell(server, signal.SIGTERM)
+                    assert await asyncio.to_thread(server.process.wait, 25) == 0
+                    figures(record_property, seconds_until_end=round(time.monotonic() - started, 1))
+                finally:
+                    processes.thaw(frozen)
