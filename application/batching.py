@@ -10,11 +10,11 @@ from domain.errors import Unavailable
 TICK: Final = 0.05
 """Seconds between two looks for callers who have waited for too long."""
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 LINGER: Final = 2.0
 """Seconds that what nobody waits for any more is still given at the end."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
