@@ -36,7 +36,7 @@ class Server:
             if value is None:
                 values.pop(name.upper(), None)
         self.database_url = database_url
-        self._environment = {**os.environ, **values}
+        self.environment = {**os.environ, **values}
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
         self.process: subprocess.Popen[bytes]
         self.url = ""
@@ -53,7 +53,7 @@ class Server:
         self._log.seek(0, os.SEEK_END)
         mark = self._log.tell()
         self.process = subprocess.Popen(
-            [COMMAND, "serve"], env=self._environment, stdout=self._log, stderr=self._log, start_new_session=True
+            [COMMAND, "serve"], env=self.environment, stdout=self._log, stderr=self._log, start_new_session=True
         )
         deadline = time.monotonic() + READY_WITHIN
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -62,7 +62,7 @@ class Server:
                 try:
                     if httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200:
                         # The port of the first start is kept: a restart is at the same address.
-                        self._environment["PORT"] = self.url.rsplit(":", 1)[1]
+                        self.environment["PORT"] = self.url.rsplit(":", 1)[1]
                         return
                 except httpx.TransportError:
                     pass
