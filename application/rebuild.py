@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
-from uuid import UUID
 
 from domain.events import PreferencesEvent
 from projections.current_preferences import CurrentPreferences, project
@@ -76,7 +75,8 @@ class Rebuild:
     def __init__(self, shadow: Shadow, progress: Progress) -> None:
         self._shadow = shadow
         self._progress = progress
-        self._placed: dict[UUID, Placed] = {}
+        # By the stream's number: a UUID is hashed and compared in Python, three times an event.
+        self._placed: dict[int, Placed] = {}
         self._position = 0
         self._events = 0
 
@@ -100,11 +100,11 @@ class Rebuild:
         await self._shadow.write([self._placed[stream] for stream in touched], fresh=False)
         return self._events - before
 
-    async def _fold(self, end: int | None) -> Iterable[UUID]:
-        touched: set[UUID] = set()
+    async def _fold(self, end: int | None) -> Iterable[int]:
+        touched: set[int] = set()
         placed = self._placed
         async for position, event in self._shadow.events(self._position):
-            stream = event.originator_id
+            stream = event.originator_id.int
             before = placed.get(stream)
             placed[stream] = Placed(project(before.row if before else None, event), position)
             touched.add(stream)

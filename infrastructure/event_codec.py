@@ -47,14 +47,24 @@ def decode(stream: UUID, version: int, topic: str, state: bytes) -> PreferencesE
         event_type = TYPES[topic]
         fields: dict[str, Any] = orjson.loads(state)
         fields["timestamp"] = datetime.fromisoformat(fields["timestamp"]["_data_"])
-        stored_version = fields.pop("class_version", 1)
-        for old in range(stored_version, getattr(event_type, "class_version", 1)):
-            getattr(event_type, f"upcast_v{old}_v{old + 1}")(fields)
+        if "class_version" in fields or hasattr(event_type, "class_version"):
+            _upcast(event_type, fields)
     except (KeyError, ValueError, TypeError) as error:
         raise UnreadableEvent(f"{topic} of stream {stream}, version {version}: {error!r}") from error
     fields["originator_id"] = stream
     fields["originator_version"] = version
     # As the library does it: events are frozen, so their fields are set past their constructor.
-    event = object.__new__(event_type)
-    object.__setattr__(event, "__dict__", fields)
+    event = _new(event_type)
+    _set(event, "__dict__", fields)
     return event
+
+
+_new: Final = object.__new__
+_set: Final = object.__setattr__
+
+
+def _upcast(event_type: type[PreferencesEvent], fields: dict[str, Any]) -> None:
+    """Bring the fields of an old version up to the current one, step by step, as the library's mapper does."""
+    stored_version = fields.pop("class_version", 1)
+    for old in range(stored_version, getattr(event_type, "class_version", 1)):
+        getattr(event_type, f"upcast_v{old}_v{old + 1}")(fields)

@@ -17,7 +17,7 @@ from domain.events import PreferencesEvent
 from infrastructure.event_codec import decode
 from infrastructure.sql import queries
 
-CHUNK: Final = 5000
+CHUNK: Final = 1000
 """Events fetched at once: what bounds the memory of a pass over the log."""
 
 
