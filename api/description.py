@@ -1,11 +1,26 @@
 """What /openapi.json says of each operation. The schemas of the preferences come from the catalogue itself."""
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.errors import STATUS, MethodNotAllowed, PayloadTooLarge, Unforeseen
+from api.errors import MethodNotAllowed, PayloadTooLarge
+from api.schemas import (
+    ERROR_SCHEMA,
+    ETAG,
+    LINKS,
+    REQUEST_ID,
+    REQUEST_ID_EXAMPLE,
+    Json,
+    change_schema,
+    conditional,
+    failure,
+    failures,
+    findings_schema,
+    resolved_schema,
+    success,
+)
 from domain.catalogue import Catalogue
 from domain.change import PRECEDENCE
 from domain.errors import (
@@ -13,16 +28,11 @@ from domain.errors import (
     NotFound,
     PreconditionFailed,
     RateLimited,
-    ServiceError,
     Unauthenticated,
     Unavailable,
     UserRequired,
     ValidationFailed,
 )
-
-Json = dict[str, Any]
-
-REQUEST_ID_EXAMPLE: Final = "01JTBQH2FZ8K1RXC0WJ4Z9P3VM"
 
 OVERVIEW: Final = """\
 Which e-mails a user gets, chosen by the user, per organization. Only explicit choices are stored; every answer is resolved,
@@ -48,95 +58,6 @@ SECURITY_SCHEMES: Final[Json] = {
     }
 }
 
-ULID: Final = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
-_ULID: Final[Json] = {"type": "string", "pattern": ULID}
-
-ERROR_SCHEMA: Final[Json] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["success", "error"],
-    "properties": {
-        "success": {"const": False},
-        "error": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["code", "message", "request_id"],
-            "properties": {
-                "code": {"type": "string", "description": "Stable; safe to branch on.", "enum": sorted(STATUS)},
-                "message": {"type": "string", "description": "For people; may change."},
-                "details": {
-                    "type": "object",
-                    "additionalProperties": {"type": "string"},
-                    "description": "Where a field is at fault: its dotted path, and what is wrong with it.",
-                },
-                "request_id": {**_ULID, "description": "The one in `X-Request-Id`."},
-            },
-        },
-    },
-}
-
-_REQUEST_ID: Final[Json] = {
-    "X-Request-Id": {
-        "description": "ULID of this request; in the log, in the error and in every event that the request recorded.",
-        "required": True,
-        "schema": _ULID,
-    }
-}
-_RETRY_AFTER: Final[Json] = {
-    "Retry-After": {"description": "Whole seconds.", "required": True, "schema": {"type": "integer", "minimum": 1}}
-}
-_ETAG: Final[Json] = {
-    "ETag": {
-        "description": "Strong entity tag of this state.",
-        "required": True,
-        "schema": {"type": "string", "pattern": '^"[^"]+"$'},
-    }
-}
-_LINKS: Final[Json] = {
-    "changeThisState": {
-        "operationId": "changeMyNotificationPreferences",
-        "parameters": {"If-Match": "$response.header.ETag"},
-        "description": "Change this state, and no other.",
-    },
-    "readIfChanged": {
-        "operationId": "getMyNotificationPreferences",
-        "parameters": {"If-None-Match": "$response.header.ETag"},
-        "description": "Read again, if it has changed.",
-    },
-}
-_EXTRA_HEADERS: Final[dict[int, Json]] = {
-    401: {
-        "WWW-Authenticate": {
-            "description": "`Bearer`, with `error` where a token was sent.",
-            "required": True,
-            "schema": {"type": "string"},
-        }
-    },
-    405: {"Allow": {"description": "Methods of this path.", "required": True, "schema": {"type": "string"}}},
-    429: _RETRY_AFTER,
-    503: _RETRY_AFTER,
-}
-_WHEN: Final[dict[type[ServiceError], str]] = {
-    MalformedInput: "The body is not JSON.",
-    Unauthenticated: "No credentials, or none that are valid.",
-    UserRequired: "A valid API key; only a user's session may call.",
-    PreconditionFailed: "The state has moved on from the one that `If-Match` names; nothing was changed.",
-    PayloadTooLarge: "The body is larger than 16 KiB.",
-    PRECEDENCE[0]: "A channel or toggle that does not exist.",
-    PRECEDENCE[1]: "A toggle that nobody can change.",
-    ValidationFailed: "A value of the wrong type.",
-    RateLimited: "Too many changes of this user.",
-    Unforeseen: "Something went wrong that nobody foresaw. The log knows it by its request id.",
-    Unavailable: "The service can not answer at the moment. It is safe to try again.",
-    MethodNotAllowed: "The path does not know this method.",
-    NotFound: "No such path.",
-}
-_DETAILS: Final[dict[type[ServiceError], Json]] = {
-    PRECEDENCE[0]: {"email.product_news": "unknown toggle"},
-    PRECEDENCE[1]: {"email.security_alerts": "cannot be changed"},
-    ValidationFailed: {"email.product_updates": "must be a boolean"},
-}
-
 
 def document(app: FastAPI) -> Json:
     """The OpenAPI document of the application."""
@@ -145,7 +66,7 @@ def document(app: FastAPI) -> Json:
     components["securitySchemes"] = SECURITY_SCHEMES
     components.setdefault("schemas", {})["Error"] = ERROR_SCHEMA
     # No operation's own, since no operation is reached.
-    components["responses"] = {error.__name__: _failure(error) for error in (NotFound, MethodNotAllowed)}
+    components["responses"] = {error.__name__: failure(error) for error in (NotFound, MethodNotAllowed)}
     return document
 
 
@@ -159,13 +80,13 @@ def read(catalogue: Catalogue) -> Json:
         "tags": ["Preferences"],
         "response_model": None,
         "responses": {
-            200: _success("The resolved preferences.", _resolved_schema(catalogue), example, _ETAG, _LINKS),
-            304: {"description": "Still the state that `If-None-Match` names.", "headers": {**_REQUEST_ID, **_ETAG}},
-            **_failures(Unauthenticated, UserRequired, Unavailable),
+            200: success("The resolved preferences.", resolved_schema(catalogue), example, ETAG, LINKS),
+            304: {"description": "Still the state that `If-None-Match` names.", "headers": {**REQUEST_ID, **ETAG}},
+            **failures(Unauthenticated, UserRequired, Unavailable),
         },
         "openapi_extra": {
             "security": [{"clerkJWT": []}],
-            "parameters": [_conditional("If-None-Match", "Answer 304 if this is still the state's `ETag`.")],
+            "parameters": [conditional("If-None-Match", "Answer 304 if this is still the state's `ETag`.")],
         },
     }
 
@@ -182,10 +103,10 @@ def change(catalogue: Catalogue) -> Json:
         "tags": ["Preferences"],
         "response_model": None,
         "responses": {
-            200: _success(
-                "The resolved preferences after the change.", _resolved_schema(catalogue), example, _ETAG, _LINKS
+            200: success(
+                "The resolved preferences after the change.", resolved_schema(catalogue), example, ETAG, LINKS
             ),
-            **_failures(
+            **failures(
                 MalformedInput,
                 Unauthenticated,
                 UserRequired,
@@ -199,13 +120,13 @@ def change(catalogue: Catalogue) -> Json:
         "openapi_extra": {
             "security": [{"clerkJWT": []}],
             "parameters": [
-                _conditional("If-Match", "Change only if this is still the state's `ETag`; else answer 412.")
+                conditional("If-Match", "Change only if this is still the state's `ETag`; else answer 412.")
             ],
             "requestBody": {
                 "required": False,
                 "content": {
                     "application/json": {
-                        "schema": _change_schema(catalogue),
+                        "schema": change_schema(catalogue),
                         "examples": {
                             "one toggle": {"value": {"email": {"weekly_usage_digest": True}}},
                             "several toggles": {
@@ -250,7 +171,7 @@ def history() -> Json:
         "responses": {
             200: {
                 "description": "A page of the history.",
-                "headers": _REQUEST_ID,
+                "headers": REQUEST_ID,
                 "content": {"application/json": {"example": example}},
                 "links": {
                     "nextPage": {
@@ -260,8 +181,8 @@ def history() -> Json:
                     }
                 },
             },
-            **_failures(Unauthenticated, UserRequired, Unavailable),
-            422: _failure(ValidationFailed, wrong, {"limit": "must be less than or equal to 200"}),
+            **failures(Unauthenticated, UserRequired, Unavailable),
+            422: failure(ValidationFailed, wrong, {"limit": "must be less than or equal to 200"}),
         },
         "openapi_extra": {"security": [{"clerkJWT": []}]},
     }
@@ -273,95 +194,18 @@ def health() -> Json:
         "summary": "Does the process live?",
         "description": "Answers as long as the process can answer at all. Depends on nothing else.",
         "tags": ["Operations"],
-        "responses": {200: _success("It does.", _findings_schema("process"), {"process": "ok"}), **_failures()},
+        "responses": {200: success("It does.", findings_schema("process"), {"process": "ok"}), **failures()},
     }
 
 
 def readiness() -> Json:
     example = {"database": "ok", "migrations": "ok", "keys": "ok"}
     missing = "Something that the service depends on is missing; `details` says what."
-    failures = _failures() | {503: _failure(Unavailable, missing, {"database": "can't be reached"})}
+    answers = failures() | {503: failure(Unavailable, missing, {"database": "can't be reached"})}
     return {
         "operation_id": "getReadiness",
         "summary": "Can the service serve?",
         "description": "Looks at the database, at its migrations, and at the keys that tokens are verified with.",
         "tags": ["Operations"],
-        "responses": {200: _success("It can.", _findings_schema(*example), example), **failures},
+        "responses": {200: success("It can.", findings_schema(*example), example), **answers},
     }
-
-
-def _change_schema(catalogue: Catalogue) -> Json:
-    """A strict partial: any subset of the toggles, booleans only, nothing else."""
-    return _object(
-        {
-            channel.name: _object({toggle.name: {"type": "boolean"} for toggle in channel.visible})
-            for channel in catalogue.channels
-        }
-    )
-
-
-def _resolved_schema(catalogue: Catalogue) -> Json:
-    channels = {
-        channel.name: _object(
-            {
-                toggle.name: {"type": "boolean", "description": f"Default: {str(toggle.default).lower()}."}
-                for toggle in channel.visible
-            },
-            complete=True,
-        )
-        for channel in catalogue.channels
-    }
-    return _object(channels, complete=True)
-
-
-def _findings_schema(*names: str) -> Json:
-    return _object({name: {"const": "ok"} for name in names}, complete=True)
-
-
-def _object(properties: Json, *, complete: bool = False) -> Json:
-    schema: Json = {"type": "object", "additionalProperties": False, "properties": properties}
-    return {**schema, "required": [*properties]} if complete else schema
-
-
-def _success(
-    description: str, data: Json, example: Any, headers: Json | None = None, links: Json | None = None
-) -> Json:
-    schema = _object({"success": {"const": True}, "data": data}, complete=True)
-    content = {"application/json": {"schema": schema, "example": {"success": True, "data": example}}}
-    response = {"description": description, "headers": {**_REQUEST_ID, **(headers or {})}, "content": content}
-    return {**response, "links": links} if links else response
-
-
-def _failures(*errors: type[ServiceError]) -> dict[int, Json]:
-    """The responses of these errors, by status; several errors of one status are one response with several examples.
-
-    What nobody foresaw can happen to each operation, so it is always among them.
-    """
-    responses: dict[int, Json] = {500: _failure(Unforeseen)}
-    for error in errors:
-        response = _failure(error)
-        known = responses.setdefault(STATUS[error.code], response)
-        if known is not response:
-            known["description"] += f" {response['description']}"
-            known["content"]["application/json"]["examples"] |= response["content"]["application/json"]["examples"]
-    return dict(sorted(responses.items()))
-
-
-def _failure(error: type[ServiceError], when: str | None = None, details: Json | None = None) -> Json:
-    body: Json = {"code": error.code, "message": error.message, "request_id": REQUEST_ID_EXAMPLE}
-    if details := details or _DETAILS.get(error):
-        body["details"] = details
-    return {
-        "description": when or _WHEN[error],
-        "headers": {**_REQUEST_ID, **_EXTRA_HEADERS.get(STATUS[error.code], {})},
-        "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/Error"},
-                "examples": {error.code: {"value": {"success": False, "error": body}}},
-            }
-        },
-    }
-
-
-def _conditional(name: str, description: str) -> Json:
-    return {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": "string"}}

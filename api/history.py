@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from api import description
 from api.answer import Answer, success
 from api.authentication import CurrentUser
+from api.schemas import ULID
 from api.services import Services
 from application.history import PageStart
 from domain.errors import ValidationFailed
@@ -31,7 +32,7 @@ class Who(BaseModel):
 class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    id: str = Field(description="ULID of the event.", pattern=description.ULID)
+    id: str = Field(description="ULID of the event.", pattern=ULID)
     occurred_at: datetime = Field(description="When the change was made, in UTC.")
     channel: str
     toggle: str
@@ -40,7 +41,7 @@ class Entry(BaseModel):
     actor: Who
     source: Literal["dashboard", "api", "one_click", "import", "admin", "system"]
     request_id: str = Field(
-        description="ULID of the request that made the change, as in its `X-Request-Id`.", pattern=description.ULID
+        description="ULID of the request that made the change, as in its `X-Request-Id`.", pattern=ULID
     )
 
 

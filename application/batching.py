@@ -35,7 +35,7 @@ class Batcher(Generic[Item, Result]):
         *,
         largest: int = 256,
         queue_limit: int = 4096,
-        patience: float = 0.9,
+        patience: float = 0.85,
     ) -> None:
         self._handle = handle
         self._largest = largest

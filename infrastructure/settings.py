@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from infrastructure.key_set import FixedKey
+
 
 class SettingsError(Exception):
     """Every missing or wrong setting, one sentence each."""
@@ -94,9 +96,13 @@ class Settings(BaseSettings):
 
     @field_validator("clerk_jwt_key")
     @classmethod
-    def _unescape(cls, value: str | None) -> str | None:
+    def _usable_key(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         # An environment file often has a PEM on one line, with the line breaks written as \n.
-        return value.replace("\\n", "\n") if value else value
+        pem = value.replace("\\n", "\n")
+        FixedKey(pem)
+        return pem
 
     @field_validator("postgres_enable_db_functions")
     @classmethod

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from infrastructure.settings import Settings, SettingsError, is_loopback
+from tests.support.tokens import public_pem
 
+PEM = public_pem()
 ISSUER = "https://clerk.example.com"
 
 
@@ -34,12 +36,12 @@ def test_the_environment_is_read_under_the_usual_names(environment) -> None:
         LOG_LEVEL="WARNING",
         CLERK_ISSUER=ISSUER,
         CLERK_AUTHORIZED_PARTIES="https://app.example.com, https://admin.example.com,",
-        CLERK_JWT_KEY="-----BEGIN PUBLIC KEY-----\\nAA\\n-----END PUBLIC KEY-----",
+        CLERK_JWT_KEY=PEM.replace("\n", "\\n"),
     )
     settings = Settings.from_environment()
     assert not settings.development
     assert settings.clerk_authorized_parties == {"https://app.example.com", "https://admin.example.com"}
-    assert settings.clerk_jwt_key == "-----BEGIN PUBLIC KEY-----\nAA\n-----END PUBLIC KEY-----"
+    assert settings.clerk_jwt_key == PEM
     assert (settings.port, settings.web_concurrency, settings.log_level) == (9000, 3, "warning")
 
 
@@ -60,6 +62,7 @@ def test_the_key_set_is_the_issuers_unless_it_is_said_where(environment, issuer:
         ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY must be greater than or equal to 1"),
         ({"CLERK_ISSUER": "http://clerk.example.com"}, "CLERK_ISSUER must start with https://"),
         ({"CLERK_AUTHORIZED_PARTIES": "https://a"}, "CLERK_ISSUER must be set"),
+        ({"CLERK_ISSUER": ISSUER, "CLERK_JWT_KEY": "no key"}, "CLERK_JWT_KEY "),
         ({"HOST": "0.0.0.0"}, "HOST 0.0.0.0 can be reached from outside"),
         ({"POSTGRES_ENABLE_DB_FUNCTIONS": "y"}, "POSTGRES_ENABLE_DB_FUNCTIONS must not be enabled"),
     ],
