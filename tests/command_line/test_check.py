@@ -66,14 +66,14 @@ def test_what_is_unreachable_is_told_for_each(preferences: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"clerk_issuer": ISSUER, "clerk_jwt_key": "no PEM"}, {"data_dir": "/dev/null"}],
+    ("settings", "subject"),
+    [({"clerk_issuer": ISSUER, "clerk_jwt_key": "no PEM"}, "settings"), ({"data_dir": "/dev/null"}, "key set")],
     ids=["no PEM", "no folder"],
 )
-def test_a_key_that_is_none_is_told(preferences: Command, settings) -> None:
+def test_a_key_that_is_none_is_told(preferences: Command, settings, subject: str) -> None:
     result = preferences("check", **settings)
     assert result.returncode == 1
-    assert verdicts(result)["key set"][0] is False
+    assert verdicts(result)[subject][0] is False
 
 
 def test_the_embedded_database_is_checked_where_none_is_configured(preferences: Command) -> None:
