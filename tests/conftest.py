@@ -18,6 +18,15 @@ from tests.support.server import Server
 _NUMBERS = itertools.count(1)
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that every account reaches, unlike pytest's own: for root, PostgreSQL runs as another."""
+    with TemporaryDirectory(prefix="preferences-test-") as name:
+        folder = Path(name).resolve()
+        folder.chmod(0o755)
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     # pytest's own folders are closed to other users, and root's PostgreSQL runs as another user.

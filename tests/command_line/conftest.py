@@ -7,15 +7,15 @@ from tests.support.command import Command, Result
 
 
 @pytest.fixture
-def preferences(database_url: str, tmp_path) -> Command:
+def preferences(database_url: str, folder) -> Command:
     """The console script on a database of this test's own, in development mode."""
-    return Command(tmp_path / "data", database_url)
+    return Command(folder / "data", database_url)
 
 
 @pytest.fixture
-def nowhere(tmp_path) -> Command:
+def nowhere(folder) -> Command:
     """The same where no database is: for what must be refused, or done, without one."""
-    return Command(tmp_path / "data", "postgresql://127.0.0.1:1/nowhere")
+    return Command(folder / "data", "postgresql://127.0.0.1:1/nowhere")
 
 
 @pytest.fixture

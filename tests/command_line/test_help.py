@@ -23,14 +23,14 @@ COMMANDS = [
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capsys) -> Callable[..., Result]:
+def command(folder, monkeypatch, capsys) -> Callable[..., Result]:
     """Without a database: none of these may need one."""
-    nowhere = Command(tmp_path / "untouched", "postgresql://127.0.0.1:1/nowhere")
+    nowhere = Command(folder / "untouched", "postgresql://127.0.0.1:1/nowhere")
     return lambda *words: nowhere.inside(monkeypatch, capsys, *words)
 
 
-def test_the_script_is_installed(tmp_path) -> None:
-    result = Command(tmp_path)("--help")
+def test_the_script_is_installed(folder) -> None:
+    result = Command(folder)("--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert "Usage: preferences" in result.stdout
 

@@ -10,8 +10,8 @@ def applied(url: str) -> list[tuple[int, str]]:
         return connection.execute("SELECT number, name FROM schema_migrations ORDER BY number").fetchall()
 
 
-def test_an_empty_database_gets_its_schema_and_a_current_one_is_left_alone(tmp_path, empty_database: str) -> None:
-    migrate = Command(tmp_path, empty_database)
+def test_an_empty_database_gets_its_schema_and_a_current_one_is_left_alone(folder, empty_database: str) -> None:
+    migrate = Command(folder, empty_database)
     first = migrate("migrate")
     assert (first.returncode, first.stdout) == (0, "")
     assert "applying 0001_event_log" in first.stderr
@@ -24,8 +24,8 @@ def test_an_empty_database_gets_its_schema_and_a_current_one_is_left_alone(tmp_p
     assert applied(empty_database) == before
 
 
-def test_two_at_once_apply_everything_once(tmp_path, empty_database: str) -> None:
-    command = Command(tmp_path, empty_database)
+def test_two_at_once_apply_everything_once(folder, empty_database: str) -> None:
+    command = Command(folder, empty_database)
     running = [command.start("migrate") for _ in range(2)]
     outcomes = [(*process.communicate(timeout=30), process.returncode) for process in running]
     assert [code for *_, code in outcomes] == [0, 0]

@@ -104,15 +104,15 @@ class Running:
 
 
 @pytest.mark.parametrize("embedded", [False, True], ids=["configured database", "embedded database"])
-def test_the_printed_commands_work_when_they_are_pasted(tmp_path, database_url: str, embedded: bool) -> None:
-    settings = {"data_dir": tmp_path / "data", "port": 0, "database_url": None if embedded else database_url}
-    with Running(tmp_path, **settings) as running:
+def test_the_printed_commands_work_when_they_are_pasted(folder, database_url: str, embedded: bool) -> None:
+    settings = {"data_dir": folder / "data", "port": 0, "database_url": None if embedded else database_url}
+    with Running(folder, **settings) as running:
         notes = running.err.read_text()
         assert "DEVELOPMENT MODE" in notes
         assert "/docs" in notes
 
         pasted = subprocess.run(
-            ["bash"], input=running.out.read_text(), capture_output=True, text=True, timeout=30, cwd=tmp_path
+            ["bash"], input=running.out.read_text(), capture_output=True, text=True, timeout=30, cwd=folder
         )
 
         assert pasted.returncode == 0
@@ -132,13 +132,13 @@ def test_the_printed_commands_work_when_they_are_pasted(tmp_path, database_url: 
     assert token not in running.err.read_text()
 
 
-def test_options_win_over_settings(tmp_path, database_url: str) -> None:
+def test_options_win_over_settings(folder, database_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = {
-            "data_dir": tmp_path / "data",
+            "data_dir": folder / "data",
             "database_url": database_url,
             "port": taken.getsockname()[1],
             "host": "192.0.2.1",
         }
-        with Running(tmp_path, "--port", "0", "--host", "127.0.0.1", **settings) as running:
+        with Running(folder, "--port", "0", "--host", "127.0.0.1", **settings) as running:
             assert running.stop() == 0

@@ -18,15 +18,15 @@ def make(nowhere: Command, monkeypatch, capsys) -> Callable[..., Result]:
 
 
 def test_a_token_of_the_command_is_taken_by_the_service(
-    preferences: Command, inside, database_url: str, tmp_path
+    preferences: Command, inside, database_url: str, folder
 ) -> None:
     made = preferences("token", "--user", "user_ada", "--org", "org_math", "--role", "admin")
     assert (made.returncode, made.stderr) == (0, "")
     [token] = made.stdout.splitlines()
-    with Server(database_url, clerk_issuer=None, clerk_jwt_key=None, data_dir=tmp_path / "data") as server:
+    with Server(database_url, clerk_issuer=None, clerk_jwt_key=None, data_dir=folder / "data") as server:
         response = httpx.get(server.url + PATH, headers={"Authorization": f"Bearer {token}"})
         assert response.status_code == 200
-        elsewhere = inside("token", data_dir=tmp_path / "another").stdout.strip()
+        elsewhere = inside("token", data_dir=folder / "another").stdout.strip()
         assert httpx.get(server.url + PATH, headers={"Authorization": f"Bearer {elsewhere}"}).status_code == 401
 
 
@@ -44,9 +44,9 @@ def test_it_says_what_it_was_asked_to_say(make) -> None:
     assert plain["exp"] - plain["iat"] == 24 * 3600
 
 
-def test_the_signing_key_is_for_its_owner_alone(make, tmp_path) -> None:
+def test_the_signing_key_is_for_its_owner_alone(make, folder) -> None:
     make("token")
-    [key] = (tmp_path / "data").rglob("*.pem")
+    [key] = (folder / "data").rglob("*.pem")
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
@@ -66,19 +66,19 @@ def test_what_no_token_can_say_is_refused(make, arguments: list[str], said: str)
     assert said in one_sentence(make("token", *arguments))
 
 
-def test_outside_of_development_mode_there_are_none(make, tmp_path) -> None:
+def test_outside_of_development_mode_there_are_none(make, folder) -> None:
     assert "CLERK_ISSUER is set" in one_sentence(make("token", clerk_issuer="https://clerk.test.example"))
-    assert not (tmp_path / "data").exists()
+    assert not (folder / "data").exists()
 
 
-def test_a_folder_that_is_none_is_one_sentence(make, tmp_path) -> None:
-    (tmp_path / "file").write_text("")
-    assert str(tmp_path / "file") in one_sentence(make("token", data_dir=tmp_path / "file"))
+def test_a_folder_that_is_none_is_one_sentence(make, folder) -> None:
+    (folder / "file").write_text("")
+    assert str(folder / "file") in one_sentence(make("token", data_dir=folder / "file"))
 
 
-def test_a_signing_key_that_is_none_is_one_sentence(nowhere: Command, make, tmp_path) -> None:
+def test_a_signing_key_that_is_none_is_one_sentence(nowhere: Command, make, folder) -> None:
     make("token")
-    [key] = (tmp_path / "data").rglob("*.pem")
+    [key] = (folder / "data").rglob("*.pem")
     key.write_text("nonsense")
     assert "no private RSA key" in one_sentence(make("token"))
     assert "no private RSA key" in one_sentence(nowhere("serve", port=0))

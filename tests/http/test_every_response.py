@@ -282,8 +282,8 @@ async def test_a_missing_scope_has_the_envelope_too() -> None:
         assert_error(await http.get(PATH, headers={"Authorization": "Bearer x"}), "FORBIDDEN")
 
 
-async def test_without_its_database_the_service_says_so_at_once_and_comes_back_by_itself(tmp_path) -> None:
-    with EmbeddedPostgres(tmp_path) as postgres:
+async def test_without_its_database_the_service_says_so_at_once_and_comes_back_by_itself(folder) -> None:
+    with EmbeddedPostgres(folder) as postgres:
         migrations.migrate(postgres.url)
         with Server(postgres.url) as server:
             async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
