@@ -13,7 +13,7 @@ from typing import Final
 import psycopg
 import structlog
 from starlette.types import ASGIApp
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from api import app, description
 from api.authentication import Authenticator
@@ -56,10 +56,6 @@ OPERATOR_ERRORS: Final = (
 
 def settings() -> Settings:
     return Settings.from_environment()
-
-
-def new_ulid() -> str:
-    return str(ULID())
 
 
 def now() -> datetime:
@@ -156,7 +152,7 @@ def create_app() -> ASGIApp:
     """The application of one server process, from the environment alone. Needs `DATABASE_URL`."""
     of = settings()
     logs.configure(of.log_level)
-    return app.create(*wire(of), new_ulid)
+    return app.create(*wire(of), ulid_now)
 
 
 def wire(of: Settings) -> tuple[Services, Lifespan]:
@@ -166,7 +162,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     keys = signing_keys(of)
     sessions = session_verifier(of, keys)
     store = PostgresPreferencesStore(database)
-    preferences = Preferences(store, iter(new_ulid, None))
+    preferences = Preferences(store, iter(ulid_now, None))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:

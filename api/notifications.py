@@ -1,6 +1,6 @@
 """GET and PATCH /v1/me/notifications: what this service exists for."""
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -28,6 +28,8 @@ VARY: Final = (b"vary", b"Authorization")
 class Notifications:
     def __init__(self, services: Services) -> None:
         self._services = services
+        # There are few different answers: with four toggles, sixteen.
+        self._encoded = lru_cache(maxsize=1024)(self._encode)
 
     async def read(self, request: Request) -> Answer:
         scope = request.scope
@@ -48,10 +50,14 @@ class Notifications:
         return self._answer(await self._services.preferences.change(change))
 
     def _answer(self, state: State) -> Answer:
-        return Answer(200, self._body(state), (JSON, (b"etag", self._tag(state)), PRIVATE, VARY))
+        body = self._body(state)
+        return Answer(200, body, (JSON, (b"etag", entity_tag(state, body)), PRIVATE, VARY))
 
     def _body(self, state: State) -> bytes:
-        return success(self._services.catalogue.resolve(state.choices))
+        return self._encoded(tuple(state.choices.items()))
+
+    def _encode(self, choices: tuple[tuple[str, bool], ...]) -> bytes:
+        return success(self._services.catalogue.resolve(dict(choices)))
 
     def _tag(self, state: State) -> bytes:
         return entity_tag(state, self._body(state))

@@ -13,8 +13,6 @@ REQUEST_ID: Final = "request_id"
 # Under /v1 every answer is somebody's own: a shared cache must not keep it, a browser must ask again before it uses it.
 PRIVATE: Final = (b"cache-control", b"private, no-cache")
 
-log = structlog.get_logger("http")
-
 
 class RequestContext:
     """Puts a ULID under `request_id` into the scope, and into the header `X-Request-Id` of whatever is answered."""
@@ -22,6 +20,8 @@ class RequestContext:
     def __init__(self, app: ASGIApp, *, new_id: Callable[[], str]) -> None:
         self._app = app
         self._new_id = new_id
+        # Bound here, after logging was set up: an unbound logger is bound anew for each line, also for those not written.
+        self._log = structlog.get_logger("http").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,14 +43,13 @@ class RequestContext:
 
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception:
-            # The one place where an error that nobody foresaw becomes an answer.
-            log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=scope["path"])
+        except Exception:  # noqa: BLE001 - the one place where an error that nobody foresaw becomes an answer
+            self._log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=scope["path"])
             if not status:
                 answer = Answer(500, failure("INTERNAL", "internal error", request_id))
                 await answer(scope, receive, send_with_id)
         finally:
-            log.info(
+            self._log.info(
                 "request",
                 request_id=request_id,
                 method=scope["method"],

@@ -1,8 +1,7 @@
 """What goes in and comes out of the use cases."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 from uuid import UUID
 
 from domain.catalogue import Choices
@@ -10,8 +9,7 @@ from domain.provenance import Provenance
 from projections.current_preferences import CurrentPreferences
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What a stream stands at. Version 0 is a user who never chose."""
 
     stream: UUID
@@ -26,8 +24,7 @@ class State:
 Precondition: TypeAlias = Callable[[State], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Record `requested`, provided that the state it is decided from meets `precondition`, if there is one."""
 
     stream: UUID

@@ -13,7 +13,7 @@ from itertools import cycle, islice
 import orjson
 import psycopg
 from psycopg import sql
-from ulid import ULID
+from ulid_transform import ulid_now
 
 from bench.users import User
 from domain.catalogue import CATALOGUE
@@ -77,7 +77,7 @@ def fill(url: str, users: Iterable[User], events: int) -> None:
 
 def filled_in(stored: StoredEvent) -> StoredEvent:
     """The event with ids of its own, where it has placeholders for them."""
-    state = stored.state.replace(b"@event_id@", str(ULID()).encode()).replace(b"@request_id@", str(ULID()).encode())
+    state = stored.state.replace(b"@event_id@", ulid_now().encode()).replace(b"@request_id@", ulid_now().encode())
     return stored._replace(state=state)
 
 

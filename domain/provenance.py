@@ -1,9 +1,8 @@
 """Who changed something, when, from where, on whose behalf: what makes an event evidence."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NotRequired, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 
 class Source(StrEnum):
@@ -28,8 +27,7 @@ class Actor(TypedDict):
     impersonator: NotRequired[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(NamedTuple):
     """`occurred_at` is in UTC, `request_id` a ULID, `catalogue_version` the one that the user was shown.
 
     `organization` is None for a user without an active one.

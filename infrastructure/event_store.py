@@ -27,7 +27,9 @@ class PostgresPreferencesStore(PreferencesStore):
 
     @override
     async def load(self, streams: Sequence[UUID]) -> dict[UUID, CurrentPreferences]:
-        rows = await self._database.fetch(self._queries["load"], [list(streams)])
+        # An array as PostgreSQL writes it: the driver takes longer to find out what it is given.
+        ids = "{" + ",".join([stream.hex for stream in streams]) + "}"
+        rows = await self._database.fetch(self._queries["load"], [ids])
         return {row[0]: CurrentPreferences(*row) for row in rows}
 
     @override

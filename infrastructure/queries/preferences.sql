@@ -2,7 +2,7 @@
 -- The current preferences of several streams: one look-up in the primary key for each.
 SELECT originator_id, organization, user_id, version, choices, modified_at
 FROM current_preferences
-WHERE originator_id = ANY (%s);
+WHERE originator_id = ANY (%s::uuid[]);
 
 -- name: append
 -- The one statement that writes: lock, check, append, update and commit. See the function's own comment.

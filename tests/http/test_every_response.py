@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ulid_transform import ulid_now
 
 from api import app, bootstrap
 from api.authentication import Authenticator
@@ -243,13 +244,13 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
     services = Services(
         catalogue=CATALOGUE,
         authenticator=Authenticator(Known(), store),
-        preferences=Preferences(store, iter(bootstrap.new_ulid, None)),
+        preferences=Preferences(store, iter(ulid_now, None)),
         history=History(store),
         readiness=readiness,
         rate_limit=RateLimit(0),
         clock=bootstrap.now,
     )
-    application = app.create(services, lifespan, bootstrap.new_ulid)
+    application = app.create(services, lifespan, ulid_now)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
