@@ -30,7 +30,7 @@ class PreferencesOpened(Aggregate.Created):
 
 
 class NotificationToggled(Aggregate.Event):
-    """A choice was recorded. `previous` is the choice recorded before, None if there was none and the default spoke."""
+    """A choice was recorded. `first_choice`: none was recorded for this toggle before, and the default spoke."""
 
     TOPIC: ClassVar = "notification-preferences.toggled"
 
@@ -43,11 +43,16 @@ class NotificationToggled(Aggregate.Event):
     source: str
     catalogue_version: int
     organization: str | None = None
-    previous: bool | None = None
+    first_choice: bool = False
 
     @property
     def path(self) -> str:
         return path(self.channel, self.toggle)
+
+    @property
+    def previous(self) -> bool | None:
+        """The choice before, None if there was none. Repeating a choice records nothing, so it was the other one."""
+        return None if self.first_choice else not self.enabled
 
     def apply(self, aggregate: Any) -> None:
         aggregate.choices[self.path] = self.enabled

@@ -65,7 +65,7 @@ class NotificationPreferences(Aggregate):
                     channel=channel,
                     toggle=toggle,
                     enabled=enabled,
-                    previous=previous,
+                    first_choice=previous is None,
                     **_evidence(provenance, occurred_at, event_ids),
                 )
 

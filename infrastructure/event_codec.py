@@ -17,6 +17,9 @@ TYPES: Final[dict[str, type[PreferencesEvent]]] = {
 }
 
 
+_NO_DEFAULT: Final = object()
+
+
 class UnreadableEvent(Exception):
     """A stored event that no code here understands. Its position stops the reader; it is never passed over."""
 
@@ -31,11 +34,13 @@ class StoredEvent(NamedTuple):
 
 
 def encode(event: PreferencesEvent) -> StoredEvent:
-    fields = {name: value for name, value in vars(event).items() if value is not None}
+    # What is at its default isn't stored: absent fields take it when they are read, from the class.
+    event_type = type(event)
+    fields = {name: value for name, value in vars(event).items() if value is not getattr(event_type, name, _NO_DEFAULT)}
     stream = fields.pop("originator_id")
     version = fields.pop("originator_version")
     fields["timestamp"] = {"_type_": "datetime_iso", "_data_": event.timestamp.isoformat()}
-    class_version = getattr(type(event), "class_version", 1)
+    class_version = getattr(event_type, "class_version", 1)
     if class_version > 1:
         fields["class_version"] = class_version
     return StoredEvent(stream, version, event.TOPIC, orjson.dumps(fields))

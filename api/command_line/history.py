@@ -31,7 +31,7 @@ def history(
         events = asyncio.run(run(url))
     if json:
         for event in events:
-            typer.echo(orjson.dumps(vars(event)))
+            typer.echo(orjson.dumps({**vars(event), "previous": event.previous}))
         return
     if not events:
         notes.print(f"{user} has changed nothing.", markup=False)

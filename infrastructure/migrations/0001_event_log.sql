@@ -1,11 +1,11 @@
 -- The log. Its columns are those of the eventsourcing library's PostgreSQL recorder, so that the library's own
--- applications and projections can read what this service writes.
+-- applications and projections can read what this service writes. They stand in an order that needs no padding.
 CREATE TABLE preferences_events (
     originator_id      uuid   NOT NULL,
     originator_version bigint NOT NULL,
-    topic              text   NOT NULL,
-    state              bytea  NOT NULL,
     notification_id    bigserial,
+    state              bytea  NOT NULL,
+    topic              text   NOT NULL,
     PRIMARY KEY (originator_id, originator_version)
 ) WITH (
     -- Rows are never updated or deleted: what matters is that inserts keep the statistics and the visibility map fresh.

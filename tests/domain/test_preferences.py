@@ -61,7 +61,7 @@ def test_a_choice_is_recorded_with_full_provenance_and_what_it_replaces() -> Non
             channel="email",
             toggle="product_updates",
             enabled=False,
-            previous=True,
+            first_choice=False,
             actor=ADA.actor,
             organization="org_math",
             request_id=ADA.request_id,

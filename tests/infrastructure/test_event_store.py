@@ -117,7 +117,10 @@ async def test_a_value_that_the_database_refuses_refuses_the_batch_and_records_n
 async def test_a_foreign_writer_that_was_faster_is_a_stream_that_moved_on(database_url: str) -> None:
     """Events that somebody wrote past us, without the row: our version check can't see them, the primary key does."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("INSERT INTO preferences_events VALUES (%s, 1, 'foreign', '{}')", [ADA])
+        connection.execute(
+            "INSERT INTO preferences_events (originator_id, originator_version, topic, state) VALUES (%s, 1, 'foreign', '{}')",
+            [ADA],
+        )
     async with Database(database_url) as database:
         store = PostgresPreferencesStore(database)
         assert await store.append([FIRST]) == set()

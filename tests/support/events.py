@@ -33,5 +33,6 @@ def opened(stream: UUID = ADA, **fields: Any) -> PreferencesOpened:
 
 
 def toggled(version: int, toggle: str, enabled: bool, stream: UUID = ADA, **fields: Any) -> NotificationToggled:
-    chosen = {"channel": "email", "toggle": toggle, "enabled": enabled}
+    first_choice = fields.pop("previous", None) is None
+    chosen = {"channel": "email", "toggle": toggle, "enabled": enabled, "first_choice": first_choice}
     return NotificationToggled(**{**_common(stream, version), **chosen, **fields})
