@@ -1,7 +1,6 @@
 """What a batch of changes makes of one stream, before it is written."""
 
 from collections.abc import Iterator
-from typing import cast
 from uuid import UUID
 
 from application.ports import Append
@@ -33,7 +32,7 @@ class Draft:
         if change.requested:
             aggregate = self._aggregate = self._aggregate or self._restored(change, event_ids)
             aggregate.choose(change.requested, change.provenance, event_ids)
-            for event in cast("list[PreferencesEvent]", aggregate.collect_events()):
+            for event in aggregate.collect_events():
                 self._row = project(self._row, event)
                 self.events.append(event)
         return self.state

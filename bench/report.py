@@ -36,7 +36,7 @@ def show_medians(console: Console, found: Mapping[Cell, Median]) -> None:
 def show_goals(console: Console, figures: Sequence[Figure]) -> None:
     table = Table(title="goals", title_justify="left", title_style="bold")
     for title, justify in (("", "left"), ("measured", "right"), ("goal", "right"), ("", "center"), ("made of", "left")):
-        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+        table.add_column(title, justify=justify)
     by_name = {figure.name: figure for figure in figures}
     for goal in GOALS:
         figure = by_name.get(goal.figure)

@@ -45,8 +45,8 @@ def stream_of(user: User, events: int) -> Iterator[tuple[PreferencesEvent, Curre
     paths = cycle(CATALOGUE.defaults)
     while True:
         for event in aggregate.collect_events():
-            row = project(row, event)  # type: ignore[arg-type]
-            yield event, row  # type: ignore[misc]
+            row = project(row, event)
+            yield event, row
             if row.version == events:
                 return
         path = next(paths)
@@ -141,7 +141,7 @@ def _insert(stored: StoredEvent) -> sql.Composed:
     end = 0
     for found in _PLACEHOLDER.finditer(state):
         pieces.append(sql.Literal(state[end : found.start()]))
-        pieces.append(sql.SQL(_COLUMNS[found[0]].format(version=stored.originator_version)))  # type: ignore[arg-type]
+        pieces.append(sql.SQL(_COLUMNS[found[0]].format(version=stored.originator_version)))
         end = found.end()
     pieces.append(sql.Literal(state[end:]))
     return sql.SQL(

@@ -1,16 +1,16 @@
 """The aggregate: one user's notification preferences in one organization."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, cast
 from uuid import UUID, uuid5
 
 from eventsourcing.domain import Aggregate
 
 from domain.catalogue import Choices
-from domain.events import NotificationToggled, PreferencesOpened
+from domain.events import NotificationToggled, PreferencesEvent, PreferencesOpened
 from domain.provenance import Provenance
 
 STREAMS: Final = UUID("b2a5e1f2-6d0b-5a6f-9c5e-6f5c8d1f3a77")
@@ -50,6 +50,10 @@ class NotificationPreferences(Aggregate):
         preferences.__base_init__(stream, version, modified_at)
         preferences.choices = dict(choices)
         return preferences
+
+    def collect_events(self) -> Sequence[PreferencesEvent]:
+        """The events that are pending, which from now on no longer are."""
+        return cast("Sequence[PreferencesEvent]", super().collect_events())
 
     def choose(self, requested: Choices, provenance: Provenance, event_ids: Iterator[str]) -> None:
         """Record each requested choice that differs from the recorded one. Repeating a recorded choice records nothing."""
