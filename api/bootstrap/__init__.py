@@ -1,0 +1,56 @@
+"""The composition root: the one place where real things are made and wired together.
+
+service      one server process
+databases    the database that commands work on: running, migrated, opened
+identities   what session tokens are verified with
+checks       what `preferences check` looks at
+"""
+
+from typing import Final
+
+import psycopg
+
+from api.bootstrap.checks import findings
+from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
+from api.bootstrap.identities import development_token, signing_keys
+from api.bootstrap.service import create_app, now, openapi_document
+from application.rebuild import RebuildResult
+from domain.errors import ServiceError
+from infrastructure.api_keys import ListedKey
+from infrastructure.embedded_postgres import EmbeddedPostgresError
+from infrastructure.migrations import MigrationError
+from infrastructure.settings import Settings, SettingsError
+
+__all__ = [
+    "OPERATOR_ERRORS",
+    "ListedKey",
+    "RebuildResult",
+    "Settings",
+    "create_app",
+    "development_token",
+    "findings",
+    "migrate",
+    "migrated_database",
+    "now",
+    "open_api_keys",
+    "open_store",
+    "openapi_document",
+    "rebuild",
+    "running_database",
+    "settings",
+    "signing_keys",
+]
+
+OPERATOR_ERRORS: Final = (
+    SettingsError,
+    EmbeddedPostgresError,
+    MigrationError,
+    ServiceError,
+    psycopg.Error,
+    OSError,
+)
+"""What an operator can do something about. The command line shows them as one sentence, without a traceback."""
+
+
+def settings() -> Settings:
+    return Settings.from_environment()

@@ -1,0 +1,64 @@
+"""Databases, as commands need them: running, migrated, opened."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from application.rebuild import Progress, Rebuild, RebuildResult
+from infrastructure import migrations
+from infrastructure.api_keys import PostgresApiKeys
+from infrastructure.database import Database
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.settings import Settings
+from infrastructure.shadow_table import ShadowTable
+
+OPERATOR_PATIENCE: Final = 15.0
+"""Seconds that a person at the command line waits for the database to answer."""
+
+
+@contextmanager
+def running_database(settings: Settings) -> Iterator[str]:
+    """The URL of the database; where none is configured, of an embedded one that runs as long as the context."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    with EmbeddedPostgres(settings.data_dir) as postgres:
+        yield postgres.url
+
+
+@contextmanager
+def migrated_database(of: Settings | None = None) -> Iterator[str]:
+    """The same, with its schema up to date. Only the embedded one is migrated here: anybody else's is not ours to change.
+
+    Raises `MigrationError` where `preferences migrate` has to be run first.
+    """
+    of = of or Settings.from_environment()
+    with running_database(of) as url:
+        if of.database_url is None:
+            migrations.migrate(url)
+        elif wrong := migrations.status(url):
+            raise migrations.MigrationError(f"the database's migrations: {wrong}")
+        yield url
+
+
+async def rebuild(url: str, progress: Progress, *, swap: bool) -> RebuildResult:
+    async with ShadowTable.open(url) as shadow:
+        return await Rebuild(shadow, progress).run(swap=swap)
+
+
+def migrate(url: str, report: Callable[[str], None]) -> int:
+    """Apply what is pending, reporting each by name; how many there were."""
+    return len(migrations.migrate(url, lambda migration: report(f"{migration.number:04}_{migration.name}")))
+
+
+@asynccontextmanager
+async def open_store(url: str) -> AsyncIterator[PostgresPreferencesStore]:
+    async with Database(url, size=1, connect_within=5, patience=OPERATOR_PATIENCE) as database:
+        yield PostgresPreferencesStore(database)
+
+
+@asynccontextmanager
+async def open_api_keys(url: str) -> AsyncIterator[PostgresApiKeys]:
+    async with Database(url, size=1, connect_within=5, patience=OPERATOR_PATIENCE) as database:
+        yield PostgresApiKeys(database)

@@ -1,0 +1,41 @@
+"""What session tokens are verified with, and made with in development mode."""
+
+import asyncio
+
+from domain.errors import Unauthenticated
+from infrastructure.development_keys import DevelopmentKeys
+from infrastructure.key_set import FixedKey, RemoteKeySet, SigningKeys
+from infrastructure.session_tokens import ClerkSessions
+from infrastructure.settings import Settings, SettingsError
+
+
+def signing_keys(settings: Settings) -> SigningKeys:
+    """Where the keys come from that tokens are verified with. Raises `SettingsError` for a key that is none."""
+    try:
+        if settings.development:
+            return FixedKey(DevelopmentKeys(settings.data_dir).public_pem)
+        if settings.clerk_jwt_key is not None:
+            return FixedKey(settings.clerk_jwt_key)
+        return RemoteKeySet(settings.jwks_url)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def session_verifier(settings: Settings, keys: SigningKeys) -> ClerkSessions:
+    issuer = DevelopmentKeys.issuer if settings.development else settings.clerk_issuer
+    assert issuer is not None
+    return ClerkSessions(keys, issuer=issuer, authorized_parties=settings.clerk_authorized_parties)
+
+
+def development_token(of: Settings, user: str, organization: str | None, role: str | None, *, lifetime: float) -> str:
+    """A session token for development mode, valid for `lifetime` seconds. Raises `SettingsError` outside of it."""
+    if not of.development:
+        raise SettingsError("tokens are made by Clerk here: CLERK_ISSUER is set, so this is not development mode")
+    try:
+        token = DevelopmentKeys(of.data_dir).mint(user, organization, role, lifetime=lifetime)
+        asyncio.run(session_verifier(of, signing_keys(of)).verify(token))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    except Unauthenticated as error:
+        raise SettingsError(f"the service would refuse such a token: {error.reason}") from None
+    return token

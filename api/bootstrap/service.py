@@ -1,0 +1,102 @@
+"""The service: one server process, with all that is real in it."""
+
+import gc
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import psycopg
+import structlog
+from starlette.types import ASGIApp
+from ulid_transform import ulid_now
+
+from api import app, description
+from api.authentication import Authenticator
+from api.bootstrap.identities import session_verifier, signing_keys
+from api.rate_limit import RateLimit
+from api.services import Lifespan, Services
+from application.history import History
+from application.identity import SessionVerifier
+from application.preferences import Preferences
+from domain.catalogue import CATALOGUE
+from domain.errors import ServiceError
+from infrastructure import logs, migrations
+from infrastructure.api_keys import PostgresApiKeys
+from infrastructure.database import Database
+from infrastructure.development_keys import DevelopmentKeys
+from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.settings import Settings
+
+log = structlog.get_logger("service")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app() -> ASGIApp:
+    """The application of one server process, from the environment alone. Needs `DATABASE_URL`."""
+    of = Settings.from_environment()
+    logs.configure(of.log_level)
+    return app.create(*wire(of), ulid_now)
+
+
+def wire(of: Settings) -> tuple[Services, Lifespan]:
+    """All that is real, and the time that it lives for. Nothing is connected, fetched or started yet."""
+    assert of.database_url is not None
+    database = Database(of.database_url)
+    keys = signing_keys(of)
+    sessions = session_verifier(of, keys)
+    store = PostgresPreferencesStore(database)
+    preferences = Preferences(store, iter(ulid_now, None))
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with database:
+            await keys.start()
+            # What was made so far lives as long as the process: the collector need not walk it again and again.
+            gc.collect()
+            gc.freeze()
+            log.info("started", issuer=of.clerk_issuer or DevelopmentKeys.issuer, process=os.getpid())
+            try:
+                yield
+            finally:
+                await preferences.close()
+                await keys.close()
+                log.info("stopped", process=os.getpid())
+
+    services = Services(
+        catalogue=CATALOGUE,
+        authenticator=Authenticator(sessions, PostgresApiKeys(database)),
+        preferences=preferences,
+        history=History(store),
+        readiness=partial(_readiness, database, sessions),
+        rate_limit=RateLimit(of.change_rate_limit),
+        clock=now,
+    )
+    return services, lifespan
+
+
+def openapi_document() -> str:
+    """The description that the application serves, in a form that is pleasant to compare. Nothing is started for it."""
+    services, lifespan = wire(Settings(database_url="postgresql://unused", clerk_issuer="https://unused.invalid"))
+    document = description.document(app.framework(services, lifespan))
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
+
+
+async def _readiness(database: Database, sessions: SessionVerifier) -> Mapping[str, str | None]:
+    findings: dict[str, str | None] = {"database": None, "migrations": None, "keys": None}
+    try:
+        applied = await database.fetch_in_time("SELECT number, checksum FROM schema_migrations")
+        findings["migrations"] = migrations.verdict(dict(applied))
+    except psycopg.errors.UndefinedTable:
+        findings["migrations"] = "none applied yet"
+    except ServiceError:
+        findings["database"] = "can't be reached"
+        findings["migrations"] = "unknown"
+    if not sessions.ready():
+        findings["keys"] = "none fetched yet"
+    return findings
