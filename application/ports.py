@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from domain.errors import Unavailable
-from domain.events import NotificationToggled, PreferencesEvent
+from domain.events import Event, NotificationToggled, PreferencesEvent
 from projections.current_preferences import CurrentPreferences
+
+
+class Recorded(NamedTuple):
+    """An event, and its position in the log: an order, never a count, since positions have gaps."""
+
+    position: int
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)

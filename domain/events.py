@@ -3,6 +3,9 @@
 A stored event is found by its topic, never by a module path, so these classes can move. Their fields can't change meaning:
 a new shape is a `class_version` of its own with an `upcast_v1_v2` from the old one, as the library's mapper expects.
 Fields that are absent in the store take the default written here.
+
+Every event has an `event_id` and a `request_id` (ULIDs), a `source`, the `catalogue_version` in force, and a `timestamp` (the
+library's name), which is when it happened, in UTC.
 """
 
 from typing import Any, ClassVar
@@ -14,10 +17,7 @@ from domain.provenance import Actor
 
 
 class PreferencesOpened(Aggregate.Created):
-    """The first event of a stream: from here on this user has chosen something in this organization.
-
-    `event_id` and `request_id` are ULIDs; `timestamp` (the library's name) is when it happened, in UTC.
-    """
+    """The first event of a stream: from here on this user has chosen something in this organization."""
 
     TOPIC: ClassVar = "notification-preferences.opened"
 
@@ -27,10 +27,14 @@ class PreferencesOpened(Aggregate.Created):
     source: str
     catalogue_version: int
     organization: str | None = None
+    impersonated: bool = False
 
 
 class NotificationToggled(Aggregate.Event):
-    """A choice was recorded. `first_choice`: none was recorded for this toggle before, and the default spoke."""
+    """A choice was recorded. `first_choice`: none was recorded for this toggle before, and the default spoke.
+
+    `impersonated`: somebody acted in the user's name. Who it was stands in the actor, and is destroyed with it.
+    """
 
     TOPIC: ClassVar = "notification-preferences.toggled"
 
@@ -44,6 +48,7 @@ class NotificationToggled(Aggregate.Event):
     catalogue_version: int
     organization: str | None = None
     first_choice: bool = False
+    impersonated: bool = False
 
     @property
     def path(self) -> str:
@@ -58,4 +63,38 @@ class NotificationToggled(Aggregate.Event):
         aggregate.choices[self.path] = self.enabled
 
 
-PreferencesEvent = PreferencesOpened | NotificationToggled
+class PreferencesErased(Aggregate.Event):
+    """The person's key was destroyed, and with it who acted in all events before. The choices stay in force."""
+
+    TOPIC: ClassVar = "notification-preferences.erased"
+
+    event_id: str
+    request_id: str
+    source: str
+    catalogue_version: int
+    organization: str | None = None
+
+    def apply(self, aggregate: Any) -> None:
+        """Nothing changes: what was chosen is not personal, and has to be respected."""
+
+
+class CataloguePublished(Aggregate.Created):
+    """A catalogue came into force. The stream of the catalogue has one of these for each version, under its number.
+
+    `channels` is the whole catalogue: `[{"name", "toggles": [{"name", "default", "mandatory"}]}]`.
+    """
+
+    TOPIC: ClassVar = "notification-preferences.catalogue-published"
+
+    event_id: str
+    channels: list[dict[str, Any]]
+    request_id: str
+    source: str
+    catalogue_version: int
+
+
+PreferencesEvent = PreferencesOpened | NotificationToggled | PreferencesErased
+"""What a stream of preferences consists of."""
+
+Event = PreferencesEvent | CataloguePublished
+"""Whatever stands in the log."""

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 from eventsourcing.domain import Aggregate
 
 from domain.catalogue import Choices
-from domain.events import NotificationToggled, PreferencesEvent, PreferencesOpened
+from domain.events import NotificationToggled, PreferencesErased, PreferencesEvent, PreferencesOpened
 from domain.provenance import Provenance
 
 STREAMS: Final = UUID("b2a5e1f2-6d0b-5a6f-9c5e-6f5c8d1f3a77")
@@ -34,6 +34,7 @@ class NotificationPreferences(Aggregate):
     Event = Aggregate.Event
     Created = PreferencesOpened
     Toggled = NotificationToggled
+    Erased = PreferencesErased
 
     def __init__(self) -> None:
         self.choices: dict[str, bool] = {}
@@ -83,4 +84,5 @@ def _evidence(provenance: Provenance, occurred_at: datetime, event_ids: Iterator
         "request_id": provenance.request_id,
         "source": provenance.source.value,
         "catalogue_version": provenance.catalogue_version,
+        "impersonated": "impersonator" in provenance.actor,
     }

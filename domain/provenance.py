@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import Final, NamedTuple, NotRequired, TypedDict
 
 
 class Source(StrEnum):
@@ -25,6 +25,10 @@ class Actor(TypedDict):
     user: str
     session: NotRequired[str]
     impersonator: NotRequired[str]
+
+
+ERASED: Final[Actor] = {"user": "erased"}
+"""Who acted, once the person's key is destroyed: nobody can say any more."""
 
 
 class Provenance(NamedTuple):

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import orjson
 
-from domain.events import NotificationToggled, PreferencesEvent, PreferencesOpened
+from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
 
-TYPES: Final[dict[str, type[PreferencesEvent]]] = {
-    event.TOPIC: event for event in (PreferencesOpened, NotificationToggled)
+TYPES: Final[dict[str, type[Event]]] = {
+    event.TOPIC: event for event in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished)
 }
 
 
@@ -33,7 +33,7 @@ class StoredEvent(NamedTuple):
     state: bytes
 
 
-def encode(event: PreferencesEvent) -> StoredEvent:
+def encode(event: Event) -> StoredEvent:
     # What is at its default isn't stored: absent fields take it when they are read, from the class.
     event_type = type(event)
     fields = {name: value for name, value in vars(event).items() if value is not getattr(event_type, name, _NO_DEFAULT)}
@@ -46,7 +46,7 @@ def encode(event: PreferencesEvent) -> StoredEvent:
     return StoredEvent(stream, version, event.TOPIC, orjson.dumps(fields))
 
 
-def decode(stream: UUID, version: int, topic: str, state: bytes) -> PreferencesEvent:
+def decode(stream: UUID, version: int, topic: str, state: bytes) -> Event:
     """The event, brought to its current shape. Raises `UnreadableEvent`."""
     try:
         event_type = TYPES[topic]
@@ -68,7 +68,7 @@ _new: Final = object.__new__
 _set: Final = object.__setattr__
 
 
-def _upcast(event_type: type[PreferencesEvent], fields: dict[str, Any]) -> None:
+def _upcast(event_type: type[Event], fields: dict[str, Any]) -> None:
     """Bring the fields of an old version up to the current one, step by step, as the library's mapper does."""
     stored_version = fields.pop("class_version", 1)
     for old in range(stored_version, getattr(event_type, "class_version", 1)):

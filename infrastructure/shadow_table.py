@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from typing import Final, LiteralString, Self
+from typing import Final, LiteralString, Self, cast
 
 import orjson
 import psycopg
@@ -77,7 +77,7 @@ class ShadowTable(Shadow):
                 coming = asyncio.ensure_future(cursor.fetchmany(CHUNK))
                 await asyncio.sleep(0)
                 for position, stream, version, topic, state in rows:
-                    yield position, decode(stream, version, topic, state)
+                    yield position, cast("PreferencesEvent", decode(stream, version, topic, state))
 
     @override
     async def write(self, rows: Collection[Placed], *, fresh: bool) -> None:

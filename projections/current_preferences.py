@@ -28,7 +28,9 @@ def project(row: CurrentPreferences | None, event: PreferencesEvent) -> CurrentP
     Raises ValueError if the event isn't the next one of the stream: a gap in the log must never be papered over.
     """
     if row is None:
-        row = CurrentPreferences(event.originator_id, event.organization, event.actor["user"], 0, {}, event.timestamp)
+        row = CurrentPreferences(
+            event.originator_id, event.organization, vars(event)["actor"]["user"], 0, {}, event.timestamp
+        )
     if event.originator_version != row.version + 1:
         raise ValueError(f"stream {row.stream}: version {event.originator_version} where {row.version + 1} was due")
     choices = row.choices

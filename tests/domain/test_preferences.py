@@ -47,6 +47,7 @@ def test_the_first_event_opens_the_stream_with_full_provenance() -> None:
             request_id=ADA.request_id,
             source="dashboard",
             catalogue_version=1,
+            impersonated=True,
         )
     ]
 
@@ -67,6 +68,7 @@ def test_a_choice_is_recorded_with_full_provenance_and_what_it_replaces() -> Non
             request_id=ADA.request_id,
             source="dashboard",
             catalogue_version=1,
+            impersonated=True,
         )
     ]
 

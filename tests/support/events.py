@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.events import NotificationToggled, PreferencesOpened
+from domain.events import NotificationToggled, PreferencesErased, PreferencesOpened
 from domain.preferences import stream_id
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -36,3 +36,9 @@ def toggled(version: int, toggle: str, enabled: bool, stream: UUID = ADA, **fiel
     first_choice = fields.pop("previous", None) is None
     chosen = {"channel": "email", "toggle": toggle, "enabled": enabled, "first_choice": first_choice}
     return NotificationToggled(**{**_common(stream, version), **chosen, **fields})
+
+
+def erased(version: int, stream: UUID = ADA, **fields: Any) -> PreferencesErased:
+    common = _common(stream, version)
+    del common["actor"]
+    return PreferencesErased(**{**common, "source": "admin", **fields})

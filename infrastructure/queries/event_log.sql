@@ -1,0 +1,11 @@
+-- name: after
+-- The log from a position on, in its order. Never prepared: planned while the log was empty, it would scan for ever.
+SELECT notification_id, originator_id, originator_version, topic, state
+FROM preferences_events
+WHERE notification_id > %s
+ORDER BY notification_id
+LIMIT %s;
+
+-- name: end
+-- The last position.
+SELECT coalesce(max(notification_id), 0) FROM preferences_events;
