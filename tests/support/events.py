@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.events import NotificationToggled, PreferencesErased, PreferencesOpened
+from domain.events import CataloguePublished, NotificationToggled, PreferencesErased, PreferencesOpened
 from domain.preferences import stream_id
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 ADA = stream_id("org_math", "user_ada")
 BOB = stream_id(None, "user_bob")
+CATALOGUE_STREAM = UUID(int=1)
 _ULIDS = (f"01JTBQH2FZ8K1RXC0WJ4Z{n:05}" for n in itertools.count(1))
 
 
@@ -42,3 +43,20 @@ def erased(version: int, stream: UUID = ADA, **fields: Any) -> PreferencesErased
     common = _common(stream, version)
     del common["actor"]
     return PreferencesErased(**{**common, "source": "admin", **fields})
+
+
+def catalogue_published(version: int = 1, **fields: Any) -> CataloguePublished:
+    news = {"name": "news", "default": True, "mandatory": False}
+    common = _common(CATALOGUE_STREAM, version)
+    for absent in ("actor", "organization"):
+        del common[absent]
+    return CataloguePublished(
+        **{
+            **common,
+            "originator_topic": "notification-preferences.catalogue",
+            "channels": [{"name": "email", "toggles": [news]}],
+            "source": "system",
+            "catalogue_version": version,
+            **fields,
+        }
+    )
