@@ -1,29 +1,64 @@
 """From the `Authorization` header to somebody we know."""
 
-from typing import Annotated, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Request
 from starlette.types import Scope
 
-from application.identity import ApiKeys, SessionVerifier, UserSession
-from domain.errors import Unauthenticated, UserRequired
+from application.identity import (
+    AUDIT_READ,
+    EVENTS_READ,
+    PREFERENCES_READ,
+    ApiKey,
+    ApiKeys,
+    OrganizationReader,
+    Reader,
+    SessionVerifier,
+    UserSession,
+    key_reader,
+    session_reader,
+)
+from domain.errors import MissingScope, Unauthenticated, UserRequired
 
 API_KEY_PREFIX: Final = "am_live_"
 
 
 class Authenticator:
-    def __init__(self, sessions: SessionVerifier, api_keys: ApiKeys) -> None:
+    """`role_scopes`: what a session may do in its organization by its user's role, beyond its own preferences."""
+
+    def __init__(self, sessions: SessionVerifier, api_keys: ApiKeys, role_scopes: Mapping[str, frozenset[str]]) -> None:
         self._sessions = sessions
         self._api_keys = api_keys
+        self._role_scopes = role_scopes
 
     async def user(self, scope: Scope) -> UserSession:
         """The user's session. Raises `Unauthenticated`, or `UserRequired` for a valid API key."""
         token = bearer_token(scope)
         if not token.startswith(API_KEY_PREFIX):
             return await self._sessions.verify(token)
-        if await self._api_keys.find(token) is None:
-            raise Unauthenticated("unknown or revoked API key")
+        await self._key(token)
         raise UserRequired
+
+    async def reader(self, scope: Scope, needed: str) -> Reader:
+        """Whoever reads with the scope `needed`. Raises `Unauthenticated` or `MissingScope`."""
+        token = bearer_token(scope)
+        if token.startswith(API_KEY_PREFIX):
+            return key_reader(await self._key(token), needed)
+        return session_reader(await self._sessions.verify(token), needed, self._role_scopes)
+
+    async def organization_reader(self, scope: Scope, needed: str) -> OrganizationReader:
+        """The same, where what is read is one organization's. A key of the platform misses its scope there."""
+        reader = await self.reader(scope, needed)
+        if not isinstance(reader, OrganizationReader):
+            raise MissingScope("a key of the platform, where an organization is needed")
+        return reader
+
+    async def _key(self, token: str) -> ApiKey:
+        key = await self._api_keys.find(token)
+        if key is None:
+            raise Unauthenticated("unknown or revoked API key")
+        return key
 
 
 def bearer_token(scope: Scope) -> str:
@@ -44,10 +79,36 @@ def bearer_token(scope: Scope) -> str:
     return token.decode("ascii")
 
 
-async def _user_session(request: Request) -> UserSession:
+def _of(request: Request) -> Authenticator:
     authenticator: Authenticator = request.app.state.authenticator
-    return await authenticator.user(request.scope)
+    return authenticator
 
+
+async def _user_session(request: Request) -> UserSession:
+    return await _of(request).user(request.scope)
+
+
+Anybody = TypeVar("Anybody", bound=Reader)
+Ask = Callable[[Authenticator, Scope, str], Awaitable[Anybody]]
+
+
+def _with(needed: str, ask: Ask[Anybody]) -> Callable[[Request], Awaitable[Anybody]]:
+    async def reader(request: Request) -> Anybody:
+        return await ask(_of(request), request.scope, needed)
+
+    return reader
+
+
+# In a route's signature, one of these says who may call. It is asked before anything else of the request is looked at.
 
 CurrentUser = Annotated[UserSession, Depends(_user_session)]
-"""In a route's signature: only a user's session may call."""
+"""Only a user's session."""
+
+AuditReader = Annotated[OrganizationReader, Depends(_with(AUDIT_READ, Authenticator.organization_reader))]
+"""A session or a key with `audit:read`, in its organization."""
+
+PreferencesReader = Annotated[OrganizationReader, Depends(_with(PREFERENCES_READ, Authenticator.organization_reader))]
+"""A session or a key with `preferences:read`, in its organization."""
+
+EventsReader = Annotated[Reader, Depends(_with(EVENTS_READ, Authenticator.reader))]
+"""A session or a key with `events:read`, in its organization; a key of the platform, in all of them."""

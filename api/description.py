@@ -54,9 +54,22 @@ SECURITY_SCHEMES: Final[Json] = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "A Clerk session token of a signed-in user. Preferences are those of the user in the token's "
-        "active organization; a token without one has a scope of its own. API keys are refused.",
-    }
+        "active organization; a token without one has a scope of its own. What else a user may read of the active "
+        "organization depends on the user's role (setting `ROLE_SCOPES`; `audit:read` for an `admin` by default).",
+    },
+    "apiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "am_live_ and 36 characters",
+        "description": "A key of an organization, or of the platform, which belongs to none. It may do what its scopes say, "
+        "and is refused wherever a user's own preferences are meant.",
+    },
 }
+
+
+def readers(scope: str) -> list[Json]:
+    """The `security` of an operation that sessions and keys with this scope may call."""
+    return [{"clerkJWT": [scope]}, {"apiKey": [scope]}]
 
 
 def document(app: FastAPI) -> Json:

@@ -7,6 +7,7 @@ from domain.catalogue import Catalogue
 from domain.change import PRECEDENCE
 from domain.errors import (
     MalformedInput,
+    MissingScope,
     NotFound,
     PreconditionFailed,
     RateLimited,
@@ -93,6 +94,7 @@ _WHEN: Final[dict[type[ServiceError], str]] = {
     MalformedInput: "The body is not JSON.",
     Unauthenticated: "No credentials, or none that are valid.",
     UserRequired: "A valid API key; only a user's session may call.",
+    MissingScope: "A user's session or an API key without the scope that this needs, or without an organization.",
     PreconditionFailed: "The state has moved on from the one that `If-Match` names; nothing was changed.",
     PayloadTooLarge: "The body is larger than 16 KiB.",
     PRECEDENCE[0]: "A channel or toggle that does not exist.",

@@ -1,4 +1,4 @@
-"""API keys of organizations, by the SHA-256 of the key. The plain text exists once: in the answer to `create`."""
+"""API keys of organizations and of the platform, by the SHA-256 of the key. The plain text exists once: in the answer to `create`."""
 
 import hashlib
 import re
@@ -23,10 +23,10 @@ _FORM: Final = re.compile(r"am_live_[a-z0-9]{4}[A-Za-z0-9]{32}")
 
 @dataclass(frozen=True, slots=True)
 class ListedKey:
-    """What may be shown of a key. Times are in UTC, None where it didn't happen."""
+    """What may be shown of a key. Times are in UTC, None where it didn't happen; a platform's key has no organization."""
 
     id: UUID
-    organization: str
+    organization: str | None
     label: str
     scopes: list[str]
     prefix: str
@@ -48,8 +48,11 @@ class PostgresApiKeys(ApiKeys):
         rows = await self._database.fetch_in_time(self._queries["find"], {"digest": _digest(key)})
         return ApiKey(rows[0][0], rows[0][1], rows[0][2], frozenset(rows[0][3])) if rows else None
 
-    async def create(self, organization: str, label: str, scopes: Sequence[str]) -> str:
-        """The new key in plain text, for the only time. Raises ValueError for what isn't a scope (`noun:verb`)."""
+    async def create(self, organization: str | None, label: str, scopes: Sequence[str]) -> str:
+        """The new key in plain text, for the only time; without an organization, one of the platform.
+
+        Raises ValueError for what isn't a scope (`noun:verb`).
+        """
         for scope in scopes:
             if not _SCOPE.fullmatch(scope):
                 raise ValueError(f"{scope!r} is not a scope: scopes are `noun:verb`, such as `audit:read`")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from application.identity import AUDIT_READ, SCOPES
 from infrastructure.key_set import FixedKey
 
 
@@ -50,6 +51,10 @@ class Settings(BaseSettings):
     change_rate_limit: int = Field(
         default=0, ge=0, description="Changes that one user may make in a minute, per worker. 0: no limit."
     )
+    role_scopes: Annotated[Mapping[str, frozenset[str]], NoDecode] = Field(
+        default={"admin": frozenset({AUDIT_READ})},
+        description="What a session may read of its organization, by the user's role: `admin=audit:read,events:read;...`.",
+    )
     postgres_enable_db_functions: str | None = Field(
         default=None,
         description="Must not be set: with it, the eventsourcing library drops the lock that keeps the log in order.",
@@ -81,6 +86,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("role_scopes", mode="before")
+    @classmethod
+    def _by_role(cls, value: object) -> object:
+        return _role_scopes(value) if isinstance(value, str) else value
 
     @field_validator("database_url", "clerk_issuer", "clerk_jwks_url", "clerk_jwt_key", mode="before")
     @classmethod
@@ -137,6 +147,23 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _role_scopes(text: str) -> dict[str, frozenset[str]]:
+    """`admin=audit:read,events:read;auditor=audit:read`. Raises ValueError with a phrase on what is wrong."""
+    by_role: dict[str, frozenset[str]] = {}
+    for part in filter(None, map(str.strip, text.split(";"))):
+        name, _, listed = part.partition("=")
+        role = name.strip().removeprefix("org:")  # as Clerk writes it; sessions have it without
+        scopes = frozenset(filter(None, map(str.strip, listed.split(","))))
+        if not (role and scopes):
+            raise ValueError(f"must be role=scope, several scopes separated by commas and roles by semicolons: {part}")
+        if role in by_role:
+            raise ValueError(f"must name each role once: {role}")
+        if unknown := scopes - SCOPES:
+            raise ValueError(f"must be made of {', '.join(sorted(SCOPES))}: not {', '.join(sorted(unknown))}")
+        by_role[role] = scopes
+    return by_role
 
 
 def _sentence(fault: Mapping[str, object]) -> str:

@@ -70,7 +70,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
 
     services = Services(
         catalogue=CATALOGUE,
-        authenticator=Authenticator(sessions, PostgresApiKeys(database)),
+        authenticator=Authenticator(sessions, PostgresApiKeys(database), of.role_scopes),
         preferences=preferences,
         history=History(store),
         readiness=partial(_readiness, database, sessions),

@@ -1,7 +1,7 @@
-"""API keys of organizations: make, list, revoke."""
+"""API keys of organizations and of the platform: make, list, revoke."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import typer
@@ -12,18 +12,25 @@ from rich.text import Text
 from api import bootstrap
 from api.command_line.console import notes, output
 
+PLATFORM: Final = "the platform"
+
 cli = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
 
 @cli.command()
 def create(
-    org: Annotated[str, typer.Option(help="The organization that the key belongs to.")],
     label: Annotated[str, typer.Option(help="What the key is for; shown wherever the key acts.")],
     scope: Annotated[list[str], typer.Option(help="What the key may do, e.g. audit:read. Repeat for several.")],
+    org: Annotated[str | None, typer.Option(help="The organization that the key belongs to.")] = None,
+    platform: Annotated[
+        bool, typer.Option("--platform", help="Instead of --org: a key that reads the events of all organizations.")
+    ] = False,
 ) -> None:
     """Make a key. It is shown this once, alone on the last line; only its hash is kept."""
-    if not (org.strip() and label.strip()):
-        raise typer.BadParameter("a key needs an organization and a label")
+    if not label.strip():
+        raise typer.BadParameter("a key needs a label")
+    if platform is (org is not None) or not (org is None or org.strip()):
+        raise typer.BadParameter("a key needs an organization, or --platform, and never both")
 
     async def run(url: str) -> str:
         async with bootstrap.open_api_keys(url) as keys:
@@ -34,7 +41,7 @@ def create(
             key = asyncio.run(run(url))
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
-    notes.print(f"A key of {org} for {label}. Keep it now: it can't be shown again.", markup=False)
+    notes.print(f"A key of {org or PLATFORM} for {label}. Keep it now: it can't be shown again.", markup=False)
     typer.echo(key)
 
 
@@ -57,7 +64,7 @@ def list_keys(
     for key in found:
         times = (f"{at:%Y-%m-%d %H:%M}" if at else "-" for at in (key.created_at, key.last_used_at, key.revoked_at))
         # As `Text`, since a label may hold brackets, which would be taken for markup.
-        named = (Text(key.organization), Text(key.label))
+        named = (Text(key.organization or PLATFORM), Text(key.label))
         table.add_row(str(key.id), *named, f"{key.prefix}…", " ".join(key.scopes), *times)
     output.print(table)
 

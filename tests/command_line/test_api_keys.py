@@ -75,6 +75,16 @@ def test_keys_can_be_listed_by_organization(inside) -> None:
     assert (nobody.returncode, nobody.stdout) == (0, "")
 
 
+def test_a_key_of_the_platform_belongs_to_no_organization(inside, database_url: str) -> None:
+    made = inside("api-keys", "create", "--platform", "--label", "delivery", "--scope", "events:read")
+    assert made.returncode == 0
+    assert "A key of the platform for delivery." in made.stderr
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT organization, label FROM api_keys").fetchall() == [(None, "delivery")]
+    assert "the platform" in inside("api-keys", "list").stdout
+    assert inside("api-keys", "list", "--org", "org_math").stdout == ""
+
+
 def test_keys_are_never_the_same(inside) -> None:
     assert create(inside) != create(inside)
 
@@ -91,6 +101,8 @@ def test_a_key_that_makes_no_sense_is_not_made(inside) -> None:
         ["--org", "org_math", "--label", "x", "--scope", ""],
         ["--org", "", "--label", "x", "--scope", "audit:read"],
         ["--org", "org_math", "--label", " ", "--scope", "audit:read"],
+        ["--label", "x", "--scope", "audit:read"],
+        ["--org", "org_math", "--platform", "--label", "x", "--scope", "audit:read"],
     ):
         result = inside("api-keys", "create", *words)
         assert (result.returncode, result.stdout) == (2, "")

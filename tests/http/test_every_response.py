@@ -243,7 +243,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
     store: Any = Failing()
     services = Services(
         catalogue=CATALOGUE,
-        authenticator=Authenticator(Known(), store),
+        authenticator=Authenticator(Known(), store, {}),
         preferences=Preferences(store, iter(ulid_now, None)),
         history=History(store),
         readiness=readiness,

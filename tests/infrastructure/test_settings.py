@@ -63,6 +63,11 @@ def test_the_key_set_is_the_issuers_unless_it_is_said_where(environment, issuer:
         ({"CLERK_ISSUER": "http://clerk.example.com"}, "CLERK_ISSUER must start with https://"),
         ({"CLERK_AUTHORIZED_PARTIES": "https://a"}, "CLERK_ISSUER must be set"),
         ({"CLERK_ISSUER": ISSUER, "CLERK_JWT_KEY": "no key"}, "CLERK_JWT_KEY "),
+        ({"ROLE_SCOPES": "admin"}, "ROLE_SCOPES must be role=scope"),
+        ({"ROLE_SCOPES": "admin="}, "ROLE_SCOPES must be role=scope"),
+        ({"ROLE_SCOPES": "=audit:read"}, "ROLE_SCOPES must be role=scope"),
+        ({"ROLE_SCOPES": "admin=audit:read;org:admin=events:read"}, "ROLE_SCOPES must name each role once: admin"),
+        ({"ROLE_SCOPES": "admin=audit:raed"}, "ROLE_SCOPES must be made of .*audit:read.*: not audit:raed"),
         ({"HOST": "0.0.0.0"}, "HOST 0.0.0.0 can be reached from outside"),
         ({"POSTGRES_ENABLE_DB_FUNCTIONS": "y"}, "POSTGRES_ENABLE_DB_FUNCTIONS must not be enabled"),
     ],
@@ -90,6 +95,27 @@ def test_a_secret_is_never_part_of_the_sentence(environment) -> None:
     with pytest.raises(SettingsError) as told:
         Settings.from_environment()
     assert "hunter2" not in str(told.value)
+
+
+def test_an_admin_reads_the_audit_log_unless_it_is_said_otherwise(environment) -> None:
+    assert Settings.from_environment().role_scopes == {"admin": {"audit:read"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "scopes"),
+    [
+        ("", {}),
+        ("admin=audit:read", {"admin": {"audit:read"}}),
+        ("org:admin=audit:read", {"admin": {"audit:read"}}),
+        (
+            " admin = audit:read , events:read ;; auditor=audit:read; ",
+            {"admin": {"audit:read", "events:read"}, "auditor": {"audit:read"}},
+        ),
+    ],
+)
+def test_each_role_has_the_scopes_that_are_written_beside_it(environment, text: str, scopes) -> None:
+    environment(ROLE_SCOPES=text)
+    assert Settings.from_environment().role_scopes == scopes
 
 
 @pytest.mark.parametrize("value", ["n", "no", "false", "0", ""])

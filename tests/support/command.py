@@ -12,7 +12,18 @@ from tests.support.server import COMMAND
 Result = subprocess.CompletedProcess[str]
 
 # Settings of whoever runs the tests must not reach the command.
-_OURS = ("CLERK_", "DATABASE_URL", "DATA_DIR", "HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CHANGE_", "POSTGRES_")
+_OURS = (
+    "CLERK_",
+    "DATABASE_URL",
+    "DATA_DIR",
+    "HOST",
+    "PORT",
+    "WEB_CONCURRENCY",
+    "LOG_LEVEL",
+    "CHANGE_",
+    "ROLE_",
+    "POSTGRES_",
+)
 
 
 def environment(**settings: Any) -> dict[str, str]:
