@@ -18,6 +18,15 @@ class Recorded(NamedTuple):
     event: Event
 
 
+class UnreadableEvent(Exception):
+    """A stored event that no code here understands. Its position stops the reader; it is never passed over.
+
+    `position` is 0 until whoever reads the log has filled it in.
+    """
+
+    position = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Append:
     """New events of one stream, which stood at `expected_version`, and the row that they lead to."""

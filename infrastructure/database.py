@@ -98,7 +98,7 @@ class Database:
         except PoolTimeout as error:
             raise Unavailable(f"no connection to the database within {self._connect_within} s") from error
         except psycopg.Error as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def fetch(self, query: Any, parameters: Any = ()) -> list[TupleRow]:
         """The rows of a statement that only reads. A connection that turns out dead is replaced, once."""
@@ -142,7 +142,8 @@ class Database:
             return await connection.rows(query, parameters)
 
 
-def _translated(error: psycopg.Error) -> Exception:
+def translated(error: psycopg.Error) -> Exception:
+    """Ours for PostgreSQL's; itself where it is nothing that trying again could mend."""
     state = error.sqlstate or ""
     if state in _TEMPORARY or state[:2] in _TEMPORARY_CLASSES:
         return Unavailable(f"the database refuses: {error}")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from application.ports import UnreadableEvent
 from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
 
 TYPES: Final[dict[str, type[Event]]] = {
@@ -18,10 +19,6 @@ TYPES: Final[dict[str, type[Event]]] = {
 
 
 _NO_DEFAULT: Final = object()
-
-
-class UnreadableEvent(Exception):
-    """A stored event that no code here understands. Its position stops the reader; it is never passed over."""
 
 
 class StoredEvent(NamedTuple):

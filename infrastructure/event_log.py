@@ -5,7 +5,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg.rows import TupleRow
 
-from application.ports import Recorded
+from application.ports import Recorded, UnreadableEvent
 from infrastructure.event_codec import decode
 from infrastructure.sql import queries
 
@@ -15,9 +15,15 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("event_log")
 
 
 async def read_after(connection: Connection, position: int, limit: int) -> list[Recorded]:
-    """The first `limit` events after a position. Raises `UnreadableEvent`."""
-    rows = await _rows(connection, "after", [position, limit])
-    return [Recorded(position, decode(*stored)) for position, *stored in rows]
+    """The first `limit` events after a position. Raises `UnreadableEvent`, with the position of the first such one."""
+    events = []
+    for its_position, *stored in await _rows(connection, "after", [position, limit]):
+        try:
+            events.append(Recorded(its_position, decode(*stored)))
+        except UnreadableEvent as error:
+            error.position = its_position
+            raise
+    return events
 
 
 async def end_of_log(connection: Connection) -> int:

@@ -3,6 +3,7 @@
 service      one server process
 databases    the database that commands work on: running, migrated, opened
 identities   what session tokens are verified with
+followers    what follows the log
 checks       what `preferences check` looks at
 """
 
@@ -12,10 +13,12 @@ import psycopg
 
 from api.bootstrap.checks import findings
 from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
+from api.bootstrap.followers import registered, run_followers
 from api.bootstrap.identities import development_token, signing_keys
 from api.bootstrap.service import create_app, now, openapi_document
 from application.rebuild import RebuildResult
 from domain.errors import ServiceError
+from infrastructure import logs
 from infrastructure.api_keys import ListedKey
 from infrastructure.embedded_postgres import EmbeddedPostgresError
 from infrastructure.migrations import MigrationError
@@ -26,6 +29,7 @@ __all__ = [
     "ListedKey",
     "RebuildResult",
     "Settings",
+    "configure_logs",
     "create_app",
     "development_token",
     "findings",
@@ -36,6 +40,8 @@ __all__ = [
     "open_store",
     "openapi_document",
     "rebuild",
+    "registered",
+    "run_followers",
     "running_database",
     "settings",
     "signing_keys",
@@ -54,3 +60,7 @@ OPERATOR_ERRORS: Final = (
 
 def settings() -> Settings:
     return Settings.from_environment()
+
+
+def configure_logs(of: Settings) -> None:
+    logs.configure(of.log_level)

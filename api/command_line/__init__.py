@@ -8,7 +8,7 @@ import sys
 import typer
 
 from api.bootstrap import OPERATOR_ERRORS
-from api.command_line import api_keys, checks, database, history, serve, tokens
+from api.command_line import api_keys, checks, database, followers, history, serve, tokens
 from api.command_line.console import complain
 
 cli = typer.Typer(
@@ -23,6 +23,7 @@ cli.command()(database.migrate)
 cli.command()(tokens.token)
 cli.add_typer(api_keys.cli, name="api-keys")
 cli.command()(database.rebuild)
+cli.command()(followers.follow)
 cli.command()(history.history)
 cli.command()(checks.check)
 cli.command()(checks.openapi)

@@ -16,6 +16,7 @@ COMMANDS = [
     ["api-keys", "list"],
     ["api-keys", "revoke"],
     ["rebuild"],
+    ["follow"],
     ["history"],
     ["check"],
     ["openapi"],

@@ -7,10 +7,11 @@ from uuid import UUID
 import pytest
 from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder, Mapper, StoredEvent, UUIDAsHex
 
+from application.ports import UnreadableEvent
 from domain import preferences as _registers_the_topics  # noqa: F401
 from domain.events import NotificationToggled
 from infrastructure import event_codec
-from infrastructure.event_codec import UnreadableEvent, decode, encode
+from infrastructure.event_codec import decode, encode
 from tests.support.events import erased, opened, toggled
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "events").glob("*.json"))

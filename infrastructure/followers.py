@@ -1,0 +1,124 @@
+"""Running a follower: one process leads it, the others wait to take over."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import psycopg
+import structlog
+
+from application.followers import LARGEST, Follower, Following, Step
+from domain.errors import Unavailable
+from infrastructure.database import translated
+from infrastructure.follower_journal import Connection, PostgresJournal
+from infrastructure.sql import queries
+
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+"""Seconds before the database, or whatever else a follower needs, is tried again."""
+
+log = structlog.get_logger("followers")
+
+
+class FollowerRunner:
+    """Leads a follower along the log, on a connection of its own, for as long as the process is to run.
+
+    `poll` is how long, in seconds, it sleeps at most: a notification wakes it, and may be lost. `rest` is how long it lets
+    events gather after it has caught up, so that a busy log is handled in batches and not event by event.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        follower: Follower[Connection],
+        *,
+        batch: int = LARGEST,
+        poll: float = 1.0,
+        rest: float = 0.02,
+    ) -> None:
+        self._url = url
+        self._follower = follower
+        self._batch = batch
+        self._poll = min(poll, 1.0)
+        self._rest = rest
+        self._pause = FIRST_PAUSE
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; the transaction under way is finished. What is unavailable is waited for."""
+        name = self._follower.name
+        while not stop.is_set():
+            try:
+                async with self._connected() as connection:
+                    await self._run(connection, stop)
+            except Unavailable as error:
+                log.warning("follower waits", follower=name, reason=str(error), seconds=self._pause)
+                await _sleep(stop, self._pause)
+                self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    async def _run(self, connection: Connection, stop: asyncio.Event) -> None:
+        journal = PostgresJournal(connection, self._follower.name)
+        await journal.register()
+        while not await journal.lead():
+            if await _sleep(stop, self._poll):
+                return
+        log.info("follower leads", follower=self._follower.name)
+        await connection.execute(queries("followers")["listen"])
+        following = Following(self._follower, journal, largest=self._batch)
+        while not stop.is_set():
+            match await following.step():
+                case Step.HELD:
+                    await _sleep(stop, self._poll)
+                case Step.CAUGHT_UP:
+                    await _sleep(stop, self._rest)
+                    await _notified(connection, stop, self._poll)
+                case Step.ON:
+                    self._pause = FIRST_PAUSE
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                self._url,
+                autocommit=True,
+                application_name=f"preferences follower {self._follower.name}",
+                connect_timeout=2,
+                # The server ends a session that says nothing for so long: a leader that is frozen, or that the network
+                # has cut off, must not keep another one from leading. One that works comes by at least once a second.
+                # Nothing is lost by not waiting for the disk: position and effect would be lost together.
+                options="-c timezone=UTC -c idle_session_timeout=8s -c idle_in_transaction_session_timeout=60s"
+                " -c synchronous_commit=off",
+                keepalives_idle=3,
+                keepalives_interval=2,
+                keepalives_count=2,
+                tcp_user_timeout=8_000,
+            )
+            async with connection:
+                yield connection
+        except psycopg.Error as error:
+            raise translated(error) from error
+
+
+async def _notified(connection: Connection, stop: asyncio.Event, seconds: float) -> None:
+    """Return when something was appended, or `stop` was set, or the time is over."""
+
+    async def listen() -> None:
+        async for _ in connection.notifies(timeout=seconds, stop_after=1):
+            pass
+
+    listening = asyncio.create_task(listen())
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({listening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> bool:
+    """Whether `stop` was set meanwhile."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+    return stop.is_set()
