@@ -1,5 +1,6 @@
 """The log, read in its order."""
 
+from collections.abc import Sequence
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -16,20 +17,30 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("event_log")
 
 async def read_after(connection: Connection, position: int, limit: int) -> list[Recorded]:
     """The first `limit` events after a position. Raises `UnreadableEvent`, with the position of the first such one."""
-    events = []
-    for its_position, *stored in await _rows(connection, "after", [position, limit]):
-        try:
-            events.append(Recorded(its_position, decode(*stored)))
-        except UnreadableEvent as error:
-            error.position = its_position
-            raise
-    return events
+    return _decoded(await _rows(connection, "after", [position, limit]))
+
+
+async def read_at(connection: Connection, positions: Sequence[int]) -> list[Recorded]:
+    """The events at these positions, in that order; what isn't there is absent. Raises `UnreadableEvent`."""
+    events = {recorded.position: recorded for recorded in _decoded(await _rows(connection, "at", [[*positions]]))}
+    return [events[position] for position in positions if position in events]
 
 
 async def end_of_log(connection: Connection) -> int:
     """The last position; 0 where nothing was ever recorded."""
     [(position,)] = await _rows(connection, "end", [])
     return int(position)
+
+
+def _decoded(rows: Sequence[TupleRow]) -> list[Recorded]:
+    events = []
+    for position, *stored in rows:
+        try:
+            events.append(Recorded(position, decode(*stored)))
+        except UnreadableEvent as error:
+            error.position = position
+            raise
+    return events
 
 
 async def _rows(connection: Connection, name: str, parameters: list[Any]) -> list[TupleRow]:

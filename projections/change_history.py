@@ -2,20 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from domain.events import NotificationToggled
-
-# Staff are shown under one generic label: a user learns that support acted, not which employee did.
-STAFF_LABEL = "support"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """`platform` is our staff, acting in a user's name; `customer` is the user."""
-
-    kind: Literal["customer", "platform"]
-    label: str
+from projections.shown_actor import Actor, shown_actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +24,6 @@ class HistoryEntry:
 
 
 def entry(event: NotificationToggled) -> HistoryEntry:
-    staff = "impersonator" in event.actor
     return HistoryEntry(
         id=event.event_id,
         version=event.originator_version,
@@ -44,7 +32,7 @@ def entry(event: NotificationToggled) -> HistoryEntry:
         toggle=event.toggle,
         enabled=event.enabled,
         previous=event.previous,
-        actor=Actor("platform", STAFF_LABEL) if staff else Actor("customer", event.actor["user"]),
+        actor=shown_actor(event),
         source=event.source,
         request_id=event.request_id,
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
 from domain.provenance import ERASED
-from projections.change_history import STAFF_LABEL
+from projections.shown_actor import shown_actor
 
 SOURCE: Final = "/notification-preferences"
 
@@ -74,6 +74,5 @@ def _data(event: Event) -> dict[str, Any]:
 
 
 def _actor(event: PreferencesOpened | NotificationToggled) -> dict[str, str]:
-    if event.impersonated or "impersonator" in event.actor:
-        return {"kind": "platform", "label": STAFF_LABEL}
-    return {"kind": "customer", "label": event.actor["user"]}
+    actor = shown_actor(event)
+    return {"kind": actor.kind, "label": actor.label}

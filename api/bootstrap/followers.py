@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 import structlog
 
 from application import followers
+from infrastructure.audit_index import AuditIndex
 from infrastructure.follower_journal import Connection
 from infrastructure.followers import FollowerRunner
 from infrastructure.settings import Settings
@@ -21,7 +22,7 @@ log = structlog.get_logger("followers")
 
 def registered(_of: Settings) -> list[Follower]:
     """Those that `preferences follow` runs. A new one is an entry here."""
-    return []
+    return [AuditIndex()]
 
 
 async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.Event) -> None:

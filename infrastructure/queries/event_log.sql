@@ -9,3 +9,9 @@ LIMIT %s;
 -- name: end
 -- The last position.
 SELECT coalesce(max(notification_id), 0) FROM preferences_events;
+
+-- name: at
+-- The events at these positions, in any order.
+SELECT notification_id, originator_id, originator_version, topic, state
+FROM preferences_events
+WHERE notification_id = ANY (%s);

@@ -1,4 +1,5 @@
-from projections.change_history import STAFF_LABEL, Actor, HistoryEntry, entry
+from projections.change_history import HistoryEntry, entry
+from projections.shown_actor import STAFF, Actor, ActorKind
 from tests.support.events import toggled
 
 
@@ -12,7 +13,7 @@ def test_an_entry_says_what_changed_from_what_by_whom_from_where_and_when() -> N
         toggle="news",
         enabled=False,
         previous=True,
-        actor=Actor("customer", "user_ada"),
+        actor=Actor(ActorKind.CUSTOMER, "user_ada"),
         source="dashboard",
         request_id=event.request_id,
     )
@@ -20,4 +21,4 @@ def test_an_entry_says_what_changed_from_what_by_whom_from_where_and_when() -> N
 
 def test_staff_who_act_in_a_users_name_appear_under_one_generic_label() -> None:
     event = toggled(2, "news", False, actor={"user": "user_ada", "impersonator": "user_grace"})
-    assert entry(event).actor == Actor("platform", STAFF_LABEL)
+    assert entry(event).actor == STAFF

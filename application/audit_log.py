@@ -1,0 +1,205 @@
+"""The audit log of an organization: page by page, or all of it as a stream. Whoever reads it is recorded."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Protocol, cast
+from uuid import UUID
+
+from application.audit_reads import AuditReads, Reading
+from application.identity import OrganizationReader
+from application.ports import Recorded
+from domain.errors import ValidationFailed
+from domain.events import CataloguePublished, NotificationToggled, PreferencesErased
+from projections.audit_log import Action, AuditEntry, audit_entry
+from projections.shown_actor import ActorKind
+
+READ: Final = "audit_log.read"
+EXPORT: Final = "audit_log.export"
+
+CHUNK: Final = 1000
+"""Entries that an export fetches at once: what bounds its memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """What an entry must fit, all of it; None is fitted by everything. `since` is inclusive, `until` is exclusive."""
+
+    action: Action | None = None
+    stream: UUID | None = None
+    actor_kind: ActorKind | None = None
+    channel: str | None = None
+    toggle: str | None = None
+    enabled: bool | None = None
+    source: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def as_recorded(self) -> dict[str, Any]:
+        """What was asked for, in JSON's own types."""
+        fields = {
+            "action": self.action,
+            "resource_stream": str(self.stream) if self.stream else None,
+            "actor_kind": self.actor_kind,
+            "channel": self.channel,
+            "toggle": self.toggle,
+            "enabled": self.enabled,
+            "source": self.source,
+            "since": self.since.isoformat() if self.since else None,
+            "until": self.until.isoformat() if self.until else None,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+class Place(NamedTuple):
+    """An entry's place in the feed, which goes by time and then by position in the log."""
+
+    occurred_at: datetime
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditStart:
+    """Continue behind this entry: its position, and its id, which proves that it is from this feed."""
+
+    position: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """`next` is None on the last page. Every event recorded until `complete_until` is in the feed, if it fits."""
+
+    entries: list[AuditEntry]
+    next: AuditStart | None
+    complete_until: datetime | None
+
+
+class AuditIndex(Protocol):
+    """Every method raises `Unavailable` while the database can't be reached."""
+
+    async def newest(
+        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int
+    ) -> Sequence[Recorded]:
+        """The newest events of an organization that fit and stand behind a place, in the order of the feed."""
+        ...
+
+    async def at(self, position: int) -> Recorded | None:
+        """The event at this very position of the log."""
+        ...
+
+    async def complete_until(self) -> datetime | None:
+        """Every event recorded until then is in the index. None: nothing was ever taken in."""
+        ...
+
+
+class AuditLog:
+    """`ids` yields fresh ULIDs."""
+
+    def __init__(
+        self,
+        index: AuditIndex,
+        reads: AuditReads,
+        ids: Iterator[str],
+        clock: Callable[[], datetime],
+        chunk: int = CHUNK,
+    ) -> None:
+        self._index = index
+        self._reads = reads
+        self._ids = ids
+        self._clock = clock
+        self._chunk = chunk
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def page(
+        self,
+        reader: OrganizationReader,
+        wanted: AuditFilter,
+        *,
+        limit: int,
+        request_id: str,
+        after: AuditStart | None = None,
+    ) -> AuditPage:
+        """Up to `limit` entries, newest first. Raises `ValidationFailed` for a start that isn't of this organization."""
+        before = await self._place(reader.organization, after) if after else None
+        # Before the page is read: an index that moves on meanwhile holds more than is promised, never less.
+        complete_until = await self._index.complete_until()
+        # One more than asked for tells whether there is another page.
+        found = await self._index.newest(reader.organization, wanted, before=before, limit=limit + 1)
+        shown = found[:limit]
+        reading = self._reading(reader, READ, {**wanted.as_recorded(), "limit": limit}, request_id)
+        await self._reads.record(reading, len(shown))
+        more = AuditStart(shown[-1].position, shown[-1].event.event_id) if len(found) > limit else None
+        return AuditPage(_entries(shown), more, complete_until)
+
+    async def export(
+        self, reader: OrganizationReader, wanted: AuditFilter, *, form: str, request_id: str
+    ) -> AsyncGenerator[list[AuditEntry], None]:
+        """All entries, newest first, some at a time. What can be refused is refused here, before the first is given.
+
+        No connection and no transaction is held between two chunks, so a reader may be as slow as it likes. To close the
+        generator early is to abort the export, and recorded as such.
+        """
+        reading = self._reading(reader, EXPORT, {**wanted.as_recorded(), "format": form}, request_id)
+        await self._reads.begin(reading)
+        try:
+            first = await self._index.newest(reader.organization, wanted, before=None, limit=self._chunk)
+        except BaseException:
+            self._abort(reading, 0)
+            raise
+        return self._chunks(reading, reader.organization, wanted, first)
+
+    async def close(self) -> None:
+        """Finish recording how exports ended."""
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+    async def _chunks(
+        self, reading: Reading, organization: str, wanted: AuditFilter, chunk: Sequence[Recorded]
+    ) -> AsyncGenerator[list[AuditEntry], None]:
+        count = 0
+        complete = False
+        try:
+            while chunk:
+                count += len(chunk)
+                yield _entries(chunk)
+                last = Place(chunk[-1].event.timestamp, chunk[-1].position)
+                if len(chunk) < self._chunk:
+                    break
+                chunk = await self._index.newest(organization, wanted, before=last, limit=self._chunk)
+            # Before the reader is told that this was all: an export whose end isn't recorded doesn't end well.
+            await self._reads.end(reading.id, count, complete=True)
+            complete = True
+        finally:
+            if not complete:
+                self._abort(reading, count)
+
+    def _abort(self, reading: Reading, count: int) -> None:
+        # In a task of its own: where we are cancelled, nothing can be awaited any more.
+        task = asyncio.create_task(self._reads.end(reading.id, count, complete=False))
+        self._ending.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        with suppress(asyncio.CancelledError):
+            task.exception()  # Asked for, it isn't logged as an oversight: without a known end, the record says just that.
+
+    async def _place(self, organization: str, start: AuditStart) -> Place:
+        recorded = await self._index.at(start.position)
+        if (
+            recorded is None
+            or isinstance(recorded.event, CataloguePublished)
+            or recorded.event.event_id != start.id
+            or recorded.event.organization != organization
+        ):
+            raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
+        return Place(recorded.event.timestamp, recorded.position)
+
+    def _reading(self, reader: OrganizationReader, action: str, filter: dict[str, Any], request_id: str) -> Reading:  # noqa: A002
+        return Reading(next(self._ids), self._clock(), reader, action, filter, request_id)
+
+
+def _entries(found: Sequence[Recorded]) -> list[AuditEntry]:
+    return [audit_entry(cast("NotificationToggled | PreferencesErased", event)) for _, event in found]

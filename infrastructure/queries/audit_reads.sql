@@ -1,0 +1,21 @@
+-- name: record
+-- Who reads what; `count` and `outcome` are null where nobody knows them yet.
+INSERT INTO audit_reads (id, at, organization, reader, impersonator, reader_stream, action, filter, count, outcome, request_id)
+VALUES (%(id)s, %(at)s, %(organization)s, %(reader)s, %(impersonator)s, %(reader_stream)s, %(action)s, %(filter)s::jsonb,
+        %(count)s, %(outcome)s, %(request_id)s);
+
+-- name: end
+-- How a reading ended that took its time.
+UPDATE audit_reads SET count = %(count)s, outcome = %(outcome)s WHERE id = %(id)s;
+
+-- name: list
+-- The readings in an organization, newest first.
+SELECT id, at, reader, impersonator, action, filter, count, outcome, request_id
+FROM audit_reads
+WHERE organization = %(organization)s
+ORDER BY id DESC
+LIMIT %(limit)s;
+
+-- name: erase_reader
+-- A part of erasing a person: nobody can say any more that it was them who read. What was read stays.
+UPDATE audit_reads SET reader = 'erased', impersonator = NULL WHERE reader_stream = %(stream)s;
