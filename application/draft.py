@@ -1,6 +1,6 @@
 """What a batch of changes makes of one stream, before it is written."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from application.ports import Append
@@ -8,7 +8,7 @@ from application.state import Change, State
 from domain.errors import PreconditionFailed
 from domain.events import PreferencesEvent
 from domain.preferences import NotificationPreferences
-from projections.current_preferences import CurrentPreferences, project
+from projections.current_preferences import CurrentPreferences
 
 
 class Draft:
@@ -17,13 +17,9 @@ class Draft:
     def __init__(self, stream: UUID, row: CurrentPreferences | None) -> None:
         self.stream = stream
         self.events: list[PreferencesEvent] = []
-        self._expected_version = row.version if row else 0
+        self.state = State.of(stream, row)
         self._row = row
         self._aggregate: NotificationPreferences | None = None
-
-    @property
-    def state(self) -> State:
-        return State.of(self.stream, self._row)
 
     def decide(self, change: Change, event_ids: Iterator[str]) -> State:
         """The state after `change`. Raises `PreconditionFailed`, which leaves the draft as it was."""
@@ -32,15 +28,23 @@ class Draft:
         if change.requested:
             aggregate = self._aggregate = self._aggregate or self._restored(change, event_ids)
             aggregate.choose(change.requested, change.provenance, event_ids)
-            for event in aggregate.collect_events():
-                self._row = project(self._row, event)
-                self.events.append(event)
+            if pending := aggregate.collect_events():
+                self.events += pending
+                # A copy: the aggregate goes on with the next change of the batch, and this answer is already given.
+                self.state = State(self.stream, aggregate.version, dict(aggregate.choices))
         return self.state
 
-    def append(self) -> Append:
-        """What to write. Only for a draft with events."""
-        assert self._row is not None
-        return Append(self._expected_version, self.events, self._row)
+    def append(self, new_key: Callable[[], bytes]) -> Append:
+        """What to write. Only for a draft with events. `new_key` makes a key where the person has none (any more)."""
+        key = self._row.key if self._row else None
+        _, version, choices = self.state
+        modified_at = self.events[-1].timestamp
+        return Append(
+            expected_version=version - len(self.events),
+            events=self.events,
+            row=CurrentPreferences(self.stream, version, choices, modified_at, key or new_key()),
+            opens_key=key is None,
+        )
 
     def _restored(self, change: Change, event_ids: Iterator[str]) -> NotificationPreferences:
         row = self._row

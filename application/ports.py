@@ -29,11 +29,15 @@ class UnreadableEvent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """New events of one stream, which stood at `expected_version`, and the row that they lead to."""
+    """New events of one stream, which stood at `expected_version`, and the row that they lead to.
+
+    Their actors are sealed under the row's key; with `opens_key` it is new, and recorded along with them.
+    """
 
     expected_version: int
     events: Sequence[PreferencesEvent]
     row: CurrentPreferences
+    opens_key: bool
 
 
 class OutcomeUnknown(Unavailable):
@@ -55,7 +59,7 @@ class PreferencesStore(Protocol):
         ...
 
     async def append(self, appends: Sequence[Append]) -> AbstractSet[UUID]:
-        """Append to several streams, and update their rows, in one transaction and one round trip.
+        """Append to several streams, and project their rows, in one transaction and one round trip.
 
         Returns the streams that were appended to. One that no longer stands at its expected version is left alone and
         absent from the answer; it doesn't hinder the others. Raises `OutcomeUnknown` where the answer to the commit

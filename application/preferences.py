@@ -1,7 +1,7 @@
 """The two use cases that this service exists for: read a user's preferences, and change them."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from application.batching import Batcher
 from application.draft import Draft
-from application.ports import AppendRefused, OutcomeUnknown, PreferencesStore
+from application.ports import Append, AppendRefused, OutcomeUnknown, PreferencesStore
 from application.remembered import RememberedRows
 from application.state import Change, State
 from domain.errors import PreconditionFailed, Unavailable
@@ -42,12 +42,21 @@ class Attempt:
 class Preferences:
     """Reads and changes preferences. Calls of the same moment share their round trips to the store.
 
-    `event_ids` yields fresh ULIDs; `resolve_for` is how long, in seconds, the fate of a lost commit is looked into.
+    `event_ids` yields fresh ULIDs and `new_key` makes keys to seal actors with; `resolve_for` is how long, in seconds, the
+    fate of a lost commit is looked into.
     """
 
-    def __init__(self, store: PreferencesStore, event_ids: Iterator[str], *, resolve_for: float = 1.0) -> None:
+    def __init__(
+        self,
+        store: PreferencesStore,
+        event_ids: Iterator[str],
+        new_key: Callable[[], bytes],
+        *,
+        resolve_for: float = 1.0,
+    ) -> None:
         self._store = store
         self._event_ids = event_ids
+        self._new_key = new_key
         self._resolve_for = resolve_for
         self._remembered = RememberedRows()
         self._reads: Batcher[UUID, State] = Batcher(self._read_together)
@@ -109,9 +118,9 @@ class Preferences:
         # version check, and is found in the next round.
         await self._recognise([attempt for attempt in attempts if attempt.unsure])
         drafts = self._decide([attempt for attempt in attempts if attempt.outcome is None], rows)
-        written = [draft for draft in drafts if draft.events]
+        written = [draft.append(self._new_key) for draft in drafts if draft.events]
         recorded = await self._append(written, attempts) if written else frozenset()
-        self._remembered.put(draft.append().row for draft in written if draft.stream in recorded)
+        self._remembered.put(append.row for append in written if append.row.stream in recorded)
         unchanged = {draft.stream for draft in drafts if not draft.events}
         settled = (unchanged - guesses.keys()) | recorded
         for attempt in attempts:
@@ -140,20 +149,20 @@ class Preferences:
             attempt.event = draft.events[known] if len(draft.events) > known else None
         return list(drafts.values())
 
-    async def _append(self, drafts: Sequence[Draft], attempts: Sequence[Attempt]) -> AbstractSet[UUID]:
-        """The streams whose drafts were recorded. One bad member never harms the others: they are tried one by one."""
+    async def _append(self, appends: Sequence[Append], attempts: Sequence[Attempt]) -> AbstractSet[UUID]:
+        """The streams that were appended to. One bad member never harms the others: they are tried one by one."""
         try:
-            return await self._store.append([draft.append() for draft in drafts])
+            return await self._store.append(appends)
         except OutcomeUnknown:
-            streams = {draft.stream for draft in drafts}
+            streams = {append.row.stream for append in appends}
             for attempt in attempts:
                 if attempt.change.stream in streams and attempt.event and attempt.decided:
                     attempt.unsure.append((attempt.event, attempt.decided))
             raise
         except AppendRefused as error:
-            if len(drafts) > 1:
-                return frozenset().union(*[await self._append([draft], attempts) for draft in drafts])
+            if len(appends) > 1:
+                return frozenset().union(*[await self._append([append], attempts) for append in appends])
             for attempt in attempts:
-                if attempt.change.stream == drafts[0].stream:
+                if attempt.change.stream == appends[0].row.stream:
                     attempt.outcome = error
             return frozenset()

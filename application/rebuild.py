@@ -1,28 +1,26 @@
 """Making the current preferences anew from the whole log, beside the live ones, and putting them in their place."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from domain.events import PreferencesEvent
-from projections.current_preferences import CurrentPreferences, project
+STRIDE: Final = 1_000_000
+"""Positions folded at a time: what bounds the memory of a rebuild, and the steps in which its progress is told."""
 
-NEARLY_THERE = 500
-"""Events that may be left when the writers are made to wait for the rest: a few milliseconds' worth."""
-
-REPORT_EVERY = 5000
-"""Events between two reports of progress."""
+NEARLY_THERE: Final = 500
+"""Positions that may be left when the writers are made to wait for the rest: a few milliseconds' worth."""
 
 Progress = Callable[[int, int], None]
 """Called with the position reached, and the last one."""
 
 
-class Placed(NamedTuple):
-    """A row, and the position in the log of the last event in it."""
+class Folded(NamedTuple):
+    """What a stretch of the log held: the events of users, and how many streams they began."""
 
-    row: CurrentPreferences
-    position: int
+    events: int
+    opened: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,71 +45,81 @@ class RebuildResult:
         return self.comparison.differing == 0
 
 
+class BrokenStream(Exception):
+    """A stream has a gap: the log is not whole, and nothing that is made from it could be trusted."""
+
+
 class Shadow(Protocol):
-    """An empty table beside the live one, and the log to fill it from."""
+    """A table beside the live one, empty at first."""
+
+    parts: int
+    """Into how many parts the streams are divided, each of which can be folded at the same time as the others."""
+
+    async def end(self) -> int:
+        """The last position of the log."""
+        ...
+
+    async def fold(self, after: int, up_to: int, part: int) -> Folded:
+        """Fold one part of the log between two positions into the shadow. Raises `BrokenStream`."""
+        ...
 
     def snapshot(self) -> AbstractAsyncContextManager[int]:
         """A moment at which log and live table stand still for us, though not for others. Gives the last position."""
         ...
 
-    def swap(self) -> AbstractAsyncContextManager[None]:
-        """Writers wait inside; at the end the shadow is the live table."""
+    async def fold_rest(self, after: int, up_to: int) -> Folded:
+        """The same as `fold`, for all parts, and within the moment that is held by `snapshot` or `swap`."""
         ...
 
-    def events(self, after: int) -> AsyncIterator[tuple[int, PreferencesEvent]]:
-        """The events after a position, in log order."""
+    async def compare(self) -> Comparison:
+        """Both tables, within a snapshot."""
         ...
 
-    async def write(self, rows: Collection[Placed], *, fresh: bool) -> None:
-        """Put rows into the shadow; `fresh` promises that none of them is there yet."""
+    def swap(self) -> AbstractAsyncContextManager[int]:
+        """Writers wait inside; at the end the shadow is the live table. Gives the last position."""
         ...
-
-    async def compare(self) -> Comparison: ...
 
 
 class Rebuild:
-    """One pass over the log. Memory grows with the users, not with the events."""
+    """One pass over the log. Memory grows neither with the users nor with the events."""
 
     def __init__(self, shadow: Shadow, progress: Progress) -> None:
         self._shadow = shadow
         self._progress = progress
-        # By the stream's number: a UUID is hashed and compared in Python, three times an event.
-        self._placed: dict[int, Placed] = {}
         self._position = 0
         self._events = 0
+        self._users = 0
 
     async def run(self, *, swap: bool) -> RebuildResult:
         """Rebuild, compare, and swap where that is asked for, whatever the comparison says: the log is the truth."""
+        await self._catch_up()
         async with self._shadow.snapshot() as end:
-            await self._fold(end)
-            await self._shadow.write(self._placed.values(), fresh=True)
+            await self._finish(end)
             comparison = await self._shadow.compare()
-        result = RebuildResult(self._events, len(self._placed), self._position, comparison)
+        result = RebuildResult(self._events, self._users, self._position, comparison)
         if swap:
-            while await self._catch_up() > NEARLY_THERE:
-                pass
-            async with self._shadow.swap():
-                await self._catch_up()
+            await self._catch_up()
+            async with self._shadow.swap() as end:
+                await self._finish(end)
         return result
 
-    async def _catch_up(self) -> int:
-        before = self._events
-        touched = await self._fold(None)
-        await self._shadow.write([self._placed[stream] for stream in touched], fresh=False)
-        return self._events - before
+    async def _catch_up(self) -> None:
+        """Until so little is left that somebody can wait for the rest of it."""
+        while (end := await self._shadow.end()) - self._position > NEARLY_THERE:
+            while self._position < end:
+                up_to = min(self._position + STRIDE, end)
+                parts = range(self._shadow.parts)
+                self._count(
+                    up_to, *await asyncio.gather(*(self._shadow.fold(self._position, up_to, part) for part in parts))
+                )
+                self._progress(self._position, end)
 
-    async def _fold(self, end: int | None) -> Iterable[int]:
-        touched: set[int] = set()
-        placed = self._placed
-        async for position, event in self._shadow.events(self._position):
-            stream = event.originator_id.int
-            before = placed.get(stream)
-            placed[stream] = Placed(project(before.row if before else None, event), position)
-            touched.add(stream)
-            self._position = position
-            self._events += 1
-            if end is not None and self._events % REPORT_EVERY == 0:
-                self._progress(position, end)
-        if end is not None:
-            self._progress(end, end)
-        return touched
+    async def _finish(self, end: int) -> None:
+        if end > self._position:
+            self._count(end, await self._shadow.fold_rest(self._position, end))
+        self._progress(end, end)
+
+    def _count(self, position: int, *stretches: Folded) -> None:
+        self._position = position
+        self._events += sum(folded.events for folded in stretches)
+        self._users += sum(folded.opened for folded in stretches)

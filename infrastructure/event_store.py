@@ -1,5 +1,6 @@
 """The log and the current preferences in PostgreSQL."""
 
+from binascii import b2a_base64
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import cast
@@ -69,23 +70,29 @@ class PostgresPreferencesStore(PreferencesStore):
 
 
 def _batch(appends: Sequence[Append]) -> str:
-    """What `append_events` takes: the streams with their new rows, and all events in the order of the log."""
+    """What `append_events` takes: the streams where they stand, and all events in the order of the log."""
     streams = [
         {
-            "stream": row.stream,
+            "stream": append.row.stream,
             "expected_version": append.expected_version,
-            "organization": row.organization,
-            "user_id": row.user,
-            "version": row.version,
-            "choices": row.choices,
-            "modified_at": row.modified_at,
+            "new_key": _base64(append.row.key) if append.opens_key and append.row.key else None,
         }
         for append in appends
-        for row in (append.row,)
     ]
     events = [
-        {"stream": stream, "version": version, "topic": topic, "state": orjson.Fragment(state)}
+        {
+            "stream": stream,
+            "version": version,
+            "topic": topic,
+            "state": orjson.Fragment(state),
+            "sealed_actor": _base64(sealed_actor),
+        }
         for append in appends
-        for stream, version, topic, state in map(encode, append.events)
+        for event in append.events
+        for stream, version, topic, state, sealed_actor in (encode(event, append.row.key),)
     ]
     return orjson.dumps({"streams": streams, "events": events}).decode()
+
+
+def _base64(value: bytes) -> str:
+    return b2a_base64(value, newline=False).decode()

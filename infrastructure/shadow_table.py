@@ -1,50 +1,72 @@
 """The shadow of the current preferences, in PostgreSQL."""
 
-import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
-from typing import Final, LiteralString, Self, cast
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, LiteralString, Self
+from uuid import UUID
 
-import orjson
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
-from application.rebuild import Comparison, Placed, Shadow
+from application.rebuild import BrokenStream, Comparison, Folded, Shadow
 from domain.errors import Unavailable
-from domain.events import PreferencesEvent
+from domain.events import PreferencesOpened
 from infrastructure.event_codec import decode
 from infrastructure.sql import queries
 
-CHUNK: Final = 1000
-"""Events fetched at once: what bounds the memory of a pass over the log."""
+Connection = psycopg.AsyncConnection[TupleRow]
+
+_QUERIES: Final[dict[str, LiteralString]] = queries("rebuild")
+
+# What is sorted for a stretch of the log fits, so that nothing is written to disk for it.
+_OPTIONS: Final = "-c timezone=UTC -c jit=off -c work_mem=128MB -c hash_mem_multiplier=1"
 
 
 class ShadowTable(Shadow):
-    """On a connection of its own, which a rebuild keeps to itself from beginning to end."""
+    """On connections of its own, which a rebuild keeps to itself from beginning to end: one for each part."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[TupleRow]) -> None:
-        self._connection = connection
-        self._queries: dict[str, LiteralString] = queries("rebuild")
+    parts = 2
+
+    def __init__(self, connections: list[Connection]) -> None:
+        self._connections = connections
+        self._connection = connections[0]
 
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """Raise `Unavailable` if another rebuild is under way."""
-        connection = await psycopg.AsyncConnection.connect(
-            url, autocommit=True, application_name="preferences rebuild", options="-c timezone=UTC -c work_mem=64MB"
-        )
-        async with connection:
-            shadow = cls(connection)
+        async with AsyncExitStack() as opened:
+            connections = [
+                await opened.enter_async_context(
+                    await psycopg.AsyncConnection.connect(
+                        url, autocommit=True, application_name="preferences rebuild", options=_OPTIONS
+                    )
+                )
+                for _ in range(cls.parts)
+            ]
+            shadow = cls(connections)
             if not (await shadow._one("guard"))[0]:
                 raise Unavailable("another rebuild is under way")
-            await shadow._run("create_shadow")
+            await shadow._connection.execute(_QUERIES["create_shadow"])
             try:
                 yield shadow
             finally:
-                if not connection.closed:
-                    await connection.execute("DROP TABLE IF EXISTS current_preferences_rebuild")
+                if not shadow._connection.closed:
+                    await shadow._connection.execute("DROP TABLE IF EXISTS current_preferences_rebuild")
+
+    @override
+    async def end(self) -> int:
+        return int((await self._one("end_of_log"))[0])
+
+    @override
+    async def fold(self, after: int, up_to: int, part: int) -> Folded:
+        return await self._fold(self._connections[part], after, up_to, part, self.parts)
+
+    @override
+    async def fold_rest(self, after: int, up_to: int) -> Folded:
+        return await self._fold(self._connection, after, up_to, 0, 1)
 
     @override
     @asynccontextmanager
@@ -53,66 +75,53 @@ class ShadowTable(Shadow):
         # nobody has to be stopped for the comparison to be exact.
         await self._connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         async with self._connection.transaction():
-            yield (await self._one("end_of_log"))[0]
+            yield await self.end()
         await self._connection.set_isolation_level(None)
 
     @override
     @asynccontextmanager
-    async def swap(self) -> AsyncIterator[None]:
+    async def swap(self) -> AsyncIterator[int]:
         async with self._connection.transaction():
             await self._one("hold_writers")
-            yield
-            await self._run("swap")
-
-    @override
-    async def events(self, after: int) -> AsyncIterator[tuple[int, PreferencesEvent]]:
-        async with (
-            self._connection.transaction(),
-            self._connection.cursor("log", binary=True) as cursor,
-        ):
-            await cursor.execute(self._queries["events"], [after])
-            coming = asyncio.ensure_future(cursor.fetchmany(CHUNK))
-            while rows := await coming:
-                # The next chunk is asked for before this one is worked on, so that both sides work at once.
-                coming = asyncio.ensure_future(cursor.fetchmany(CHUNK))
-                await asyncio.sleep(0)
-                for position, stream, version, topic, state in rows:
-                    yield position, cast("PreferencesEvent", decode(stream, version, topic, state))
-
-    @override
-    async def write(self, rows: Collection[Placed], *, fresh: bool) -> None:
-        if fresh:
-            async with self._connection.cursor() as cursor, cursor.copy(self._queries["fill"]) as copy:
-                for placed in rows:
-                    await copy.write_row(_columns(placed))
-        elif rows:
-            async with self._connection.cursor() as cursor:
-                await cursor.executemany(self._queries["upsert"], [_columns(placed) for placed in rows])
+            yield await self.end()
+            await self._connection.execute(_QUERIES["swap"])
 
     @override
     async def compare(self) -> Comparison:
         live, rebuilt = await self._one("checksum")
         if live == rebuilt:
             return Comparison(live, rebuilt, 0, [])
-        cursor = await self._connection.execute(self._queries["differences"])
+        cursor = await self._connection.execute(_QUERIES["differences"])
         rows = await cursor.fetchall()
         sentences = [
-            f"{user} of {organization or 'no organization'}: live version {live_version} {live_choices}, "
+            f"{_whose(stream, *first)}: live version {live_version} {live_choices}, "
             f"the log says version {version} {choices}"
-            for organization, user, live_version, live_choices, version, choices, _ in rows
+            for stream, live_version, live_choices, version, choices, *first, _ in rows
         ]
-        return Comparison(live, rebuilt, rows[0][6] if rows else 0, sentences)
+        return Comparison(live, rebuilt, rows[0][-1] if rows else 0, sentences)
 
-    async def _run(self, name: str) -> None:
-        await self._connection.execute(self._queries[name])
+    async def _fold(self, connection: Connection, after: int, up_to: int, part: int, parts: int) -> Folded:
+        stretch = {"after": after, "up_to": up_to, "part": part, "parts": parts}
+        # Not prepared, and its parameters sent within it: the plan has to know how long the stretch is.
+        async with psycopg.AsyncClientCursor(connection) as cursor:
+            await cursor.execute(_QUERIES["fold"], stretch)
+            row = await cursor.fetchone()
+        assert row is not None
+        events, opened, broken = row
+        if broken is not None:
+            raise BrokenStream(f"stream {broken} has a gap between positions {after} and {up_to}")
+        return Folded(events, opened)
 
     async def _one(self, name: str) -> TupleRow:
-        row = await (await self._connection.execute(self._queries[name])).fetchone()
+        row = await (await self._connection.execute(_QUERIES[name])).fetchone()
         assert row is not None
         return row
 
 
-def _columns(placed: Placed) -> tuple[object, ...]:
-    row = placed.row
-    choices = orjson.dumps(row.choices).decode()
-    return row.stream, row.organization, row.user, row.version, choices, row.modified_at, placed.position
+def _whose(stream: UUID, topic: str | None, state: bytes, sealed_actor: bytes, key: bytes | None) -> str:
+    """The user and the organization that a stream belongs to, as far as its first event says."""
+    if topic != PreferencesOpened.TOPIC:
+        return f"stream {stream}"
+    first = decode(stream, 1, topic, state, sealed_actor, key)
+    assert isinstance(first, PreferencesOpened)
+    return f"{first.actor['user']} of {first.organization or 'no organization'}"

@@ -1,6 +1,7 @@
 """What a user chose, as of now: the read model that GET answers from, and the snapshot that PATCH decides from.
 
-One function makes it, for the live path (in the append's own transaction) and for a rebuild from position 0.
+The database projects it, set-based, with one function for the append's own transaction and for a rebuild from position 0:
+`fold_preferences` (docs/adr/0008). Here is its row.
 """
 
 from datetime import datetime
@@ -8,32 +9,17 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.catalogue import Choices
-from domain.events import NotificationToggled, PreferencesEvent
 
 
 class CurrentPreferences(NamedTuple):
-    """A row. `version` counts the events of the stream, `modified_at` is the time of the last one (UTC)."""
+    """`version` counts the events of the stream, `modified_at` is the time of the last one (UTC).
+
+    `key` belongs to the row while it is known, and is no part of the projection: the person's key, under which the actors
+    of this stream's next events are sealed. It is None once the person was erased, and for streams older than sealing.
+    """
 
     stream: UUID
-    organization: str | None
-    user: str
     version: int
     choices: Choices
     modified_at: datetime
-
-
-def project(row: CurrentPreferences | None, event: PreferencesEvent) -> CurrentPreferences:
-    """The row after `event`, given the row before it, which is None for the first event of a stream.
-
-    Raises ValueError if the event isn't the next one of the stream: a gap in the log must never be papered over.
-    """
-    if row is None:
-        row = CurrentPreferences(
-            event.originator_id, event.organization, vars(event)["actor"]["user"], 0, {}, event.timestamp
-        )
-    if event.originator_version != row.version + 1:
-        raise ValueError(f"stream {row.stream}: version {event.originator_version} where {row.version + 1} was due")
-    choices = row.choices
-    if isinstance(event, NotificationToggled):
-        choices = {**choices, event.path: event.enabled}
-    return CurrentPreferences(row.stream, row.organization, row.user, row.version + 1, choices, event.timestamp)
+    key: bytes | None = None

@@ -28,6 +28,7 @@ from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
 from infrastructure.development_keys import DevelopmentKeys
 from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
 
 log = structlog.get_logger("service")
@@ -51,7 +52,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     keys = signing_keys(of)
     sessions = session_verifier(of, keys)
     store = PostgresPreferencesStore(database)
-    preferences = Preferences(store, iter(ulid_now, None))
+    preferences = Preferences(store, iter(ulid_now, None), new_key)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:

@@ -1,11 +1,11 @@
 -- name: load
--- The current preferences of several streams: one look-up in the primary key for each.
-SELECT originator_id, organization, user_id, version, choices, modified_at
-FROM current_preferences
-WHERE originator_id = ANY (%s::uuid[]);
+-- The current preferences of several streams, with their keys: two look-ups in primary keys for each.
+SELECT c.originator_id, c.version, c.choices, c.modified_at, k.key
+FROM current_preferences c LEFT JOIN person_keys k USING (originator_id)
+WHERE c.originator_id = ANY (%s::uuid[]);
 
 -- name: append
--- The one statement that writes: lock, check, append, update and commit. See the function's own comment.
+-- The one statement that writes: lock, check, append, project and commit. See the function's own comment.
 SELECT append_events(%s::json);
 
 -- name: recorded
@@ -16,8 +16,8 @@ JOIN preferences_events e ON e.originator_id = place.stream AND e.originator_ver
 
 -- name: changes
 -- The newest changes of one stream, by its primary key, backwards.
-SELECT originator_id, originator_version, topic, state
-FROM preferences_events
-WHERE originator_id = %(stream)s AND originator_version <= %(up_to)s AND topic = %(topic)s
-ORDER BY originator_version DESC
+SELECT e.originator_id, e.originator_version, e.topic, e.state, e.sealed_actor, k.key
+FROM preferences_events e LEFT JOIN person_keys k USING (originator_id)
+WHERE e.originator_id = %(stream)s AND e.originator_version <= %(up_to)s AND e.topic = %(topic)s
+ORDER BY e.originator_version DESC
 LIMIT %(limit)s;

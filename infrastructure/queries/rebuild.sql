@@ -11,25 +11,22 @@ CREATE TABLE current_preferences_rebuild (LIKE current_preferences INCLUDING ALL
 -- The last position.
 SELECT coalesce(max(notification_id), 0) FROM preferences_events;
 
--- name: events
--- The log from a position on, in its order.
-SELECT notification_id, originator_id, originator_version, topic, state
-FROM preferences_events
-WHERE notification_id > %s
-ORDER BY notification_id;
-
--- name: fill
--- Rows that can't be there yet.
-COPY current_preferences_rebuild (originator_id, organization, user_id, version, choices, modified_at, position) FROM STDIN;
-
--- name: upsert
--- Rows that may be there.
-INSERT INTO current_preferences_rebuild AS c
-       (originator_id, organization, user_id, version, choices, modified_at, position)
-VALUES (%s, %s, %s, %s, %s::jsonb, %s, %s)
-ON CONFLICT (originator_id) DO UPDATE
-   SET version = excluded.version, choices = excluded.choices,
-       modified_at = excluded.modified_at, position = excluded.position;
+-- name: fold
+-- The projection of a stretch of the log, merged into what is there; how many events and new streams there were, and a
+-- stream with a gap, if there is one: it must be told, and never papered over.
+WITH folded AS MATERIALIZED (
+    SELECT f.*, f.since = coalesce(c.version, 0) + 1 AND f.events = f.version - f.since + 1 AS whole
+    FROM fold_preferences(%(after)s, %(up_to)s, %(part)s, %(parts)s) f
+    LEFT JOIN current_preferences_rebuild c USING (originator_id)
+), merged AS (
+    INSERT INTO current_preferences_rebuild AS c (originator_id, version, position, modified_at, choices)
+    SELECT originator_id, version, position, modified_at, choices FROM folded WHERE whole
+    ON CONFLICT (originator_id) DO UPDATE
+       SET version = excluded.version, position = excluded.position,
+           modified_at = excluded.modified_at, choices = c.choices || excluded.choices
+)
+SELECT coalesce(sum(events), 0)::bigint, count(*) FILTER (WHERE since = 1), min(originator_id::text) FILTER (WHERE NOT whole)
+FROM folded;
 
 -- name: checksum
 -- A sum over the rows' hashes, so that no order matters, for both tables; with two seeds, 128 bits.
@@ -39,13 +36,16 @@ SELECT (SELECT encode(sha256(convert_to(count(*) || ' ' || coalesce(sum(hash_rec
                || coalesce(sum(hash_record_extended(t, 2)), 0), 'UTF8')), 'hex') FROM current_preferences_rebuild t);
 
 -- name: differences
--- The users whose rows differ, and how many there are in all.
-SELECT coalesce(live.organization, log.organization), coalesce(live.user_id, log.user_id),
-       live.version, live.choices::text, log.version, log.choices::text, count(*) OVER ()
+-- The streams whose rows differ, with their first events, which say whose they are, and how many there are in all.
+SELECT coalesce(live.originator_id, log.originator_id), live.version, live.choices::text, log.version, log.choices::text,
+       e.topic, e.state, e.sealed_actor, k.key, count(*) OVER ()
 FROM current_preferences live
 FULL JOIN current_preferences_rebuild log USING (originator_id)
+LEFT JOIN preferences_events e
+       ON e.originator_id = coalesce(live.originator_id, log.originator_id) AND e.originator_version = 1
+LEFT JOIN person_keys k ON k.originator_id = e.originator_id
 WHERE (live.*) IS DISTINCT FROM (log.*)
-ORDER BY 1, 2
+ORDER BY 1
 LIMIT 20;
 
 -- name: hold_writers

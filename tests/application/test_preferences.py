@@ -16,8 +16,7 @@ from domain.errors import PreconditionFailed, Unavailable
 from domain.events import NotificationToggled
 from domain.preferences import stream_id
 from domain.provenance import Provenance, Source
-from projections.current_preferences import project
-from tests.support.events import opened
+from tests.support.events import KEY, opened, row_after
 from tests.support.memory_store import MemoryStore, Mishap
 
 ADA, BOB, EVE = (stream_id("org_math", f"user_{name}") for name in ("ada", "bob", "eve"))
@@ -68,7 +67,7 @@ def record(store: MemoryStore, *changes: Change) -> None:
     for one in changes:
         draft = Draft(one.stream, store.rows.get(one.stream))
         draft.decide(one, (f"other-{n}" for n in itertools.count(len(store.log))))
-        append = draft.append()
+        append = draft.append(lambda: KEY)
         store.log.extend(append.events)
         store.rows[one.stream] = append.row
 
@@ -85,7 +84,7 @@ def ids() -> Iterator[str]:
 
 @pytest.fixture
 async def preferences(store: MemoryStore, ids: Iterator[str]):
-    service = Preferences(store, ids, resolve_for=0.2)
+    service = Preferences(store, ids, lambda: KEY, resolve_for=0.2)
     yield service
     await service.close()
 
@@ -283,7 +282,7 @@ async def test_a_precondition_is_never_met_because_of_what_was_seen_lately(prefe
 
 def test_no_more_rows_are_remembered_than_allowed_and_each_is_handed_out_once() -> None:
     remembered = RememberedRows(most=2)
-    rows = [project(None, opened(stream)) for stream in (ADA, BOB, EVE)]
+    rows = [row_after(None, opened(stream)) for stream in (ADA, BOB, EVE)]
     remembered.put(rows)
     assert remembered.take([ADA, BOB, EVE]) == {BOB: rows[1], EVE: rows[2]}
     assert remembered.take([BOB, EVE]) == {}

@@ -1,93 +1,96 @@
 """The order of a rebuild, against a shadow in memory; the real one is tested on PostgreSQL."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import reduce
 
 import pytest
 
 from application import rebuild
-from application.rebuild import Comparison, Placed, Rebuild
-from domain.events import PreferencesEvent
-from projections.current_preferences import project
-from tests.support.events import ADA, BOB, opened, toggled
+from application.rebuild import Comparison, Folded, Rebuild
 
 
 class MemoryShadow:
-    """A log that goes on growing: `meanwhile` holds what is appended before each further look at it."""
+    """A log that goes on growing: `meanwhile` says by how much before each further look at its end."""
 
-    def __init__(self, log: list[PreferencesEvent], *meanwhile: list[PreferencesEvent]) -> None:
-        self.log, self.meanwhile = list(log), list(meanwhile)
-        self.rows: dict = {}
+    parts = 2
+
+    def __init__(self, end: int, *meanwhile: int) -> None:
+        self.log_end, self.meanwhile = end, [0, *meanwhile]
         self.steps: list[str] = []
-        self.in_snapshot = False
+
+    async def end(self) -> int:
+        self.log_end += self.meanwhile.pop(0) if self.meanwhile else 0
+        return self.log_end
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[int]:
-        self.in_snapshot = True
-        yield len(self.log)
-        self.in_snapshot = False
+        self.steps.append("snapshot")
+        yield await self.end()
+        self.steps.append("release")
 
     @asynccontextmanager
-    async def swap(self) -> AsyncIterator[None]:
+    async def swap(self) -> AsyncIterator[int]:
         self.steps.append("hold")
-        yield
+        yield await self.end()
         self.steps.append("swap")
 
-    async def events(self, after: int) -> AsyncIterator[tuple[int, PreferencesEvent]]:
-        if not self.in_snapshot and self.meanwhile:
-            self.log += self.meanwhile.pop(0)
-        for position, event in enumerate(self.log, 1):
-            if position > after:
-                yield position, event
+    async def fold(self, after: int, up_to: int, part: int) -> Folded:
+        self.steps.append(f"fold {part} {after}-{up_to}")
+        return Folded(up_to - after, int(after == 0)) if part else Folded(0, 0)
 
-    async def write(self, rows: Collection[Placed], *, fresh: bool) -> None:
-        self.steps.append(f"write {len(rows)}")
-        for placed in rows:
-            assert not fresh or placed.row.stream not in self.rows
-            self.rows[placed.row.stream] = placed
+    async def fold_rest(self, after: int, up_to: int) -> Folded:
+        self.steps.append(f"rest {after}-{up_to}")
+        return Folded(up_to - after, int(after == 0))
 
     async def compare(self) -> Comparison:
-        assert self.in_snapshot
+        assert self.steps[-1].startswith(("snapshot", "rest"))
         self.steps.append("compare")
         return Comparison("a", "a", 0, [])
 
 
-LOG = [opened(), toggled(2, "news", True), opened(BOB), toggled(3, "news", False)]
-TAIL = [toggled(2, "digest", True, BOB)]
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebuild, "NEARLY_THERE", 2)
+    monkeypatch.setattr(rebuild, "STRIDE", 10)
 
 
-async def test_the_whole_log_is_folded_compared_and_swapped_in() -> None:
-    shadow = MemoryShadow(LOG)
-    result = await Rebuild(shadow, lambda done, total: None).run(swap=True)
-    assert shadow.rows[ADA] == Placed(reduce(project, [LOG[0], LOG[1], LOG[3]], None), 4)
-    assert shadow.rows[BOB] == Placed(project(None, LOG[2]), 3)
-    assert shadow.steps == ["write 2", "compare", "write 0", "hold", "write 0", "swap"]
-    assert (result.events, result.users, result.position, result.equal) == (4, 2, 4, True)
+async def run(shadow: MemoryShadow, *, swap: bool = True) -> rebuild.RebuildResult:
+    return await Rebuild(shadow, lambda done, total: None).run(swap=swap)
+
+
+async def test_the_whole_log_is_folded_in_strides_then_compared_and_swapped_in() -> None:
+    shadow = MemoryShadow(15)
+    result = await run(shadow)
+    folds = ["fold 0 0-10", "fold 1 0-10", "fold 0 10-15", "fold 1 10-15"]
+    assert shadow.steps == [*folds, "snapshot", "compare", "release", "hold", "swap"]
+    assert (result.events, result.users, result.position, result.equal) == (15, 1, 15, True)
 
 
 async def test_without_a_swap_nobody_waits_and_nothing_is_replaced() -> None:
-    shadow = MemoryShadow(LOG)
-    await Rebuild(shadow, lambda done, total: None).run(swap=False)
-    assert shadow.steps == ["write 2", "compare"]
+    shadow = MemoryShadow(1)
+    await run(shadow, swap=False)
+    assert shadow.steps == ["snapshot", "rest 0-1", "compare", "release"]
 
 
 async def test_what_is_appended_meanwhile_is_caught_up_with_while_the_writers_wait() -> None:
-    shadow = MemoryShadow(LOG, [], TAIL)
-    await Rebuild(shadow, lambda done, total: None).run(swap=True)
-    assert shadow.rows[BOB].row.choices == {"email.digest": True}
-    assert shadow.steps[-3:] == ["hold", "write 1", "swap"]
+    shadow = MemoryShadow(2, 0, 0, 1)
+    await run(shadow)
+    assert shadow.steps == ["snapshot", "rest 0-2", "compare", "release", "hold", "rest 2-3", "swap"]
 
 
-async def test_the_writers_are_not_held_before_little_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rebuild, "NEARLY_THERE", 0)
-    shadow = MemoryShadow(LOG, TAIL, [toggled(4, "news", True)])
-    await Rebuild(shadow, lambda done, total: None).run(swap=True)
-    assert shadow.steps == ["write 2", "compare", "write 1", "write 1", "write 0", "hold", "write 0", "swap"]
+async def test_the_writers_are_not_held_before_little_is_left() -> None:
+    shadow = MemoryShadow(2, 0, 5, 4, 0)
+    await run(shadow)
+    folds = ["fold 0 2-7", "fold 1 2-7", "fold 0 7-11", "fold 1 7-11"]
+    assert shadow.steps == ["snapshot", "rest 0-2", "compare", "release", *folds, "hold", "swap"]
 
 
-async def test_progress_is_told_in_positions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rebuild, "REPORT_EVERY", 2)
+async def test_an_empty_log_is_an_empty_table() -> None:
+    result = await run(MemoryShadow(0))
+    assert (result.events, result.users, result.position) == (0, 0, 0)
+
+
+async def test_progress_is_told_in_positions() -> None:
     told: list[tuple[int, int]] = []
-    await Rebuild(MemoryShadow(LOG), lambda done, total: told.append((done, total))).run(swap=False)
-    assert told == [(2, 4), (4, 4), (4, 4)]
+    await Rebuild(MemoryShadow(15), lambda done, total: told.append((done, total))).run(swap=False)
+    assert told == [(10, 15), (15, 15), (15, 15)]

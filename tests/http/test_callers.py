@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from domain.preferences import stream_id
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
+from infrastructure.sealing import unseal
 from tests.support.raw_http import RawAnswer, exchange, request_head
 from tests.support.server import PATH, Server
 from tests.support.tokens import ISSUER, bearer, private_key, public_pem, session_token
@@ -217,9 +218,9 @@ async def test_each_organization_of_a_user_has_preferences_of_its_own(http, fres
         assert await digest(http, headers) is False
         await http.patch(PATH, content=DIGEST_ON, headers=headers)
         assert await digest(http, headers) is True
-        assert query(
-            "SELECT organization, user_id FROM current_preferences WHERE originator_id = %s", [stream_id(chosen, user)]
-        ) == [(chosen, user)]
+        assert query("SELECT version FROM current_preferences WHERE originator_id = %s", [stream_id(chosen, user)]) == [
+            (2,)
+        ]
         others = [scopes[name] for name in scopes if list(scopes).index(name) > list(scopes).index(chosen)]
         assert [await digest(http, other) for other in others] == [False] * len(others)
 
@@ -295,11 +296,13 @@ async def test_the_log_knows_requests_and_reasons_but_no_token(serve: Callable[.
 
 def recorded(query, user: str) -> list[dict[str, Any]]:
     rows = query(
-        "SELECT convert_from(state, 'UTF8') FROM preferences_events WHERE originator_id = %s ORDER BY originator_version",
+        "SELECT state, sealed_actor, key FROM preferences_events LEFT JOIN person_keys USING (originator_id) "
+        "WHERE originator_id = %s ORDER BY originator_version",
         [stream_id("org_math", user)],
     )
     assert len(rows) == 2
-    return [json.loads(state) for (state,) in rows]
+    states = [(json.loads(state), sealed, key) for state, sealed, key in rows]
+    return [{**state, "actor": unseal(sealed, key, state["event_id"])} for state, sealed, key in states]
 
 
 def occurred_at(event: dict[str, Any]) -> float:

@@ -22,6 +22,7 @@ from domain.catalogue import CATALOGUE
 from domain.errors import MissingScope
 from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.sealing import new_key
 from tests.support.raw_http import exchange, request_head
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
@@ -244,7 +245,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
     services = Services(
         catalogue=CATALOGUE,
         authenticator=Authenticator(Known(), store, {}),
-        preferences=Preferences(store, iter(ulid_now, None)),
+        preferences=Preferences(store, iter(ulid_now, None), new_key),
         history=History(store),
         readiness=readiness,
         rate_limit=RateLimit(0),

@@ -10,8 +10,8 @@ from application.ports import Append, AppendRefused, PreferencesStore
 from domain.errors import Unavailable
 from infrastructure.database import Database
 from infrastructure.event_store import PostgresPreferencesStore
-from projections.current_preferences import CurrentPreferences, project
-from tests.support.events import ADA, BOB, opened, toggled
+from projections.current_preferences import CurrentPreferences
+from tests.support.events import ADA, BOB, opened, row_after, toggled
 from tests.support.memory_store import MemoryStore
 
 
@@ -25,10 +25,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[PreferencesStor
 
 
 def append(row: CurrentPreferences | None, *events) -> Append:
-    expected = row.version if row else 0
-    for event in events:
-        row = project(row, event)
-    return Append(expected, events, row)
+    return Append(row.version if row else 0, events, row_after(row, *events), opens_key=row is None)
 
 
 FIRST = append(None, opened(), toggled(2, "news", False))
@@ -54,7 +51,7 @@ async def test_a_stream_that_moved_on_is_left_alone_and_hinders_nobody(store: Pr
 
 
 async def test_an_expected_version_ahead_of_the_stream_is_no_better(store: PreferencesStore) -> None:
-    ahead = Append(5, [toggled(6, "news", True)], FIRST.row)
+    ahead = Append(5, [toggled(6, "news", True)], FIRST.row, opens_key=False)
     assert await store.append([ahead]) == set()
 
 
@@ -106,7 +103,7 @@ async def test_positions_are_in_the_order_of_the_batch_and_the_row_names_the_las
 
 
 async def test_a_value_that_the_database_refuses_refuses_the_batch_and_records_nothing(database_url: str) -> None:
-    poison = append(None, opened(BOB, actor={"user": "nul \x00"}), toggled(2, "news", True, BOB))
+    poison = append(None, opened(BOB, organization="nul \x00"), toggled(2, "news", True, BOB))
     async with Database(database_url) as database:
         store = PostgresPreferencesStore(database)
         with pytest.raises(AppendRefused):

@@ -5,13 +5,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.events import CataloguePublished, NotificationToggled, PreferencesErased, PreferencesOpened
-from domain.preferences import stream_id
+from domain.events import (
+    CataloguePublished,
+    NotificationToggled,
+    PreferencesErased,
+    PreferencesEvent,
+    PreferencesOpened,
+)
+from domain.preferences import NotificationPreferences, stream_id
+from projections.current_preferences import CurrentPreferences
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 ADA = stream_id("org_math", "user_ada")
 BOB = stream_id(None, "user_bob")
 CATALOGUE_STREAM = UUID(int=1)
+KEY = bytes(range(32))
 _ULIDS = (f"01JTBQH2FZ8K1RXC0WJ4Z{n:05}" for n in itertools.count(1))
 
 
@@ -60,3 +68,20 @@ def catalogue_published(version: int = 1, **fields: Any) -> CataloguePublished:
             **fields,
         }
     )
+
+
+def row_after(row: CurrentPreferences | None, *events: PreferencesEvent) -> CurrentPreferences:
+    """The row that these events lead to, folded by the aggregate: what the projection is held against.
+
+    A gap or a repeat is a ValueError.
+    """
+    stream, version, choices, key = events[0].originator_id, 0, {}, KEY
+    if row is not None:
+        stream, version, choices, _, key = row
+    aggregate = NotificationPreferences.restore(stream, version, choices, events[0].timestamp)
+    for number, event in enumerate(events, version + 1):
+        if event.originator_version != number:
+            raise ValueError(f"stream {stream}: version {event.originator_version} where {number} was due")
+        if not isinstance(event, PreferencesOpened):
+            event.apply(aggregate)
+    return CurrentPreferences(stream, number, aggregate.choices, events[-1].timestamp, key)

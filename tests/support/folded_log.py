@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import psycopg
@@ -12,7 +12,8 @@ import psycopg
 from domain.catalogue import CATALOGUE, Choices, Resolved
 from domain.events import NotificationToggled, PreferencesEvent
 from infrastructure.event_codec import decode
-from projections.current_preferences import CurrentPreferences, project
+from projections.current_preferences import CurrentPreferences
+from tests.support.events import row_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +47,30 @@ class FoldedLog:
             # Both tables as of the same moment.
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             log = connection.execute(
-                "SELECT originator_id, originator_version, topic, state, notification_id "
-                "FROM preferences_events ORDER BY notification_id"
+                "SELECT e.originator_id, originator_version, topic, state, sealed_actor, key, notification_id "
+                "FROM preferences_events e LEFT JOIN person_keys USING (originator_id) "
+                "WHERE topic NOT LIKE '%.catalogue-%' ORDER BY notification_id"
             ).fetchall()
             live = connection.execute(
-                "SELECT originator_id, organization, user_id, version, choices, modified_at, position "
-                "FROM current_preferences"
+                "SELECT originator_id, version, choices, modified_at, key, position "
+                "FROM current_preferences LEFT JOIN person_keys USING (originator_id)"
             ).fetchall()
+        keys = {row[0]: row[4] for row in live}
         for *stored, position in log:
-            event = decode(*stored)
+            event = cast("PreferencesEvent", decode(*stored))
             before = rows.get(event.originator_id)
             try:
-                row = project(before[0] if before else None, event)
+                row = row_after(before[0] if before else None, event)
             except ValueError as error:
                 self.faults.append(f"a gap: {error}")
                 continue
+            row = row._replace(key=keys.get(row.stream))
             rows[event.originator_id] = row, position
             self._note(row, position, event)
         for stream, *_ in live:
             if stream not in rows:
                 self.faults.append(f"{stream} is in the read model alone")
-        read_model = {row[0]: (CurrentPreferences(*row[:6]), row[6]) for row in live}
+        read_model = {row[0]: (CurrentPreferences(*row[:5]), row[5]) for row in live}
         for stream, row in rows.items():
             if read_model.get(stream) != row:
                 self.faults.append(f"{stream}: the read model has {read_model.get(stream)}, the log {row}")

@@ -1,0 +1,52 @@
+"""The personal part of an event, sealed under the key of the person whose preferences these are.
+
+AES-256-GCM. The nonce is made of the event's own id, which no other event has, so it takes no room; the same id is
+authenticated with it, so that what was sealed for one event can't be passed off as another's.
+"""
+
+import secrets
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from ulid_transform import ulid_to_bytes
+
+from domain.provenance import Actor
+
+FIELDS: Final = ("user", "session", "impersonator")
+"""In this order, separated; the last ones may be left out. An identifier with the separator in it is refused."""
+
+_SEPARATOR: Final = "\x1f"
+_NONCE: Final = slice(4, 16)
+"""All that is random in a ULID, and the milliseconds."""
+
+
+class Unsealable(ValueError):
+    """Neither this key nor this event is what the actor was sealed with: one of the three was altered."""
+
+
+def new_key() -> bytes:
+    return secrets.token_bytes(32)
+
+
+def seal(actor: Actor, key: bytes, event_id: str) -> bytes:
+    values = [str(actor.get(name, "")) for name in FIELDS]
+    if any(_SEPARATOR in value for value in values):
+        raise ValueError("an identifier with a control character in it")
+    text = _SEPARATOR.join(values).rstrip(_SEPARATOR)
+    return AESGCM(key).encrypt(ulid_to_bytes(event_id)[_NONCE], text.encode(), event_id.encode())
+
+
+def unseal(sealed: bytes, key: bytes, event_id: str) -> Actor:
+    """Raises `Unsealable`."""
+    try:
+        text = AESGCM(key).decrypt(ulid_to_bytes(event_id)[_NONCE], sealed, event_id.encode())
+    except InvalidTag:
+        raise Unsealable(f"the actor of event {event_id}") from None
+    user, *others = text.decode().split(_SEPARATOR)
+    actor: Actor = {"user": user}
+    if others and others[0]:
+        actor["session"] = others[0]
+    if len(others) > 1:
+        actor["impersonator"] = others[1]
+    return actor
