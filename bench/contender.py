@@ -5,13 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.users import User
+from domain.preferences import stream_id
 from infrastructure import migrations
 
 TOGGLE = "weekly_usage_digest"
 """The one that every PATCH of the load flips."""
 
-# User, and what was chosen last. Who never chose may be absent.
-_OURS = f"SELECT user_id, (choices->>'email.{TOGGLE}')::boolean FROM current_preferences WHERE user_id = ANY (%s)"
+# User, under the key that the table knows them by, and what was chosen last. Who never chose may be absent.
+_OURS = f"SELECT originator_id, (choices->>'email.{TOGGLE}')::boolean FROM current_preferences WHERE originator_id = ANY (%s)"
 _CRUD = f"SELECT user_id, {TOGGLE} FROM preferences WHERE user_id = ANY (%s)"
 _TEXTBOOK = r"""
 SELECT opened.user_id, toggled.enabled
@@ -39,13 +41,14 @@ WHERE c.position > {after}
 
 @dataclass(frozen=True)
 class Contender:
-    """`choices`: the query for each user's last choice; None where nothing is kept. `events`: the condition on a row of
+    """`choices`: the query for each user's last choice, by `key`; None where nothing is kept. `events`: the condition on a row of
     `preferences_events` that makes it a change; None where there is no log. `inconsistent`: the query for rows that
     aren't what the log says. `prepare` makes a database ready for it."""
 
     name: str
     command: tuple[str | Path, ...]
     choices: str | None = None
+    key: Callable[[User], object] = lambda user: user.name
     events: str | None = None
     inconsistent: str | None = None
     prepare: Callable[[str], object] | None = None
@@ -60,6 +63,7 @@ OURS = Contender(
     "ours",
     (Path(sys.executable).with_name("preferences"), "serve"),
     choices=_OURS,
+    key=lambda user: stream_id(user.organization, user.name),
     events="topic = 'notification-preferences.toggled'",
     inconsistent=_INCONSISTENT,
     prepare=migrations.migrate,

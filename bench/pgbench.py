@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from itertools import islice
 from pathlib import Path
 
 import psycopg
@@ -10,12 +11,13 @@ import psycopg
 from bench.contender import OURS
 from bench.cores import pin
 from bench.record import Record
-from bench.stored_log import filled_in, stream_of
+from bench.stored_log import stream_of
 from bench.trial import Run
 from bench.users import User
 from bench.wrk import Answers, Method
 from infrastructure.embedded_postgres.binaries import PostgresBinaries
 from infrastructure.event_codec import encode
+from infrastructure.sealing import new_key
 
 MOST = 32
 """Connections. More than these one reaches through a pool, and PostgreSQL would only get slower."""
@@ -31,10 +33,16 @@ class Pgbench:
         self._prefix = work / f"{name}-latency"
         self.record = Record(OURS, url)
         self._script = work / f"{name}.sql"
-        *_, (sample, _) = stream_of(User("org_bench", "user_2bench0000000000000001"), 2)
-        stored = filled_in(encode(sample))
+        *_, sample = islice(stream_of(User("org_bench", "user_2bench0000000000000001")), 2)
+        stored = encode(sample, new_key())
         script = (SCRIPTS / f"{name}.sql").read_text()
-        self._script.write_text(script.replace("@topic@", stored.topic).replace("@state@", f"\\x{stored.state.hex()}"))
+        for place, value in (
+            ("@topic@", stored.topic),
+            ("@state@", f"\\x{stored.state.hex()}"),
+            ("@sealed_actor@", f"\\x{stored.sealed_actor.hex()}"),
+        ):
+            script = script.replace(place, value)
+        self._script.write_text(script)
 
     def run(self, method: Method, connections: int, seconds: int) -> Run:
         assert method == "PATCH"

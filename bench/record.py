@@ -42,8 +42,9 @@ class Record:
         """What each user chose last; the default of the toggle is false."""
         if self._contender.choices is None:
             return [False] * len(users)
-        found = dict(self._connection.execute(self._contender.choices, [[user.name for user in users]]).fetchall())
-        return [bool(found.get(user.name)) for user in users]
+        keys = [self._contender.key(user) for user in users]
+        found = dict(self._connection.execute(self._contender.choices, [keys]).fetchall())
+        return [bool(found.get(key)) for key in keys]
 
     def inconsistent(self, after: int) -> int:
         """Streams changed behind a position whose current row isn't what the last event of the stream says."""

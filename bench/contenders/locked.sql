@@ -4,18 +4,18 @@
 WITH lock AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(7305114882901)
 ), s AS MATERIALIZED (
-    SELECT i.stream, u.name, coalesce(c.version, 0) + 1 AS version
+    SELECT i.stream, coalesce(c.version, 0) + 1 AS version
     FROM lock
     CROSS JOIN (SELECT 'user_' || :client_id::text || '_' || :user::text AS name) u
     CROSS JOIN LATERAL (SELECT md5(u.name)::uuid AS stream) i
     LEFT JOIN current_preferences c ON c.originator_id = i.stream
 ), appended AS (
-    INSERT INTO preferences_events (originator_id, originator_version, topic, state)
-    SELECT stream, version, '@topic@', '@state@'::bytea FROM s
+    INSERT INTO preferences_events (originator_id, originator_version, topic, state, sealed_actor)
+    SELECT stream, version, '@topic@', '@state@'::bytea, '@sealed_actor@'::bytea FROM s
     RETURNING notification_id
 )
-INSERT INTO current_preferences AS c (originator_id, organization, user_id, version, choices, modified_at, position)
-SELECT s.stream, 'org_bench', s.name, s.version, jsonb_build_object('email.weekly_usage_digest', s.version % 2 = 1),
+INSERT INTO current_preferences AS c (originator_id, version, choices, modified_at, position)
+SELECT s.stream, s.version, jsonb_build_object('email.weekly_usage_digest', s.version % 2 = 1),
        now(), a.notification_id
 FROM s CROSS JOIN appended a
 ON CONFLICT (originator_id) DO UPDATE

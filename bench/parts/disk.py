@@ -12,7 +12,7 @@ CONNECTIONS = 32
 
 SIZE = """
 SELECT pg_total_relation_size('preferences_events')::float8 / count(*), count(*),
-       pg_relation_size('preferences_events')::float8 / count(*), avg(octet_length(state))::float8
+       pg_relation_size('preferences_events')::float8 / count(*), avg(octet_length(state) + octet_length(sealed_actor))::float8
 FROM preferences_events
 """
 

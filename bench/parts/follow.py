@@ -11,6 +11,8 @@ import sys
 import time
 from statistics import median
 
+import psycopg
+
 from bench.cores import pin
 from bench.figure import Figure
 from bench.server import ROOT
@@ -18,9 +20,10 @@ from bench.stage import Stage
 from bench.stored_log import fill
 from bench.users import numbered
 from infrastructure import migrations
-from infrastructure.shadow_table import ShadowTable
+from infrastructure.event_log import read_after
 
 NAME = "follow"
+BATCH = 1000
 
 
 def measure(stage: Stage) -> list[Figure]:
@@ -49,11 +52,12 @@ def _run(stage: Stage, url: str, expected: int) -> float:
 
 
 async def follow(url: str) -> tuple[int, float]:
-    seen = 0
-    async with ShadowTable.open(url) as reader:
+    seen = position = 0
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         started = time.perf_counter()
-        async for _position, _event in reader.events(0):
-            seen += 1
+        while events := await read_after(connection, position, BATCH):
+            seen += len(events)
+            position = events[-1].position
         return seen, time.perf_counter() - started
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from ulid_transform import ulid_now
 
 from application.draft import Draft
 from application.ports import Append
@@ -23,6 +24,7 @@ from domain.provenance import Provenance, Source
 from infrastructure import event_store
 from infrastructure.database import Database
 from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.sealing import new_key
 from infrastructure.sql import queries
 from tests.support import processes
 from tests.support.figures import figures
@@ -196,7 +198,7 @@ def first_append(user: str) -> Append:
     """Two events: a stream is opened, and something chosen."""
     draft = Draft(stream_id("org_math", user), None)
     draft.decide(Change(draft.stream, {f"email.{TOGGLES[0]}": False}, provenance()), map(str, itertools.count(1)))
-    return draft.append()
+    return draft.append(new_key)
 
 
 def remove_the_lock(database_url: str) -> None:
@@ -251,7 +253,7 @@ ROUNDS = 100
 async def race(database_url: str, append_with: AppendWith) -> tuple[list[str], int]:
     """Two stores take turns at nothing: each round both read, then both append. Accepted event ids, and refusals."""
     stream = stream_id("org_math", "user_ada")
-    ids = map(str, itertools.count(1))
+    ids = iter(ulid_now, None)
     accepted: list[str] = []
     refused = 0
 
@@ -259,7 +261,7 @@ async def race(database_url: str, append_with: AppendWith) -> tuple[list[str], i
         draft = Draft(stream, row)
         wanted = {f"email.{TOGGLES[0]}": bool(number % 2), f"email.{TOGGLES[1]}": bool(number % 2)}
         draft.decide(Change(stream, wanted, provenance()), ids)
-        return draft.append()
+        return draft.append(new_key)
 
     async with Database(database_url, size=1) as one, Database(database_url, size=1) as other:
         stores: Sequence[PostgresPreferencesStore] = [PostgresPreferencesStore(one), PostgresPreferencesStore(other)]

@@ -11,8 +11,7 @@ from application.ports import Append, Recorded
 from domain.events import PreferencesEvent
 from infrastructure.database import Database
 from infrastructure.event_store import PostgresPreferencesStore
-from projections.current_preferences import CurrentPreferences, project
-from tests.support.events import opened, toggled
+from tests.support.events import opened, row_after, toggled
 
 TABLE = "CREATE TABLE IF NOT EXISTS ledger (number bigserial, position bigint NOT NULL)"
 
@@ -68,8 +67,4 @@ def appended(stream: UUID, events: int) -> Append:
     choices = ((name, on) for on in itertools.cycle([False, True]) for name in ("product_updates", "delivery_alerts"))
     history: list[PreferencesEvent] = [opened(stream)]
     history += [toggled(version, *next(choices), stream) for version in range(2, events + 1)]
-    row: CurrentPreferences | None = None
-    for event in history:
-        row = project(row, event)
-    assert row is not None
-    return Append(0, history, row)
+    return Append(0, history, row_after(None, *history), opens_key=True)
