@@ -36,8 +36,12 @@ class PostgresPreferencesStore(PreferencesStore):
     @override
     async def append(self, appends: Sequence[Append]) -> AbstractSet[UUID]:
         try:
+            batch = _batch(appends)
+        except ValueError as error:
+            raise AppendRefused(str(error)) from error
+        try:
             async with self._database.connection() as connection:
-                return {stream for (stream,) in await connection.rows(self._queries["append"], [_batch(appends)])}
+                return {stream for (stream,) in await connection.rows(self._queries["append"], [batch])}
         except ConnectionLost as error:
             raise OutcomeUnknown(error.reason) from error
         except errors.UniqueViolation as error:

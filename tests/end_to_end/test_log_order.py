@@ -197,7 +197,7 @@ async def test_who_has_a_position_makes_the_next_one_wait_until_it_is_committed(
 def first_append(user: str) -> Append:
     """Two events: a stream is opened, and something chosen."""
     draft = Draft(stream_id("org_math", user), None)
-    draft.decide(Change(draft.stream, {f"email.{TOGGLES[0]}": False}, provenance()), map(str, itertools.count(1)))
+    draft.decide(Change(draft.stream, {f"email.{TOGGLES[0]}": False}, provenance()), iter(ulid_now, None))
     return draft.append(new_key)
 
 

@@ -102,8 +102,9 @@ async def test_positions_are_in_the_order_of_the_batch_and_the_row_names_the_las
     assert rows == {ADA: 2, BOB: 4}
 
 
-async def test_a_value_that_the_database_refuses_refuses_the_batch_and_records_nothing(database_url: str) -> None:
-    poison = append(None, opened(BOB, organization="nul \x00"), toggled(2, "news", True, BOB))
+@pytest.mark.parametrize("field", [{"organization": "nul \x00"}, {"actor": {"user": "two\x1fnames"}}])
+async def test_a_value_that_can_not_be_stored_refuses_the_batch_and_records_nothing(database_url: str, field) -> None:
+    poison = append(None, opened(BOB, **field), toggled(2, "news", True, BOB))
     async with Database(database_url) as database:
         store = PostgresPreferencesStore(database)
         with pytest.raises(AppendRefused):
