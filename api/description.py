@@ -4,6 +4,7 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import PlainTextResponse
 
 from api.errors import MethodNotAllowed, PayloadTooLarge
 from api.schemas import (
@@ -18,6 +19,7 @@ from api.schemas import (
     failure,
     failures,
     findings_schema,
+    readiness_schema,
     resolved_schema,
     success,
 )
@@ -212,13 +214,38 @@ def health() -> Json:
 
 
 def readiness() -> Json:
-    example = {"database": "ok", "migrations": "ok", "keys": "ok"}
+    findings = {"database": "ok", "migrations": "ok", "keys": "ok"}
+    follower = {"name": "audit-index", "state": "running", "position": 81, "lag_events": 2, "lag_seconds": 0.013}
+    example = {**findings, "followers": [follower]}
     missing = "Something that the service depends on is missing; `details` says what."
     answers = failures() | {503: failure(Unavailable, missing, {"database": "can't be reached"})}
     return {
         "operation_id": "getReadiness",
         "summary": "Can the service serve?",
-        "description": "Looks at the database, at its migrations, and at the keys that tokens are verified with.",
+        "description": "Looks at the database, at its migrations, and at the keys that tokens are verified with. How far "
+        "those are that follow the log is told as well, and has no part in the verdict: requests are served without them.",
         "tags": ["Operations"],
-        "responses": {200: success("It can.", findings_schema(*example), example), **answers},
+        "responses": {200: success("It can.", readiness_schema(*findings), example), **answers},
+    }
+
+
+def metrics() -> Json:
+    example = (
+        '# TYPE preferences_follower_lag_events gauge\npreferences_follower_lag_events{follower="audit-index"} 2.0\n'
+    )
+    return {
+        "operation_id": "getMetrics",
+        "summary": "Metrics for Prometheus",
+        "description": "For each follower of the log: position, lag in events and in seconds, whether it has failed, is "
+        "paused, is led by a process. They are the same whichever worker process answers.",
+        "tags": ["Operations"],
+        "response_class": PlainTextResponse,
+        "responses": {
+            200: {
+                "description": "Prometheus' text format.",
+                "headers": REQUEST_ID,
+                "content": {"text/plain": {"schema": {"type": "string"}, "example": example}},
+            },
+            **failures(Unavailable),
+        },
     }

@@ -141,6 +141,29 @@ def findings_schema(*names: str) -> Json:
     return _object({name: {"const": "ok"} for name in names}, complete=True)
 
 
+def readiness_schema(*names: str) -> Json:
+    """The findings, and whoever follows the log, as far as they could be asked in time."""
+    schema = findings_schema(*names)
+    count: Json = {"type": "integer", "minimum": 0}
+    follower = _object(
+        {
+            "name": {"type": "string"},
+            "state": {"enum": ["running", "not running", "paused", "failed"]},
+            "position": {**count, "description": "Of the last event that it has handled."},
+            "lag_events": {**count, "description": "How many it has yet to handle; exact up to 10,000."},
+            "lag_seconds": {
+                "type": "number",
+                "minimum": 0,
+                "description": "How long ago the first of them was recorded.",
+            },
+        },
+        complete=True,
+    )
+    follower["properties"]["failed_position"] = {**count, "description": "Of the event that it can't handle."}
+    schema["properties"]["followers"] = {"type": "array", "items": follower}
+    return schema
+
+
 def _object(properties: Json, *, complete: bool = False) -> Json:
     schema: Json = {"type": "object", "additionalProperties": False, "properties": properties}
     return {**schema, "required": [*properties]} if complete else schema

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from api.authentication import Authenticator
 from api.rate_limit import RateLimit
+from application.followers import FollowerStatus
 from application.history import History
 from application.preferences import Preferences
 from domain.catalogue import Catalogue
@@ -14,6 +15,8 @@ from domain.catalogue import Catalogue
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 """What the service depends on, each with what is wrong with it, or None where nothing is."""
 
+FollowerStatuses = Callable[[], Awaitable[list[FollowerStatus]]]
+"""How far those are that follow the log. Raises `Unavailable`."""
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """The time in which the services can be used."""
@@ -26,5 +29,6 @@ class Services:
     preferences: Preferences
     history: History
     readiness: Readiness
+    followers: FollowerStatuses
     rate_limit: RateLimit
     clock: Callable[[], datetime]

@@ -62,6 +62,33 @@ class FollowerState:
         return self.paused or self.failed_position is not None
 
 
+@dataclass(frozen=True, slots=True)
+class FollowerStatus:
+    """What there is to know of a follower. `lag_events` is how many it has yet to handle, exact up to 10,000 and a little
+    too large beyond; `lag_seconds` is how long ago the first of them was recorded, 0 where there is none.
+
+    `leading` says whether a process runs it at this moment; `failure`, why the event at `failed_position` stopped it.
+    """
+
+    name: str
+    position: int
+    paused: bool
+    failed_position: int | None
+    failure: str | None
+    leading: bool
+    lag_events: int
+    lag_seconds: float
+
+    @property
+    def state(self) -> str:
+        """The one thing to know first: "failed", "paused", "running" or "not running"."""
+        if self.failed_position is not None:
+            return "failed"
+        if self.paused:
+            return "paused"
+        return "running" if self.leading else "not running"
+
+
 class Journal(Protocol[Offered]):
     """The log, and where one follower stands in it. Every method raises `Unavailable` while the database can't be reached."""
 

@@ -22,8 +22,8 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     def kept_cursor(self) -> psycopg.AsyncCursor[TupleRow]:
         return self.cursor()
 
-    async def rows(self, query: Any, parameters: Any = ()) -> list[TupleRow]:
-        await self.kept_cursor.execute(query, parameters, prepare=True)
+    async def rows(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
+        await self.kept_cursor.execute(query, parameters, prepare=prepare)
         return await self.kept_cursor.fetchall()
 
 
@@ -100,22 +100,25 @@ class Database:
         except psycopg.Error as error:
             raise translated(error) from error
 
-    async def fetch(self, query: Any, parameters: Any = ()) -> list[TupleRow]:
-        """The rows of a statement that only reads. A connection that turns out dead is replaced, once."""
+    async def fetch(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
+        """The rows of a statement that only reads. A connection that turns out dead is replaced, once.
+
+        What is not prepared is planned each time, for the tables as they are then.
+        """
         try:
-            return await self._fetch(query, parameters)
+            return await self._fetch(query, parameters, prepare=prepare)
         except ConnectionLost:
             # When one is dead, the others of the pool usually are too.
             await self._pool.check()
-            return await self._fetch(query, parameters)
+            return await self._fetch(query, parameters, prepare=prepare)
 
-    async def fetch_in_time(self, query: Any, parameters: Any = ()) -> list[TupleRow]:
+    async def fetch_in_time(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
         """The same, for a caller who waits for this alone. Raises `Unavailable` when its patience is at an end.
 
         A server that is there and doesn't answer keeps a statement for ever, its own time limit included. To cancel the
         statement is no way out for the caller: the driver asks that same server to end it, and waits for that.
         """
-        fetching = asyncio.create_task(self.fetch(query, parameters))
+        fetching = asyncio.create_task(self.fetch(query, parameters, prepare=prepare))
         try:
             done, _ = await asyncio.wait({fetching}, timeout=self._patience)
         finally:
@@ -137,9 +140,9 @@ class Database:
         async with self.connection() as connection:
             await connection.execute(query, parameters)
 
-    async def _fetch(self, query: Any, parameters: Any) -> list[TupleRow]:
+    async def _fetch(self, query: Any, parameters: Any, *, prepare: bool) -> list[TupleRow]:
         async with self.connection() as connection:
-            return await connection.rows(query, parameters)
+            return await connection.rows(query, parameters, prepare=prepare)
 
 
 def translated(error: psycopg.Error) -> Exception:

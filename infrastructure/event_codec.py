@@ -74,6 +74,14 @@ def decode(
     return event
 
 
+def recorded_at(state: bytes) -> datetime | None:
+    """When an event was recorded, which is told without knowing the event; None where not even that can be read."""
+    try:
+        return datetime.fromisoformat(orjson.loads(state)["timestamp"]["_data_"])
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
 _new: Final = object.__new__
 _set: Final = object.__setattr__
 

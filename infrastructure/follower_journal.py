@@ -84,5 +84,9 @@ def describe(error: Exception) -> str:
         return str(error)
     state = f" {error.sqlstate}" if isinstance(error, psycopg.Error) and error.sqlstate else ""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    return f"{type(error).__name__}{state} in {Path(ours[-1].filename).name}, line {ours[-1].lineno} ({ours[-1].name})"
+    where = [
+        f" in {Path(frame.filename).name}, line {frame.lineno} ({frame.name})"
+        for frame in frames
+        if "site-packages" not in frame.filename
+    ]
+    return f"{type(error).__name__}{state}{where[-1] if where else ''}"

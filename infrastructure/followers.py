@@ -40,7 +40,7 @@ class FollowerRunner:
         self._url = url
         self._follower = follower
         self._batch = batch
-        self._poll = min(poll, 1.0)
+        self._poll = poll
         self._rest = rest
         self._pause = FIRST_PAUSE
 

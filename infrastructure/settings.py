@@ -48,6 +48,9 @@ class Settings(BaseSettings):
         default=frozenset(),
         description="Origins that tokens may be issued for (`azp`), separated by commas. Empty: any.",
     )
+    followers: bool = Field(
+        default=True, description="Whether `serve` runs the followers of the log too, in a process of their own."
+    )
     change_rate_limit: int = Field(
         default=0, ge=0, description="Changes that one user may make in a minute, per worker. 0: no limit."
     )

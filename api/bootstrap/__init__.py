@@ -13,9 +13,10 @@ import psycopg
 
 from api.bootstrap.checks import findings
 from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
-from api.bootstrap.followers import registered, run_followers
+from api.bootstrap.followers import Followers, open_followers, registered, run_followers
 from api.bootstrap.identities import development_token, signing_keys
 from api.bootstrap.service import create_app, now, openapi_document
+from application.followers import CannotReset
 from application.rebuild import RebuildResult
 from domain.errors import ServiceError
 from infrastructure import logs
@@ -26,6 +27,7 @@ from infrastructure.settings import Settings, SettingsError
 
 __all__ = [
     "OPERATOR_ERRORS",
+    "Followers",
     "ListedKey",
     "RebuildResult",
     "Settings",
@@ -37,6 +39,7 @@ __all__ = [
     "migrated_database",
     "now",
     "open_api_keys",
+    "open_followers",
     "open_store",
     "openapi_document",
     "rebuild",
@@ -52,6 +55,7 @@ OPERATOR_ERRORS: Final = (
     EmbeddedPostgresError,
     MigrationError,
     ServiceError,
+    CannotReset,
     psycopg.Error,
     OSError,
 )

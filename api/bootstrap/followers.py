@@ -1,19 +1,28 @@
-"""The followers of the log: which there are, and running them."""
+"""The followers of the log: which there are, running them, and looking after them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 import structlog
 
 from application import followers
+from application.followers import CannotReset, FollowerStatus
+from domain.errors import NotFound
 from infrastructure.audit_index import AuditIndex
+from infrastructure.database import Database
 from infrastructure.follower_journal import Connection
+from infrastructure.follower_register import FollowerRegister
 from infrastructure.followers import FollowerRunner
 from infrastructure.settings import Settings
 
 GRACE: Final = 10.0
 """Seconds that transactions under way have to finish after SIGTERM."""
+
+PATIENCE: Final = 15.0
+"""Seconds that a person at the command line waits for the database to answer."""
 
 Follower: TypeAlias = followers.Follower[Connection]
 
@@ -26,11 +35,58 @@ def registered(_of: Settings) -> list[Follower]:
 
 
 async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.Event) -> None:
-    """Run them all until `stop` is set. What one of them can't foresee ends all, so that somebody sees it."""
+    """Run them all until `stop` is set. What nobody foresaw in one of them ends them all, so that somebody sees it."""
+    log.info("following", followers=[follower.name for follower in followers])
     runners = [asyncio.create_task(FollowerRunner(url, follower).run(stop)) for follower in followers]
-    runners.append(asyncio.create_task(_stopped(stop)))
-    await asyncio.wait(runners, return_when=asyncio.FIRST_EXCEPTION)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopping, *runners}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await stopping
+    if runners:
+        _, late = await asyncio.wait(runners, timeout=GRACE)
+        for runner in late:
+            # What is under way is rolled back, and comes again.
+            log.warning("follower did not finish in time", seconds=GRACE)
+            runner.cancel()
+        outcomes = await asyncio.gather(*runners, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+    log.info("stopped following")
 
 
-async def _stopped(stop: asyncio.Event) -> None:
-    await stop.wait()
+class Followers:
+    """What an operator can do with them, by name. Raises `NotFound` where nobody is called so."""
+
+    def __init__(self, known: Sequence[Follower], register: FollowerRegister) -> None:
+        self._known = {follower.name: follower for follower in known}
+        self._register = register
+
+    async def list(self) -> "list[FollowerStatus]":
+        return await self._register.statuses(self._known)
+
+    async def pause(self, name: str) -> None:
+        await self._existing(name)
+        await self._register.pause(name)
+
+    async def resume(self, name: str) -> None:
+        await self._existing(name)
+        await self._register.resume(name)
+
+    async def reset(self, name: str, to: int) -> None:
+        """Raises `CannotReset`."""
+        await self._existing(name)
+        if name not in self._known:
+            raise CannotReset(f"{name} is unknown to this release: nobody knows what to undo")
+        await self._register.reset(self._known[name], to)
+
+    async def _existing(self, name: str) -> None:
+        if name not in {status.name for status in await self.list()}:
+            raise NotFound(f"there is no follower {name}")
+
+
+@asynccontextmanager
+async def open_followers(of: Settings, url: str) -> AsyncIterator[Followers]:
+    # Setting back can be the work of minutes, so the server has all the time that it needs.
+    async with Database(url, size=1, connect_within=5, answer_within=0, patience=PATIENCE) as database:
+        yield Followers(registered(of), FollowerRegister(database, lambda: datetime.now(UTC)))

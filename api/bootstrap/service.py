@@ -15,6 +15,7 @@ from ulid_transform import ulid_now
 
 from api import app, description
 from api.authentication import Authenticator
+from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.rate_limit import RateLimit
 from api.services import Lifespan, Services
@@ -28,6 +29,7 @@ from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
 from infrastructure.development_keys import DevelopmentKeys
 from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.follower_register import FollowerRegister
 from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
 
@@ -75,6 +77,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         preferences=preferences,
         history=History(store),
         readiness=partial(_readiness, database, sessions),
+        followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
         rate_limit=RateLimit(of.change_rate_limit),
         clock=now,
     )

@@ -2,20 +2,87 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
 
 from api import bootstrap
+from api.command_line.companion import end_with_parent
+from api.command_line.console import notes, output
+
+cli = typer.Typer(help="List, pause, resume and reset what follows the log.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The follower's name, as `list` shows it.")]
+T = TypeVar("T")
 
 
-def follow() -> None:
+def follow(
+    beside: Annotated[bool, typer.Option("--beside", hidden=True, help="End when standard input does.")] = False,
+) -> None:
     """Run the followers of the log until SIGTERM. Where several processes do, one leads and the others stand by."""
 
     async def run(url: str) -> None:
         stop = asyncio.Event()
         for ending in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(ending, stop.set)
+        if beside:
+            end_with_parent()
         await bootstrap.run_followers(url, bootstrap.registered(settings), stop)
 
     settings = bootstrap.settings()
     bootstrap.configure_logs(settings)
     with bootstrap.migrated_database(settings) as url:
         asyncio.run(run(url))
+
+
+@cli.command("list")
+def list_followers() -> None:
+    """List followers: state, position, how far behind, and what stopped those that failed."""
+    found = _with(lambda followers: followers.list())
+    if not found:
+        notes.print("There are no followers.")
+        return
+    table = Table("name", "state", "position", "events behind", "seconds behind", "stopped by", "why", box=SIMPLE_HEAD)
+    for of in found:
+        numbers = (str(of.position), f"{of.lag_events:,}", f"{of.lag_seconds:,.1f}")
+        stopped_by = "-" if of.failed_position is None else f"position {of.failed_position}"
+        table.add_row(of.name, of.state, *numbers, stopped_by, Text(of.failure or "-"))
+    output.print(table)
+
+
+@cli.command()
+def pause(name: Name) -> None:
+    """Hold a follower where it stands, until `resume`. Exit code 1 if there is no such follower."""
+    _with(lambda followers: followers.pause(name))
+    notes.print(f"{name} is paused.", markup=False)
+
+
+@cli.command()
+def resume(name: Name) -> None:
+    """Let a follower go on that was paused, or stopped by an event. Exit code 1 if there is no such follower."""
+    _with(lambda followers: followers.resume(name))
+    notes.print(f"{name} goes on.", markup=False)
+
+
+@cli.command()
+def reset(
+    name: Name,
+    to: Annotated[int, typer.Option(help="The position that it is set back to; 0 is the beginning.", min=0)] = 0,
+) -> None:
+    """Undo what a follower made of the events after a position, and let them come again. Exit code 1 if it can't."""
+    _with(lambda followers: followers.reset(name, to))
+    notes.print(f"{name} is at position {to}.", markup=False)
+
+
+def _with(use: Callable[[bootstrap.Followers], Awaitable[T]]) -> T:
+    async def run(url: str) -> T:
+        async with bootstrap.open_followers(settings, url) as followers:
+            return await use(followers)
+
+    settings = bootstrap.settings()
+    with bootstrap.migrated_database(settings) as url:
+        return asyncio.run(run(url))

@@ -5,6 +5,7 @@ import shlex
 import signal
 import socket
 import sys
+from contextlib import ExitStack
 from types import FrameType
 from typing import Annotated, Final, NoReturn
 
@@ -13,6 +14,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from api import bootstrap
+from api.command_line.companion import Companion
 from api.command_line.console import notes
 
 GRACE: Final = 30
@@ -41,8 +43,11 @@ def serve(
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _leave)
     listener = _listen(settings.host, settings.port)
-    with listener, bootstrap.migrated_database(settings) as url:
+    with listener, bootstrap.migrated_database(settings) as url, ExitStack() as beside:
         os.environ["DATABASE_URL"] = url
+        if settings.followers:
+            bootstrap.configure_logs(settings)
+            beside.enter_context(Companion("follow"))
         config = uvicorn.Config(
             "api.bootstrap:create_app",
             factory=True,

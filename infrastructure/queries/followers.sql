@@ -27,3 +27,47 @@ RETURNING position;
 UPDATE followers SET failed_position = %(failed_position)s, failure = %(failure)s
 WHERE name = %(name)s AND position = %(position)s AND NOT paused AND failed_position IS NULL
 RETURNING position;
+
+-- name: pause
+-- Also before it has ever run. Waits for its transaction under way: afterwards, nothing more is handled.
+INSERT INTO followers (name, paused) VALUES (%(name)s, true)
+ON CONFLICT (name) DO UPDATE SET paused = true;
+
+-- name: resume
+-- Paused or stopped by an event: it goes on where it stands.
+UPDATE followers SET paused = false, failed_position = NULL, failure = NULL
+WHERE name = %(name)s
+RETURNING position;
+
+-- name: hold
+-- Where it stands, and there it stays until the end of this transaction.
+SELECT position FROM followers WHERE name = %(name)s FOR UPDATE;
+
+-- name: set_back
+-- What stopped it comes again like all the rest. Who paused it may want to look first, so paused it stays.
+UPDATE followers SET position = %(to)s, moved_at = now(), failed_position = NULL, failure = NULL WHERE name = %(name)s;
+
+-- name: status
+-- Those that are known here, and those that have ever run. It leads who holds the lock of `lead`. The events behind are
+-- counted up to 10,000; beyond, the difference of the positions does, which is too large by their gaps. Never prepared:
+-- planned while the log was empty, it would scan for ever.
+SELECT name, coalesce(f.position, 0), coalesce(f.paused, false), f.failed_position, f.failure, f.moved_at,
+       EXISTS (SELECT FROM pg_locks l
+               WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+                 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                 AND l.classid = 7305115 AND l.objid = hashtext(name)::oid),
+       CASE WHEN behind.counted > 10000 THEN log.last - coalesce(f.position, 0) ELSE behind.counted END,
+       next.state
+FROM (SELECT name FROM followers UNION SELECT unnest(%(names)s::text[])) known
+LEFT JOIN followers f USING (name)
+CROSS JOIN (SELECT coalesce(max(notification_id), 0) AS last FROM preferences_events) log
+CROSS JOIN LATERAL (
+    SELECT count(*) AS counted
+    FROM (SELECT FROM preferences_events WHERE notification_id > coalesce(f.position, 0)
+          ORDER BY notification_id LIMIT 10001) first_ones
+) behind
+LEFT JOIN LATERAL (
+    SELECT state FROM preferences_events WHERE notification_id > coalesce(f.position, 0)
+    ORDER BY notification_id LIMIT 1
+) next ON true
+ORDER BY name;

@@ -26,6 +26,7 @@ STATUSES = {
     ("get", HISTORY): {"200", "401", "403", "422", "500", "503"},
     ("get", "/healthz"): {"200", "500"},
     ("get", "/readyz"): {"200", "500", "503"},
+    ("get", "/metrics"): {"200", "500", "503"},
 }
 ERRORS = {
     ("patch", PATH): {
@@ -263,4 +264,4 @@ def test_the_service_keeps_to_its_description(server, tmp_path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
         assert re.search(rf"✅ {phase}\b", run.stdout)
-    assert "Tested: 5" in run.stdout
+    assert "Tested: 6" in run.stdout

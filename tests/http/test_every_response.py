@@ -172,6 +172,7 @@ async def test_an_unknown_path_is_not_found_whatever_the_method(server, path: st
         (HISTORY, "GET"),
         ("/healthz", "GET"),
         ("/readyz", "GET"),
+        ("/metrics", "GET"),
         ("/openapi.json", "GET"),
         ("/docs", "GET"),
         ("/docs/swagger-ui.css", "GET"),
@@ -248,6 +249,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         preferences=Preferences(store, iter(ulid_now, None), new_key),
         history=History(store),
         readiness=readiness,
+        followers=readiness,
         rate_limit=RateLimit(0),
         clock=bootstrap.now,
     )
@@ -256,7 +258,9 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", PATH), ("PATCH", PATH), ("GET", HISTORY), ("GET", "/readyz")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", PATH), ("PATCH", PATH), ("GET", HISTORY), ("GET", "/readyz"), ("GET", "/metrics")]
+)
 async def test_an_error_that_nobody_foresaw_is_told_to_the_log_alone(method: str, path: str, capsys) -> None:
     async with in_process(RuntimeError("the password is swordfish")) as http:
         response = await http.request(method, path, content=DIGEST_ON, headers={"Authorization": "Bearer x"})

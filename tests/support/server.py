@@ -30,6 +30,7 @@ class Server:
             "HOST": "127.0.0.1",
             "PORT": "0",
             "LOG_LEVEL": "info",
+            "FOLLOWERS": "off",  # a test that wants them says so, and all the others start sooner
             **{name.upper(): str(value) for name, value in settings.items() if value is not None},
         }
         for name, value in settings.items():

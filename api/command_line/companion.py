@@ -1,0 +1,91 @@
+"""A command that runs beside `serve`, for as long as it does and no longer."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Final, Self
+
+import structlog
+
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+"""Seconds before a companion that has died is started again: twice as long each time, until it lives for longer."""
+
+GRACE: Final = 25.0
+"""Seconds that it has to end after SIGTERM: more than it takes to give up a database that doesn't answer."""
+
+log = structlog.get_logger("serve")
+
+
+class Companion:
+    """Starts `preferences COMMAND --beside`, and starts it again when it dies.
+
+    It holds one end of a pipe, and we the other: when we are gone, however we went, it reads the end of its input and
+    ends. It is in a process group of its own, so that a Ctrl-C at the terminal reaches us alone, and the order in which
+    things end is ours.
+    """
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._ending = threading.Event()
+        self._starting = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._keeper = threading.Thread(target=self._keep, name=command, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._keeper.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._starting:
+            self._ending.set()
+            if self._process is not None:
+                self._process.send_signal(signal.SIGTERM)
+        self._keeper.join(GRACE)
+        if self._keeper.is_alive() and self._process is not None:
+            log.warning("killed", command=self._command, seconds=GRACE)
+            self._process.kill()
+            self._keeper.join()
+
+    def _keep(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            with self._starting:
+                if self._ending.is_set():
+                    return
+                started = time.monotonic()
+                self._process = self._start()
+            code = self._process.wait()
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            if self._ending.is_set():
+                return
+            if time.monotonic() - started > LONGEST_PAUSE:
+                pause = FIRST_PAUSE
+            log.error("died", command=self._command, code=code, again_in=pause)
+            if self._ending.wait(pause):
+                return
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # Of this very installation, whatever the search path says; its settings are ours, by way of the environment.
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "api.command_line", self._command, "--beside"],
+            stdin=subprocess.PIPE,
+            process_group=0,
+            env=os.environ,
+        )
+
+
+def end_with_parent() -> None:
+    """Make a SIGTERM to this process of the end of its input, which comes when whoever started it is gone."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()

@@ -1,0 +1,79 @@
+"""How far the followers are, as /readyz and /metrics tell it; and that they have no part in whether requests are served."""
+
+from collections.abc import Callable
+
+import httpx
+import psycopg
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from infrastructure import migrations
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from tests.support.ledger import positions, record
+from tests.support.server import Server
+
+
+@pytest.fixture
+async def standing(database_url: str) -> tuple[int, int]:
+    """A paused follower and one that an event has stopped, in a log of five events; the second and the third position."""
+    await record(database_url, 5)
+    _, second, third, *_ = positions(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO followers (name, position, paused) VALUES ('held', %s, true)", [second])
+        connection.execute(
+            "INSERT INTO followers (name, position, failed_position, failure) VALUES ('stopped', %s, %s, 'KeyError')",
+            [second, third],
+        )
+    return second, third
+
+
+async def test_readiness_tells_of_followers_and_does_not_depend_on_them(
+    serve: Callable[..., Server], standing: tuple[int, int]
+) -> None:
+    second, third = standing
+    server = serve()
+    async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
+        response = await http.get("/readyz")
+    assert response.status_code == 200
+    data = response.json()["data"]
+    assert (data["database"], data["migrations"], data["keys"]) == ("ok", "ok", "ok")
+    told = {follower["name"]: follower for follower in data["followers"]}
+    assert all(follower.pop("lag_seconds") > 0 for follower in (told["held"], told["stopped"]))
+    assert told["held"] == {"name": "held", "state": "paused", "position": second, "lag_events": 3}
+    assert told["stopped"] == {
+        "name": "stopped",
+        "state": "failed",
+        "position": second,
+        "lag_events": 3,
+        "failed_position": third,
+    }
+
+
+async def test_metrics_tell_the_same_to_prometheus(serve: Callable[..., Server], standing: tuple[int, int]) -> None:
+    second, _ = standing
+    server = serve(web_concurrency=2)
+    async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
+        response = await http.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    told = {
+        (sample.labels["follower"], sample.name.removeprefix("preferences_follower_")): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+    assert told["held", "position"] == told["stopped", "position"] == second
+    assert told["held", "lag_events"] == 3
+    assert told["held", "lag_seconds"] > 0
+    assert (told["held", "paused"], told["stopped", "paused"]) == (1, 0)
+    assert (told["held", "failed"], told["stopped", "failed"]) == (0, 1)
+    assert (told["held", "leading"], told["stopped", "leading"]) == (0, 0)
+
+
+def test_without_the_database_there_are_no_metrics(folder) -> None:
+    with EmbeddedPostgres(folder) as postgres:
+        migrations.migrate(postgres.url)
+        with Server(postgres.url) as server:
+            assert httpx.get(f"{server.url}/metrics").status_code == 200
+            postgres.stop()
+            response = httpx.get(f"{server.url}/metrics")
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "UNAVAILABLE")
+            postgres.start()
