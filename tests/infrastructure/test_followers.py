@@ -306,8 +306,6 @@ async def test_a_notification_wakes_who_would_sleep_for_long(url: str) -> None:
         await asyncio.sleep(0.2)
         assert follower.batches == [1]
         await record(url, 1)
-        with psycopg.connect(url) as connection:
-            connection.execute("SELECT pg_notify('preferences_log', '')")
         await until(lambda: len(written_down(url)) == 2)
 
 
