@@ -71,7 +71,7 @@ def fill(url: str, users: Iterable[User], events: int) -> None:
         connection.execute(
             "CREATE UNIQUE INDEX preferences_events_notification_id_idx ON preferences_events (notification_id)"
         )
-        connection.execute("INSERT INTO person_keys SELECT stream, %s FROM bench_users", [key])
+        connection.execute("INSERT INTO person_keys SELECT stream, 1, %s FROM bench_users", [key])
         connection.execute("DROP TABLE bench_users")
         _project(connection)
 
@@ -87,7 +87,7 @@ def fill_one(url: str, user: User, events: int) -> None:
             for event in islice(stream_of(user), events):
                 stored = encode(event, key)
                 copy.write_row((*stored[:3], "\\x" + stored.state.hex(), "\\x" + stored.sealed_actor.hex()))
-        connection.execute("INSERT INTO person_keys VALUES (%s, %s)", [stream_id(user.organization, user.name), key])
+        connection.execute("INSERT INTO person_keys VALUES (%s, 1, %s)", [stream_id(user.organization, user.name), key])
         _project(connection)
 
 

@@ -74,6 +74,13 @@ class NotificationPreferences(Aggregate):
                     **_evidence(provenance, occurred_at, event_ids),
                 )
 
+    def erase(self, provenance: Provenance, event_ids: Iterator[str]) -> None:
+        """Record that who acted so far can't be told any more. The choices stay."""
+        occurred_at = max(provenance.occurred_at, self.modified_on)
+        evidence = _evidence(provenance, occurred_at, event_ids)
+        del evidence["actor"], evidence["impersonated"]
+        self.trigger_event(PreferencesErased, **evidence)
+
 
 def _evidence(provenance: Provenance, occurred_at: datetime, event_ids: Iterator[str]) -> dict[str, Any]:
     return {

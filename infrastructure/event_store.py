@@ -36,7 +36,7 @@ class PostgresPreferencesStore(PreferencesStore):
     @override
     async def append(self, appends: Sequence[Append]) -> AbstractSet[UUID]:
         try:
-            batch = _batch(appends)
+            batch = stored_batch(appends)
         except ValueError as error:
             raise AppendRefused(str(error)) from error
         try:
@@ -73,7 +73,7 @@ class PostgresPreferencesStore(PreferencesStore):
         return [cast("NotificationToggled", decode(*row)) for row in rows]
 
 
-def _batch(appends: Sequence[Append]) -> str:
+def stored_batch(appends: Sequence[Append]) -> str:
     """What `append_events` takes: the streams where they stand, and all events in the order of the log."""
     streams = [
         {

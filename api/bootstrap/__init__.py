@@ -4,6 +4,7 @@ service      one server process
 databases    the database that commands work on: running, migrated, opened
 identities   what session tokens are verified with
 followers    what follows the log
+erasure      erasing a person
 checks       what `preferences check` looks at
 """
 
@@ -13,11 +14,12 @@ import psycopg
 
 from api.bootstrap.checks import findings
 from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
+from api.bootstrap.erasure import erase
 from api.bootstrap.followers import Followers, open_followers, registered, run_followers
 from api.bootstrap.identities import development_token, signing_keys
 from api.bootstrap.service import create_app, now, openapi_document
 from application.followers import CannotReset
-from application.rebuild import RebuildResult
+from application.rebuild import BrokenStream, RebuildResult
 from domain.errors import ServiceError
 from infrastructure import logs
 from infrastructure.api_keys import ListedKey
@@ -34,6 +36,7 @@ __all__ = [
     "configure_logs",
     "create_app",
     "development_token",
+    "erase",
     "findings",
     "migrate",
     "migrated_database",
@@ -56,6 +59,7 @@ OPERATOR_ERRORS: Final = (
     MigrationError,
     ServiceError,
     CannotReset,
+    BrokenStream,
     psycopg.Error,
     OSError,
 )

@@ -3,10 +3,18 @@
 -- The default is what the eventsourcing library's own writers leave behind.
 ALTER TABLE preferences_events ADD COLUMN sealed_actor bytea NOT NULL DEFAULT '';
 
+-- A key is for the events from a version on: who comes back after an erasure gets a new one, which opens nothing of before.
 CREATE TABLE person_keys (
-    originator_id uuid  NOT NULL PRIMARY KEY,
-    key           bytea NOT NULL
+    originator_id uuid   NOT NULL PRIMARY KEY,
+    since_version bigint NOT NULL,
+    key           bytea  NOT NULL
 );
+
+-- The log with the keys that its actors were sealed under, as far as they still exist. Whoever reads events reads them here.
+CREATE VIEW events_with_keys AS
+SELECT e.*, k.key
+FROM preferences_events e
+LEFT JOIN person_keys k ON k.originator_id = e.originator_id AND k.since_version <= e.originator_version;
 
 -- The read model without the names of those it is about: a stream's id is derived from them, so nobody needs to ask here.
 -- Made anew, because a column that is only dropped stays on disk.
@@ -77,8 +85,8 @@ BEGIN
         LEFT JOIN current_preferences c ON c.originator_id = a.stream
         WHERE coalesce(c.version, 0) = a.expected_version
     ), keys AS (
-        INSERT INTO person_keys (originator_id, key)
-        SELECT stream, decode(new_key, 'base64') FROM appends WHERE new_key IS NOT NULL
+        INSERT INTO person_keys (originator_id, since_version, key)
+        SELECT stream, expected_version + 1, decode(new_key, 'base64') FROM appends WHERE new_key IS NOT NULL
     ), appended AS (
         INSERT INTO preferences_events (originator_id, originator_version, topic, state, sealed_actor)
         SELECT e.stream, e.version, e.topic, convert_to(e.state::text, 'UTF8'), decode(e.sealed_actor, 'base64')

@@ -16,8 +16,8 @@ JOIN preferences_events e ON e.originator_id = place.stream AND e.originator_ver
 
 -- name: changes
 -- The newest changes of one stream, by its primary key, backwards.
-SELECT e.originator_id, e.originator_version, e.topic, e.state, e.sealed_actor, k.key
-FROM preferences_events e LEFT JOIN person_keys k USING (originator_id)
-WHERE e.originator_id = %(stream)s AND e.originator_version <= %(up_to)s AND e.topic = %(topic)s
-ORDER BY e.originator_version DESC
+SELECT originator_id, originator_version, topic, state, sealed_actor, key
+FROM events_with_keys
+WHERE originator_id = %(stream)s AND originator_version <= %(up_to)s AND topic = %(topic)s
+ORDER BY originator_version DESC
 LIMIT %(limit)s;

@@ -38,12 +38,11 @@ SELECT (SELECT encode(sha256(convert_to(count(*) || ' ' || coalesce(sum(hash_rec
 -- name: differences
 -- The streams whose rows differ, with their first events, which say whose they are, and how many there are in all.
 SELECT coalesce(live.originator_id, log.originator_id), live.version, live.choices::text, log.version, log.choices::text,
-       e.topic, e.state, e.sealed_actor, k.key, count(*) OVER ()
+       e.topic, e.state, e.sealed_actor, e.key, count(*) OVER ()
 FROM current_preferences live
 FULL JOIN current_preferences_rebuild log USING (originator_id)
-LEFT JOIN preferences_events e
+LEFT JOIN events_with_keys e
        ON e.originator_id = coalesce(live.originator_id, log.originator_id) AND e.originator_version = 1
-LEFT JOIN person_keys k ON k.originator_id = e.originator_id
 WHERE (live.*) IS DISTINCT FROM (log.*)
 ORDER BY 1
 LIMIT 20;

@@ -23,6 +23,7 @@ COMMANDS = [
     ["followers", "resume"],
     ["followers", "reset"],
     ["history"],
+    ["erase"],
     ["check"],
     ["openapi"],
 ]
@@ -82,6 +83,7 @@ def test_the_help_of_an_option_says_what_it_is_for(command) -> None:
         ["token", "--hours", "inf"],
         ["token", "--hours", "soon"],
         ["history"],
+        ["erase"],
         ["history", "--user", "user_ada", "--limit", "0"],
         ["api-keys", "create"],
         ["api-keys", "create", "--org", "org_math", "--label", "x"],

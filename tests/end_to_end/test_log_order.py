@@ -172,7 +172,7 @@ async def test_who_has_a_position_makes_the_next_one_wait_until_it_is_committed(
     if not locked:
         remove_the_lock(database_url)
     statement = queries("preferences")["append"]
-    ada, bob = ([event_store._batch([first_append(f"user_{name}")])] for name in ("ada", "bob"))
+    ada, bob = ([event_store.stored_batch([first_append(f"user_{name}")])] for name in ("ada", "bob"))
     with (
         TailingReader(database_url) as reader,
         psycopg.connect(database_url) as slow,

@@ -47,8 +47,8 @@ class FoldedLog:
             # Both tables as of the same moment.
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             log = connection.execute(
-                "SELECT e.originator_id, originator_version, topic, state, sealed_actor, key, notification_id "
-                "FROM preferences_events e LEFT JOIN person_keys USING (originator_id) "
+                "SELECT originator_id, originator_version, topic, state, sealed_actor, key, notification_id "
+                "FROM events_with_keys "
                 "WHERE topic NOT LIKE '%.catalogue-%' ORDER BY notification_id"
             ).fetchall()
             live = connection.execute(

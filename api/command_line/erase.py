@@ -1,0 +1,34 @@
+"""Erasing a person."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from api import bootstrap
+from api.command_line.console import notes, output
+
+
+def erase(
+    user: Annotated[str, typer.Option(help="The user, e.g. user_ada.")],
+    org: Annotated[str | None, typer.Option(help="The organization; without it, the user's own scope.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask whether this is meant.")] = False,
+) -> None:
+    """Erase a person: destroy the key under which the log says who acted. For good; the choices stay in force.
+
+    A second time changes nothing. Exit code 1 if events remain that name the person in the open, because they are older
+    than sealing.
+    """
+    whose = f"{user} of {org}" if org else user
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Destroy the key of {whose}? Nobody will be able to say any more who changed what", abort=True)
+    with bootstrap.migrated_database() as url:
+        result = asyncio.run(bootstrap.erase(url, org, user))
+    if result.destroyed:
+        output.print(f"{whose} is erased. The recorded choices stay in force.", markup=False)
+    else:
+        output.print(f"Nothing to erase: there is no key of {whose}.", markup=False)
+    if result.in_the_open:
+        notes.print(f"{result.in_the_open} events are older than sealing and name who acted in the open.")
+        raise typer.Exit(1)
