@@ -296,8 +296,7 @@ async def test_the_log_knows_requests_and_reasons_but_no_token(serve: Callable[.
 
 def recorded(query, user: str) -> list[dict[str, Any]]:
     rows = query(
-        "SELECT state, sealed_actor, key FROM events_with_keys "
-        "WHERE originator_id = %s ORDER BY originator_version",
+        "SELECT state, sealed_actor, key FROM events_with_keys WHERE originator_id = %s ORDER BY originator_version",
         [stream_id("org_math", user)],
     )
     assert len(rows) == 2
