@@ -1,14 +1,14 @@
 """The audit log of an organization: page by page, or all of it as a stream. Whoever reads it is recorded."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol, cast
 from uuid import UUID
 
-from application.audit_reads import AuditReads, Reading
+from application.audit_reads import Readings
 from application.identity import OrganizationReader
 from application.ports import Recorded
 from domain.errors import ValidationFailed
@@ -96,20 +96,9 @@ class AuditIndex(Protocol):
 
 
 class AuditLog:
-    """`ids` yields fresh ULIDs."""
-
-    def __init__(
-        self,
-        index: AuditIndex,
-        reads: AuditReads,
-        ids: Iterator[str],
-        clock: Callable[[], datetime],
-        chunk: int = CHUNK,
-    ) -> None:
+    def __init__(self, index: AuditIndex, readings: Readings, chunk: int = CHUNK) -> None:
         self._index = index
-        self._reads = reads
-        self._ids = ids
-        self._clock = clock
+        self._readings = readings
         self._chunk = chunk
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -129,8 +118,8 @@ class AuditLog:
         # One more than asked for tells whether there is another page.
         found = await self._index.newest(reader.organization, wanted, before=before, limit=limit + 1)
         shown = found[:limit]
-        reading = self._reading(reader, READ, {**wanted.as_recorded(), "limit": limit}, request_id)
-        await self._reads.record(reading, len(shown))
+        asked = {**wanted.as_recorded(), "limit": limit}
+        await self._readings.record(reader, READ, asked, count=len(shown), request_id=request_id)
         more = AuditStart(shown[-1].position, shown[-1].event.event_id) if len(found) > limit else None
         return AuditPage(_entries(shown), more, complete_until)
 
@@ -142,8 +131,8 @@ class AuditLog:
         No connection and no transaction is held between two chunks, so a reader may be as slow as it likes. To close the
         generator early is to abort the export, and recorded as such.
         """
-        reading = self._reading(reader, EXPORT, {**wanted.as_recorded(), "format": form}, request_id)
-        await self._reads.begin(reading)
+        asked = {**wanted.as_recorded(), "format": form}
+        reading = await self._readings.begin(reader, EXPORT, asked, request_id=request_id)
         try:
             first = await self._index.newest(reader.organization, wanted, before=None, limit=self._chunk)
         except BaseException:
@@ -156,7 +145,7 @@ class AuditLog:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _chunks(
-        self, reading: Reading, organization: str, wanted: AuditFilter, chunk: Sequence[Recorded]
+        self, reading: str, organization: str, wanted: AuditFilter, chunk: Sequence[Recorded]
     ) -> AsyncGenerator[list[AuditEntry], None]:
         count = 0
         complete = False
@@ -169,15 +158,15 @@ class AuditLog:
                     break
                 chunk = await self._index.newest(organization, wanted, before=last, limit=self._chunk)
             # Before the reader is told that this was all: an export whose end isn't recorded doesn't end well.
-            await self._reads.end(reading.id, count, complete=True)
+            await self._readings.end(reading, count, complete=True)
             complete = True
         finally:
             if not complete:
                 self._abort(reading, count)
 
-    def _abort(self, reading: Reading, count: int) -> None:
+    def _abort(self, reading: str, count: int) -> None:
         # In a task of its own: where we are cancelled, nothing can be awaited any more.
-        task = asyncio.create_task(self._reads.end(reading.id, count, complete=False))
+        task = asyncio.create_task(self._readings.end(reading, count, complete=False))
         self._ending.add(task)
         task.add_done_callback(self._ended)
 
@@ -196,9 +185,6 @@ class AuditLog:
         ):
             raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
         return Place(recorded.event.timestamp, recorded.position)
-
-    def _reading(self, reader: OrganizationReader, action: str, filter: dict[str, Any], request_id: str) -> Reading:  # noqa: A002
-        return Reading(next(self._ids), self._clock(), reader, action, filter, request_id)
 
 
 def _entries(found: Sequence[Recorded]) -> list[AuditEntry]:

@@ -12,7 +12,7 @@ LIMIT %s;
 SELECT coalesce(max(notification_id), 0) FROM preferences_events;
 
 -- name: at
--- The events at these positions, in any order.
-SELECT notification_id, originator_id, originator_version, topic, state
-FROM preferences_events
+-- The events at these positions, in any order, with the keys of those who were not erased.
+SELECT notification_id, originator_id, originator_version, topic, state, sealed_actor, key
+FROM events_with_keys
 WHERE notification_id = ANY (%s);

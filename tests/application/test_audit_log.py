@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from application.audit_log import AuditFilter, AuditLog, AuditStart
+from application.audit_reads import Readings
 from application.ports import Recorded
 from domain.errors import Unavailable, ValidationFailed
 from projections.audit_log import Action, audit_entry
@@ -29,7 +30,7 @@ def audit_log(reads: MemoryAuditReads):
 
     def make(*log: Recorded, **options: Any) -> AuditLog:
         ids = (f"reading_{number}" for number in range(100))
-        return AuditLog(MemoryAuditLog(*log, **options), reads, ids, lambda: NOON, chunk=3)
+        return AuditLog(MemoryAuditLog(*log, **options), Readings(reads, ids, lambda: NOON), chunk=3)
 
     return make
 

@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from application.audit_log import AuditFilter
-from application.followers import Following, Step
 from application.ports import Recorded
 from domain.preferences import stream_id
 from domain.provenance import Source
@@ -16,12 +15,11 @@ from infrastructure.audit_index import AuditIndex
 from infrastructure.audit_log import PostgresAuditLog
 from infrastructure.database import Database
 from infrastructure.event_log import read_after
-from infrastructure.follower_journal import PostgresJournal
 from projections.audit_log import Action
 from projections.shown_actor import ActorKind
 from tests.support.audit import newest_first, place
 from tests.support.events import NOON, catalogue_published, toggled
-from tests.support.filled_log import ORGANIZATIONS, TOGGLES, USERS, Chance, put
+from tests.support.filled_log import ORGANIZATIONS, TOGGLES, USERS, Chance, put, take_in
 
 SEED = 20260303
 
@@ -35,17 +33,6 @@ async def audit_log(database_url: str) -> AsyncIterator[PostgresAuditLog]:
 async def everything(url: str) -> list[Recorded]:
     async with await psycopg.AsyncConnection.connect(url) as connection:
         return await read_after(connection, 0, 1_000_000)
-
-
-async def take_in(url: str, follower: AuditIndex | None = None, *, batch: int = 1000) -> None:
-    """Let the index follow the log to its end."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        journal = PostgresJournal(connection, AuditIndex.name)
-        await journal.register()
-        following = Following(follower or AuditIndex(), journal, largest=batch)
-        while (step := await following.step()) is Step.ON:
-            pass
-        assert step is Step.CAUGHT_UP
 
 
 def rows(url: str, statement: str) -> list[Any]:

@@ -3,15 +3,19 @@
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
+from application.followers import Following, Step
 from domain.events import Event
 from domain.preferences import stream_id
 from domain.provenance import Source
+from infrastructure.audit_index import AuditIndex
 from infrastructure.event_codec import encode
+from infrastructure.follower_journal import PostgresJournal
 from tests.support.events import NOON, erased, opened, toggled
 
 ORGANIZATIONS = ("org_math", "org_chess", None)
@@ -20,13 +24,30 @@ TOGGLES = ("product_updates", "delivery_alerts", "billing_receipts", "weekly_usa
 
 
 def put(url: str, events: Sequence[Event]) -> None:
-    """Append to the log, in this order."""
+    """Append to the log, in this order, sealed."""
+    stored = [encode(event, key_of(event.originator_id)) for event in events]
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(7305114882901)")
         cursor.executemany(
-            "INSERT INTO preferences_events (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)",
-            [encode(event)[:4] for event in events],
+            "INSERT INTO preferences_events (originator_id, originator_version, topic, state, sealed_actor) "
+            "VALUES (%s, %s, %s, %s, %s)",
+            stored,
         )
+        cursor.executemany(
+            "INSERT INTO person_keys VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [(event.originator_id, key_of(event.originator_id)) for event in events],
+        )
+
+
+def key_of(stream: UUID) -> bytes:
+    """No secret, but a key of its own for each stream."""
+    return sha256(stream.bytes).digest()
+
+
+def forget(url: str, stream: UUID) -> None:
+    """Destroy the key, as erasure does."""
+    with psycopg.connect(url) as connection:
+        connection.execute("DELETE FROM person_keys WHERE originator_id = %s", [stream])
 
 
 class Chance:
@@ -57,3 +78,41 @@ class Chance:
         enabled = self.random.choice([True, False])
         toggle = self.random.choice(TOGGLES)
         return toggled(version, toggle, enabled, stream, previous=previous, actor=actor, **fields)
+
+
+async def take_in(url: str, follower: AuditIndex | None = None, *, batch: int = 1000) -> None:
+    """Let the index of the audit log follow to the end of the log, beside whoever does so already."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        journal = PostgresJournal(connection, AuditIndex.name)
+        await journal.register()
+        following = Following(follower or AuditIndex(), journal, largest=batch)
+        while (step := await following.step()) is Step.ON:
+            pass
+        assert step is Step.CAUGHT_UP
+
+
+def fill(url: str, count: int) -> None:
+    """A log of so many choices of one user in `org_math`, and its index, in no time."""
+    template = encode(toggled(1, "product_updates", False, event_id="01JTBQH2G1T3ZC5X8E9V@@@@@@"))
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO preferences_events (originator_id, originator_version, topic, state) "
+            "SELECT %s, n, %s, convert_to(replace(%s, '@@@@@@', lpad(n::text, 6, '0')), 'UTF8') "
+            "FROM generate_series(1, %s) n",
+            [template.originator_id, template.topic, template.state.decode(), count],
+        )
+        connection.execute(
+            "INSERT INTO audit_classes (organization, action, channel, toggle, enabled, source, actor_kind) VALUES "
+            "('org_math', 'notification_preferences.toggle', 'email', 'product_updates', false, 'dashboard', 'customer')"
+        )
+        connection.execute(
+            "INSERT INTO audit_entries (position, occurred_at, originator_id, class) "
+            "SELECT notification_id, %s, originator_id, (SELECT class FROM audit_classes) FROM preferences_events",
+            [NOON + timedelta(minutes=1)],
+        )
+        connection.execute(
+            "INSERT INTO followers (name, position) SELECT 'audit-index', max(notification_id) FROM preferences_events "
+            "ON CONFLICT (name) DO UPDATE SET position = excluded.position"
+        )
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE audit_entries, preferences_events")
