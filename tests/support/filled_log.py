@@ -34,7 +34,7 @@ def put(url: str, events: Sequence[Event]) -> None:
             stored,
         )
         cursor.executemany(
-            "INSERT INTO person_keys VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            "INSERT INTO person_keys VALUES (%s, 1, %s) ON CONFLICT DO NOTHING",
             [(event.originator_id, key_of(event.originator_id)) for event in events],
         )
 
