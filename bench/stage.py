@@ -87,6 +87,7 @@ class Stage:
     def settings(self, url: str) -> Mapping[str, str]:
         return {
             "DATABASE_URL": url,
+            "DATA_DIR": str(self.work),
             "CLERK_ISSUER": ISSUER,
             "CLERK_JWT_KEY": self.issuer.public_pem,
             "LOG_LEVEL": "warning",

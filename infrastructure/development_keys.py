@@ -1,6 +1,5 @@
 """The development keys: an issuer of one's own, so that the service runs and can be called without a Clerk account."""
 
-import os
 import secrets
 import time
 from pathlib import Path
@@ -8,13 +7,9 @@ from typing import ClassVar, Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from infrastructure.key_file import write_once
 
 _KID: Final = "development"
 _BITS: Final = 2048
@@ -83,20 +78,5 @@ def _load(path: Path) -> rsa.RSAPrivateKey:
 
 
 def _create(path: Path) -> rsa.RSAPrivateKey:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = rsa.generate_private_key(public_exponent=65537, key_size=_BITS)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            file.flush()
-            os.fsync(descriptor)
-        # A link appears complete or not at all and, unlike a rename, never replaces one that is there: of processes
-        # that start at once, one wins, and all of them read what the winner wrote.
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    write_once(path, rsa.generate_private_key(public_exponent=65537, key_size=_BITS))
     return _load(path)

@@ -11,7 +11,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from application.identity import AUDIT_READ, SCOPES
+from infrastructure import audit_key
 from infrastructure.key_set import FixedKey
+from infrastructure.signed_note import VerifierKey
 
 
 class SettingsError(Exception):
@@ -58,6 +60,25 @@ class Settings(BaseSettings):
         default={"admin": frozenset({AUDIT_READ})},
         description="What a session may read of its organization, by the user's role: `admin=audit:read,events:read;...`.",
     )
+    audit_origin: str = Field(
+        default="notification-preferences",
+        pattern=r"^[^\s+]+$",
+        description="Name of the log and of its key in checkpoints, e.g. `example.com/preferences`.",
+    )
+    audit_signing_key: str | None = Field(
+        default=None,
+        description="Private Ed25519 key as a PEM, which checkpoints are signed with. Without it, one is made in DATA_DIR.",
+    )
+    audit_former_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Public keys that checkpoints were signed with before, as `audit public-key` shows them, separated by commas.",
+    )
+    checkpoint_interval: int = Field(
+        default=60, ge=0, description="Seconds between two checkpoints of the log. 0: only when asked for."
+    )
+    checkpoint_file: Path | None = Field(
+        default=None, description="File that every checkpoint is appended to; by default `checkpoints` in DATA_DIR."
+    )
     postgres_enable_db_functions: str | None = Field(
         default=None,
         description="Must not be set: with it, the eventsourcing library drops the lock that keeps the log in order.",
@@ -80,12 +101,16 @@ class Settings(BaseSettings):
     def jwks_url(self) -> str:
         return self.clerk_jwks_url or f"{(self.clerk_issuer or '').rstrip('/')}/.well-known/jwks.json"
 
+    @property
+    def published_checkpoints(self) -> Path:
+        return self.checkpoint_file or self.data_dir / "checkpoints"
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("clerk_authorized_parties", mode="before")
+    @field_validator("clerk_authorized_parties", "audit_former_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -95,7 +120,15 @@ class Settings(BaseSettings):
     def _by_role(cls, value: object) -> object:
         return _role_scopes(value) if isinstance(value, str) else value
 
-    @field_validator("database_url", "clerk_issuer", "clerk_jwks_url", "clerk_jwt_key", mode="before")
+    @field_validator(
+        "database_url",
+        "clerk_issuer",
+        "clerk_jwks_url",
+        "clerk_jwt_key",
+        "audit_signing_key",
+        "checkpoint_file",
+        mode="before",
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -112,10 +145,23 @@ class Settings(BaseSettings):
     def _usable_key(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        # An environment file often has a PEM on one line, with the line breaks written as \n.
-        pem = value.replace("\\n", "\n")
+        pem = _with_line_breaks(value)
         FixedKey(pem)
         return pem
+
+    @field_validator("audit_signing_key")
+    @classmethod
+    def _signs(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        pem = _with_line_breaks(value)
+        audit_key.parse(pem)
+        return pem
+
+    @field_validator("audit_former_keys")
+    @classmethod
+    def _verify(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(VerifierKey.parse(text)) for text in value)
 
     @field_validator("postgres_enable_db_functions")
     @classmethod
@@ -143,6 +189,11 @@ class Settings(BaseSettings):
                 "set CLERK_ISSUER, or listen on 127.0.0.1"
             )
         return self
+
+
+def _with_line_breaks(pem: str) -> str:
+    """An environment file often has a PEM on one line, with the line breaks written as \\n."""
+    return pem.replace("\\n", "\n")
 
 
 def is_loopback(host: str) -> bool:

@@ -6,6 +6,7 @@ identities   what session tokens are verified with
 followers    what follows the log
 erasure      erasing a person
 checks       what `preferences check` looks at
+evidence     checkpoints of the log, and what holds the log to them
 """
 
 from typing import Final
@@ -15,9 +16,11 @@ import psycopg
 from api.bootstrap.checks import findings
 from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
 from api.bootstrap.erasure import erase
+from api.bootstrap.evidence import checkpoint, checkpoint_regularly, public_key, verify
 from api.bootstrap.followers import Followers, open_followers, registered, run_followers
 from api.bootstrap.identities import development_token, signing_keys
 from api.bootstrap.service import create_app, now, openapi_document
+from application.evidence import Contradiction
 from application.followers import CannotReset
 from application.rebuild import BrokenStream, RebuildResult
 from domain.errors import ServiceError
@@ -33,6 +36,8 @@ __all__ = [
     "ListedKey",
     "RebuildResult",
     "Settings",
+    "checkpoint",
+    "checkpoint_regularly",
     "configure_logs",
     "create_app",
     "development_token",
@@ -45,12 +50,14 @@ __all__ = [
     "open_followers",
     "open_store",
     "openapi_document",
+    "public_key",
     "rebuild",
     "registered",
     "run_followers",
     "running_database",
     "settings",
     "signing_keys",
+    "verify",
 ]
 
 OPERATOR_ERRORS: Final = (
@@ -60,6 +67,7 @@ OPERATOR_ERRORS: Final = (
     ServiceError,
     CannotReset,
     BrokenStream,
+    Contradiction,
     psycopg.Error,
     OSError,
 )

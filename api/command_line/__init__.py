@@ -8,7 +8,7 @@ import sys
 import typer
 
 from api.bootstrap import OPERATOR_ERRORS
-from api.command_line import api_keys, checks, database, erase, followers, history, serve, tokens
+from api.command_line import api_keys, audit, checks, database, erase, followers, history, serve, tokens
 from api.command_line.console import complain
 
 cli = typer.Typer(
@@ -27,6 +27,7 @@ cli.command()(followers.follow)
 cli.add_typer(followers.cli, name="followers")
 cli.command()(history.history)
 cli.command()(erase.erase)
+cli.add_typer(audit.cli, name="audit")
 cli.command()(checks.check)
 cli.command()(checks.openapi)
 

@@ -31,7 +31,10 @@ def follow(
             asyncio.get_running_loop().add_signal_handler(ending, stop.set)
         if beside:
             end_with_parent()
-        await bootstrap.run_followers(url, bootstrap.registered(settings), stop)
+        await asyncio.gather(
+            bootstrap.run_followers(url, bootstrap.registered(settings), stop),
+            bootstrap.checkpoint_regularly(settings, url, stop),
+        )
 
     settings = bootstrap.settings()
     bootstrap.configure_logs(settings)

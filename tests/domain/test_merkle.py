@@ -192,6 +192,10 @@ def test_a_tree_continues_each_of_its_beginnings_and_nothing_else(newer: int, da
         assert not continues(old, older, new, newer, [])
 
 
+def test_a_proof_without_the_hashes_that_it_needs_shows_nothing() -> None:
+    assert not continues(bytes.fromhex(ROOTS[2]), 3, bytes.fromhex(ROOTS[4]), 5, [])
+
+
 def test_there_is_no_proof_of_what_is_not_there() -> None:
     tiles = Tiles(LEAVES)
     for index, size in ((8, 8), (-1, 8), (0, 0)):

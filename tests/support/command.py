@@ -13,6 +13,8 @@ Result = subprocess.CompletedProcess[str]
 
 # Settings of whoever runs the tests must not reach the command.
 _OURS = (
+    "AUDIT_",
+    "CHECKPOINT_",
     "CLERK_",
     "DATABASE_URL",
     "DATA_DIR",

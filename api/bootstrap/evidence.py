@@ -1,0 +1,114 @@
+"""Checkpoints of the log, and what holds the log to them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+import structlog
+
+from application.checkpointing import Checkpointer
+from application.evidence import Contradiction
+from application.verification import Verdict, Verification
+from domain.checkpoint import Checkpoint
+from infrastructure import audit_key
+from infrastructure.checkpoint_file import CheckpointFile
+from infrastructure.log_tree import PostgresEvidence, PostgresTreeStore
+from infrastructure.settings import Settings, SettingsError
+from infrastructure.signed_note import NoteReader, NoteSigner, VerifierKey
+
+log = structlog.get_logger("checkpoints")
+
+
+class Progress(Protocol):
+    def __call__(self, done: int, about: int) -> None: ...
+
+
+def public_key(of: Settings) -> str:
+    """The key that checkpoints are verified with, in the form that verifiers share."""
+    return str(_signer(of).verifier)
+
+
+def checkpoint(of: Settings, url: str, done: Callable[[Checkpoint], None] = lambda _: None) -> Checkpoint | None:
+    """Bring the tree to the end of the log and sign it. The last checkpoint that was written; None if nothing was new."""
+    checkpointer, last = _checkpointer(of, url), None
+    left = True
+    while left:
+        written, left = checkpointer.step()
+        if written is not None:
+            last = written
+            done(written)
+    return last
+
+
+async def checkpoint_regularly(of: Settings, url: str, stop: asyncio.Event) -> None:
+    """Every `checkpoint_interval` seconds, until `stop` is set. In a thread: the event loop is for others."""
+    if of.checkpoint_interval == 0:
+        return
+    checkpointer = _checkpointer(of, url)
+    while not stop.is_set():
+        try:
+            left = True
+            while left and not stop.is_set():
+                written, left = await asyncio.to_thread(checkpointer.step)
+                if written is not None:
+                    log.info("checkpoint", size=written.size, position=written.position)
+        except Contradiction as error:
+            log.critical("the log was altered: nothing is signed any more", finding=str(error))
+        except (psycopg.Error, OSError) as error:
+            log.warning("no checkpoint could be written", reason=str(error))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), of.checkpoint_interval)
+
+
+def verify(of: Settings, url: str, keys: Sequence[str], file: Path | None, progress: Progress) -> Verdict:
+    """Hold the log to its checkpoints: those in the database, and those in `file`, by default in our own.
+
+    `keys` are those to trust instead of our own. Raises `SettingsError` for one that is none.
+    """
+    try:
+        trusted = [VerifierKey.parse(key) for key in keys]
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    if not trusted:
+        if of.audit_signing_key is None and not audit_key.path(of.data_dir).exists():
+            raise SettingsError("there is no key here to verify with: name one with --key")
+        trusted = [_signer(of).verifier, *_former(of)]
+    published = CheckpointFile(file or of.published_checkpoints)
+    with ExitStack() as stack:
+        # Opened before the database is looked at: it then holds nothing that the database could not know yet.
+        notes = stack.enter_context(published.notes(required=file is not None))
+        stored = stack.enter_context(PostgresEvidence.open(url, notes))
+        about = stored.about()
+        verification = Verification(
+            stored, NoteReader(*trusted), trusted[0].name, lambda done: progress(done, max(done, about))
+        )
+        return verification.run()
+
+
+def _checkpointer(of: Settings, url: str) -> Checkpointer:
+    signer = _signer(of)
+    return Checkpointer(
+        PostgresTreeStore(url),
+        CheckpointFile(of.published_checkpoints),
+        signer,
+        NoteReader(signer.verifier, *_former(of)),
+        of.audit_origin,
+        lambda: datetime.now(UTC),
+    )
+
+
+def _signer(of: Settings) -> NoteSigner:
+    try:
+        if of.audit_signing_key is not None:
+            return NoteSigner(of.audit_origin, audit_key.parse(of.audit_signing_key))
+        return NoteSigner(of.audit_origin, audit_key.of_data_dir(of.data_dir))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _former(of: Settings) -> list[VerifierKey]:
+    return [VerifierKey.parse(key) for key in of.audit_former_keys]

@@ -1,0 +1,106 @@
+"""Growing the tree with the log, and signing what it is."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from application.evidence import Contradiction, KeptNote, Notes, PublishedCheckpoints, Signer, StoredTree, TreeStore
+from domain.checkpoint import Checkpoint
+from domain.leaf import POSITION
+from domain.merkle import TILE, GrowingTree, Tile, consistency_proof, continues, leaf_hash
+
+STEP: Final = 512 * TILE
+"""Events between two checkpoints at most: what bounds the memory and the time of one step."""
+
+
+class Checkpointer:
+    """Writes checkpoints, each of which continues all before it; what doesn't is never signed.
+
+    Only events since the last checkpoint are read, and with them once more those of the last tile. Several of these may
+    be at work, in one process or in many.
+    """
+
+    def __init__(
+        self,
+        store: TreeStore,
+        published: PublishedCheckpoints,
+        signer: Signer,
+        notes: Notes,
+        origin: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._published = published
+        self._signer = signer
+        self._notes = notes
+        self._origin = origin
+        self._clock = clock
+
+    def step(self, limit: int = STEP) -> tuple[Checkpoint | None, bool]:
+        """Sign up to `limit` more events. The checkpoint, None if there was nothing to sign, and whether more are left.
+
+        Raises `Contradiction` if the log isn't what was signed before.
+        """
+        with self._store.exclusively() as stored:
+            tree, position, new = self._grow(stored, limit)
+            known = [self._opened(kept) for kept in (stored.last(), self._published.last()) if kept is not None]
+            left = new == limit
+            if left and any(before.size > tree.size for before in known):
+                return None, left  # The tiles are being made anew; what was signed lies further on.
+            root = tree.root()
+            for before in known:
+                _continue(before, tree.size, root, position, stored)
+            if not tree.size or any(before.size == tree.size for before in known):
+                return None, left
+            checkpoint = Checkpoint(self._origin, tree.size, root, position, self._clock())
+            note = self._signer.sign(checkpoint.text)
+            # Outside first. Lost in between is then one in the database, which the next one makes good.
+            self._published.append(note)
+            stored.keep(checkpoint, note)
+            return checkpoint, left
+
+    def _grow(self, stored: StoredTree, limit: int) -> tuple[GrowingTree, int, int]:
+        """The tree with the new events in it, the last position in it, and how many are new."""
+        edge, known = stored.edge()
+        before = list(edge[0].hashes) if edge else []
+        tree = GrowingTree([() if len(tile.hashes) == TILE else tile.hashes for tile in edge])
+        hashes: list[bytes] = []
+        positions: list[bytes] = []
+        for leaf in stored.leaves(int.from_bytes(known[:8], "big"), len(before) + limit):
+            hashes.append(leaf_hash(leaf))
+            positions.append(leaf[POSITION])
+        if hashes[: len(before)] != before:
+            end = int.from_bytes(known[-8:], "big")
+            raise Contradiction(f"the end of the log, up to position {end}, is not what it was at the last checkpoint")
+        tiles: list[Tile] = []
+        done = len(before)
+        while done < len(hashes):
+            room = tree.room
+            tiles += tree.append(hashes[done : done + room])
+            done += room
+        if len(hashes) > len(before):
+            stored.write([*tiles, *tree.unfinished()], b"".join(positions), edge[0].index if edge else 0)
+        return tree, int.from_bytes(positions[-1], "big") if positions else 0, len(hashes) - len(before)
+
+    def _opened(self, kept: KeptNote) -> Checkpoint:
+        try:
+            checkpoint = Checkpoint.parse(self._notes.open(kept.note))
+        except ValueError as error:
+            raise Contradiction(f"the last checkpoint in {kept.place} is {error}") from error
+        if checkpoint.origin != self._origin:
+            raise Contradiction(f"the last checkpoint in {kept.place} is one of {checkpoint.origin}")
+        return checkpoint
+
+
+def _continue(before: Checkpoint, size: int, root: bytes, position: int, stored: StoredTree) -> None:
+    if size < before.size:
+        raise Contradiction(
+            f"the log has {size} events up to position {position}, "
+            f"and {before.size} up to position {before.position} were signed on {before.time:%Y-%m-%d at %H:%M:%S} UTC"
+        )
+    proof = consistency_proof(before.size, size, stored.entries)
+    if not continues(before.root, before.size, root, size, proof):
+        raise Contradiction(
+            f"the first {before.size} events, up to position {before.position}, "
+            f"are not what was signed on {before.time:%Y-%m-%d at %H:%M:%S} UTC"
+        )

@@ -1,0 +1,104 @@
+"""What the evidence is made of, as the use cases need it: the log as leaves, its tiles, and signed checkpoints."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.checkpoint import Checkpoint
+from domain.merkle import Tile
+
+
+class Contradiction(Exception):
+    """The log isn't what was signed. One sentence on what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeafTile:
+    """A tile of level 0 as it is stored. `positions` has 8 bytes for each hash, so that a leaf that is gone can be named."""
+
+    index: int
+    hashes: bytes
+    positions: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeptNote:
+    """A signed note, and where it was kept: `database` or the name of a file."""
+
+    place: str
+    note: str
+
+
+class Notes(Protocol):
+    """Signed notes. Raises `ValueError` for a note that none of our keys has signed, with a phrase on why."""
+
+    def open(self, note: str) -> str: ...
+
+
+class Signer(Protocol):
+    def sign(self, text: str) -> str: ...
+
+
+class PublishedCheckpoints(Protocol):
+    """Checkpoints kept outside of the database, whose superuser could put back an older copy of all that is in it."""
+
+    def last(self) -> KeptNote | None: ...
+
+    def append(self, note: str) -> None: ...
+
+
+class StoredTree(Protocol):
+    """The log and its tree, within one transaction that nobody else who writes a checkpoint is in."""
+
+    def edge(self) -> tuple[list[Tile], bytes]:
+        """The rightmost tile of each level, from level 0 up, and the positions in that of level 0. They may be full."""
+        ...
+
+    def leaves(self, first: int, limit: int) -> Iterator[bytes]:
+        """The log from a position on, in its order, as leaf data. To be read to its end before anything else is asked for."""
+        ...
+
+    def write(self, tiles: Sequence[Tile], positions: bytes, first: int) -> None:
+        """Store tiles. `positions` are those of all of level 0, which begin with tile `first`."""
+        ...
+
+    def entries(self, level: int, first: int, count: int) -> Sequence[bytes]:
+        """Hashes of one tile."""
+        ...
+
+    def last(self) -> KeptNote | None:
+        """The newest checkpoint in the database."""
+        ...
+
+    def keep(self, checkpoint: Checkpoint, note: str) -> None: ...
+
+
+class TreeStore(Protocol):
+    def exclusively(self) -> AbstractContextManager[StoredTree]:
+        """Waits for others who write a checkpoint. What is written is committed at the end, unless an error leaves it."""
+        ...
+
+
+class StoredEvidence(Protocol):
+    """All that a verification reads, as of one moment."""
+
+    def leaves(self) -> Iterator[bytes]:
+        """The whole log in its order, as leaf data."""
+        ...
+
+    def leaf_tiles(self) -> Iterator[LeafTile]:
+        """Those of level 0, from the left."""
+        ...
+
+    def tile(self, level: int, index: int) -> bytes | None:
+        """The hashes of a tile of a higher level."""
+        ...
+
+    def tree_size(self) -> int:
+        """How many leaves the tiles hold."""
+        ...
+
+    def checkpoints(self) -> Iterator[Iterator[KeptNote]]:
+        """Every checkpoint that was kept, by place, and in each place by size."""
+        ...

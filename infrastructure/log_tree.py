@@ -1,0 +1,175 @@
+"""The Merkle tree of the log, in PostgreSQL. Nothing here waits for anything but the database, so nothing is async."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, LiteralString, Self
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+from typing_extensions import override
+
+from application.evidence import KeptNote, LeafTile, StoredEvidence, StoredTree, TreeStore
+from domain.checkpoint import Checkpoint
+from domain.merkle import TILE, Tile
+from infrastructure.sql import queries
+
+DATABASE: Final = "the database"
+"""The place of checkpoints that are kept there."""
+
+_QUERIES: Final[dict[str, LiteralString]] = queries("evidence")
+_COPY_HEADER: Final = 19
+"""Bytes before the first row, and in the first message."""
+_COPY_TRAILER: Final = b"\xff\xff"
+_AT_ONCE: Final = 64
+"""Tiles fetched at once: half a megabyte."""
+
+Connection = psycopg.Connection[TupleRow]
+
+
+def leaves(connection: Connection, first: int = 0, limit: int | None = None) -> Iterator[bytes]:
+    """The log from a position on, as leaf data, row by row as the server sends it."""
+    query = sql.SQL(_QUERIES["leaves"].rstrip(";")).format(first=sql.Literal(first), limit=sql.Literal(limit))
+    with connection.cursor() as cursor, cursor.copy(query) as copy:
+        rows = iter(copy)
+        # The header comes with what is behind it: the first row, the trailer of a log without any, or nothing.
+        behind = bytes(next(rows))[_COPY_HEADER:]
+        if len(behind) > len(_COPY_TRAILER):
+            yield behind
+        for row in rows:
+            if row != _COPY_TRAILER:
+                yield bytes(row)
+
+
+def entries(connection: Connection, level: int, first: int, count: int) -> Sequence[bytes]:
+    index, offset = divmod(first, TILE)
+    row = connection.execute(_QUERIES["tile"], [level, index]).fetchone()
+    return _split(row[0] if row else b"")[offset : offset + count]
+
+
+def _split(hashes: bytes) -> list[bytes]:
+    return [hashes[start : start + 32] for start in range(0, len(hashes), 32)]
+
+
+class PostgresTree(StoredTree):
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @override
+    def edge(self) -> tuple[list[Tile], bytes]:
+        rows = self._connection.execute(_QUERIES["edge"]).fetchall()
+        tiles = [Tile(level, index, _split(hashes)) for level, index, hashes, _ in rows]
+        return tiles, rows[0][3] if rows else b""
+
+    @override
+    def leaves(self, first: int, limit: int) -> Iterator[bytes]:
+        return leaves(self._connection, first, limit)
+
+    @override
+    def write(self, tiles: Sequence[Tile], positions: bytes, first: int) -> None:
+        rows = [
+            (
+                tile.level,
+                tile.index,
+                b"".join(tile.hashes),
+                positions[(tile.index - first) * TILE * 8 :][: len(tile.hashes) * 8] if tile.level == 0 else None,
+            )
+            for tile in tiles
+        ]
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_QUERIES["write_tile"], rows)
+
+    @override
+    def entries(self, level: int, first: int, count: int) -> Sequence[bytes]:
+        return entries(self._connection, level, first, count)
+
+    @override
+    def last(self) -> KeptNote | None:
+        row = self._connection.execute(_QUERIES["last_checkpoint"]).fetchone()
+        return KeptNote(DATABASE, row[0]) if row else None
+
+    @override
+    def keep(self, checkpoint: Checkpoint, note: str) -> None:
+        row = [checkpoint.size, checkpoint.position, checkpoint.root, note, checkpoint.time]
+        self._connection.execute(_QUERIES["keep_checkpoint"], row)
+
+
+class PostgresTreeStore(TreeStore):
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @override
+    @contextmanager
+    def exclusively(self) -> Iterator[PostgresTree]:
+        with psycopg.connect(self._url, application_name="preferences checkpoint", connect_timeout=5) as connection:
+            connection.execute(_QUERIES["hold"])
+            yield PostgresTree(connection)
+
+
+class PostgresEvidence(StoredEvidence):
+    """As of one moment, on two connections that share a snapshot: the log streams on one of them all the time.
+
+    `published` are checkpoints kept elsewhere, as of a moment before: a later one would speak of events that aren't seen.
+    """
+
+    def __init__(self, log: Connection, tree: Connection, published: Iterator[KeptNote]) -> None:
+        self._log = log
+        self._tree = tree
+        self._published = published
+
+    @classmethod
+    @contextmanager
+    def open(cls, url: str, published: Iterator[KeptNote]) -> Iterator[Self]:
+        with _reading(url) as log, _reading(url) as tree:
+            row = log.execute("SELECT pg_export_snapshot()").fetchone()
+            assert row is not None
+            tree.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(row[0])))
+            # The index has the order already; a sort would have to write the whole log out first.
+            log.execute("SET LOCAL enable_sort = off")
+            yield cls(log, tree, published)
+
+    def about(self) -> int:
+        """About how many events there are."""
+        row = self._tree.execute(_QUERIES["count"]).fetchone()
+        return int(row[0]) if row else 0
+
+    @override
+    def leaves(self) -> Iterator[bytes]:
+        return leaves(self._log)
+
+    @override
+    def leaf_tiles(self) -> Iterator[LeafTile]:
+        with self._tree.cursor("leaf_tiles", binary=True) as cursor:
+            cursor.itersize = _AT_ONCE
+            cursor.execute(_QUERIES["leaf_tiles"])
+            for row in cursor:
+                yield LeafTile(*row)
+
+    @override
+    def tile(self, level: int, index: int) -> bytes | None:
+        row = self._tree.execute(_QUERIES["tile"], [level, index]).fetchone()
+        return row[0] if row else None
+
+    @override
+    def tree_size(self) -> int:
+        row = self._tree.execute(_QUERIES["tree_size"]).fetchone()
+        return int(row[0]) if row else 0
+
+    @override
+    def checkpoints(self) -> Iterator[Iterator[KeptNote]]:
+        yield self._stored_notes()
+        yield self._published
+
+    def _stored_notes(self) -> Iterator[KeptNote]:
+        with self._tree.cursor("notes") as cursor:
+            cursor.execute(_QUERIES["notes"])
+            for (note,) in cursor:
+                yield KeptNote(DATABASE, note)
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[Connection]:
+    with psycopg.connect(url, application_name="preferences audit", connect_timeout=5) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        yield connection

@@ -1,0 +1,55 @@
+-- name: hold
+-- Those who write checkpoints wait for each other here, until the transaction ends.
+SELECT pg_advisory_xact_lock(7305114882907);
+
+-- name: edge
+-- The rightmost tile of each level, by single probes of the key.
+SELECT level, index, hashes, positions
+FROM generate_series(0, 7) AS levels (level)
+CROSS JOIN LATERAL (
+    SELECT index, hashes, positions FROM log_tiles t WHERE t.level = levels.level ORDER BY index DESC LIMIT 1
+) rightmost
+ORDER BY level;
+
+-- name: tile
+-- The hashes of one tile.
+SELECT hashes FROM log_tiles WHERE level = %s AND index = %s;
+
+-- name: write_tile
+-- A tile that is there was unfinished, and now has more.
+INSERT INTO log_tiles (level, index, hashes, positions) VALUES (%s, %s, %s, %s)
+ON CONFLICT (level, index) DO UPDATE SET hashes = excluded.hashes, positions = excluded.positions;
+
+-- name: last_checkpoint
+-- The newest one.
+SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1;
+
+-- name: keep_checkpoint
+-- One more. That of a size is written once; a second one would be another statement about the same events.
+INSERT INTO checkpoints (size, position, root, note, created_at) VALUES (%s, %s, %s, %s, %s);
+
+-- name: leaves
+-- The log from a position on, in its order. COPY writes a row in the very layout that a leaf has; it takes no parameters.
+COPY (
+    SELECT notification_id, originator_id, originator_version, topic, state, sealed_actor
+    FROM preferences_events
+    WHERE notification_id >= {first}
+    ORDER BY notification_id
+    LIMIT {limit}
+) TO STDOUT (FORMAT binary);
+
+-- name: leaf_tiles
+-- All tiles over events, from the left.
+SELECT index, hashes, positions FROM log_tiles WHERE level = 0 ORDER BY index;
+
+-- name: tree_size
+-- How many events the tiles hold.
+SELECT index * 256 + length(hashes) / 32 FROM log_tiles WHERE level = 0 ORDER BY index DESC LIMIT 1;
+
+-- name: notes
+-- All checkpoints, by size.
+SELECT note FROM checkpoints ORDER BY size;
+
+-- name: count
+-- About how many events there are: for a progress bar.
+SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass;

@@ -1,0 +1,158 @@
+"""What is signed, and what never is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from application.evidence import Contradiction
+from domain.checkpoint import Checkpoint
+from domain.merkle import EMPTY_ROOT, TILE, consistency_proof, continues
+from infrastructure.log_tree import PostgresTree
+from tests.support.evidence import NOW, ORIGIN, Evidence, write_log
+
+
+@pytest.fixture
+def evidence(database_url: str, tmp_path: Path) -> Evidence:
+    return Evidence(database_url, tmp_path)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+def test_an_empty_log_is_not_signed(evidence: Evidence) -> None:
+    assert evidence.checkpoint() == []
+    assert evidence.file.last() is None
+
+
+def test_what_is_signed_is_the_log_to_its_end(evidence: Evidence, database: psycopg.Connection) -> None:
+    positions = write_log(evidence.url, 10)
+    [checkpoint] = evidence.checkpoint()
+    assert checkpoint == Checkpoint(ORIGIN, 10, checkpoint.root, positions[-1], NOW)
+    assert checkpoint.root != EMPTY_ROOT
+    kept = evidence.file.last()
+    assert kept is not None
+    assert Checkpoint.parse(evidence.reader.open(kept.note)) == checkpoint
+    [row] = database.execute("SELECT size, position, root, note, created_at FROM checkpoints").fetchall()
+    assert row == (10, positions[-1], checkpoint.root, kept.note, NOW)
+
+
+def test_where_nothing_is_new_nothing_is_written(evidence: Evidence) -> None:
+    write_log(evidence.url, 10)
+    assert len(evidence.checkpoint()) == 1
+    before = evidence.path.read_bytes()
+    assert evidence.checkpoint() == []
+    assert evidence.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("sizes", [[1, 2, 253, 1, 256, 1], [256, 256], [255, 258], [600]])
+def test_however_the_log_grows_the_tree_is_the_same(sizes: list[int], evidence: Evidence) -> None:
+    checkpoints, position = [], 0
+    for number, size in enumerate(sizes):
+        position = write_log(evidence.url, size, first=position + 1, seed=number)[-1]
+        checkpoints += evidence.checkpoint()
+    assert [checkpoint.size for checkpoint in checkpoints] == [sum(sizes[: n + 1]) for n in range(len(sizes))]
+    assert evidence.verify().good
+    assert evidence.verify().checkpoints == len(sizes)
+    with psycopg.connect(evidence.url) as connection:
+        edge, positions = PostgresTree(connection).edge()
+    assert len(positions) == len(edge[0].hashes) * 8
+
+
+def test_a_long_backlog_is_signed_step_by_step(evidence: Evidence) -> None:
+    write_log(evidence.url, 3 * TILE)
+    assert [checkpoint.size for checkpoint in evidence.checkpoint(TILE + 1)] == [TILE + 1, 2 * TILE + 2, 3 * TILE]
+    assert evidence.verify().good
+
+
+def test_every_checkpoint_continues_the_one_before(evidence: Evidence) -> None:
+    write_log(evidence.url, 700)
+    one, *others = evidence.checkpoint(100)
+    with psycopg.connect(evidence.url) as connection:
+        entries = PostgresTree(connection).entries
+        for other in others:
+            proof = consistency_proof(one.size, other.size, entries)
+            assert continues(one.root, one.size, other.root, other.size, proof)
+
+
+@pytest.mark.parametrize(
+    ("statement", "phrase"),
+    [
+        ("DELETE FROM preferences_events WHERE notification_id >= {last}", "the end of the log"),
+        ("UPDATE preferences_events SET topic = 'x' WHERE notification_id = {last}", "the end of the log"),
+        ("TRUNCATE preferences_events", "the end of the log"),
+        ("TRUNCATE preferences_events, log_tiles", "were signed on 2026-03-03 at 12:00:00 UTC"),
+        (
+            "UPDATE log_tiles SET hashes = set_byte(hashes, 0, 1 + get_byte(hashes, 0) % 9) WHERE level = 1",
+            "not what was",
+        ),
+        ("UPDATE checkpoints SET note = 'x'", "the last checkpoint in the database is not a signed note"),
+    ],
+)
+def test_what_is_not_as_it_was_is_never_signed(
+    statement: str, phrase: str, evidence: Evidence, database: psycopg.Connection
+) -> None:
+    last = write_log(evidence.url, 300)[-1]
+    evidence.checkpoint()
+    before = evidence.path.read_bytes()
+    write_log(evidence.url, 10, first=last + 1, seed=1)
+    database.execute(statement.format(last=last))
+    for _ in range(2):
+        with pytest.raises(Contradiction, match=phrase):
+            evidence.checkpoint()
+    assert evidence.path.read_bytes() == before
+    assert database.execute("SELECT count(*) FROM checkpoints").fetchone() == (1,)
+
+
+def test_a_database_that_was_put_back_and_went_on_is_not_signed(
+    evidence: Evidence, database: psycopg.Connection
+) -> None:
+    """The file outside remembers what the database no longer knows."""
+    last = write_log(evidence.url, 100)[-1]
+    evidence.checkpoint()
+    saved = [database.execute(f"SELECT * FROM {name}").fetchall() for name in ("log_tiles", "checkpoints")]
+    write_log(evidence.url, 100, first=last + 1, seed=1)
+    evidence.checkpoint()
+
+    database.execute("DELETE FROM preferences_events WHERE notification_id > %s", [last])
+    database.execute("TRUNCATE log_tiles, checkpoints")
+    database.cursor().executemany("INSERT INTO log_tiles VALUES (%s, %s, %s, %s)", saved[0])
+    database.cursor().executemany("INSERT INTO checkpoints VALUES (%s, %s, %s, %s, %s)", saved[1])
+    with pytest.raises(Contradiction, match="the log has 100 events"):
+        evidence.checkpoint()
+    write_log(evidence.url, 150, first=last + 1, seed=2)
+    with pytest.raises(Contradiction, match="the first 200 events"):
+        evidence.checkpoint()
+
+
+def test_a_lost_tree_is_made_again_and_held_to_what_was_signed(
+    evidence: Evidence, database: psycopg.Connection
+) -> None:
+    write_log(evidence.url, 700)
+    evidence.checkpoint()
+    database.execute("TRUNCATE log_tiles")
+    assert evidence.checkpoint(100) == []
+    assert evidence.verify().good
+
+
+def test_what_was_published_but_not_committed_is_continued(evidence: Evidence, database: psycopg.Connection) -> None:
+    last = write_log(evidence.url, 300)[-1]
+    evidence.checkpoint()
+    database.execute("TRUNCATE checkpoints, log_tiles")
+    write_log(evidence.url, 1, first=last + 1, seed=1)
+    assert [checkpoint.size for checkpoint in evidence.checkpoint()] == [301]
+    assert evidence.verify().good
+
+
+def test_the_checkpoints_of_another_log_are_not_continued(evidence: Evidence, tmp_path: Path) -> None:
+    write_log(evidence.url, 3)
+    evidence.path.write_text(
+        evidence.signer.sign(f"example.com/other\n1\n{'A' * 43}=\nposition 1\ntime 2026-03-03T12:00:00+00:00\n") + "\n"
+    )
+    with pytest.raises(Contradiction, match=r"is one of example\.com/other"):
+        evidence.checkpoint()
+    assert "is one of example.com/other" in evidence.verify().faults[0].sentence

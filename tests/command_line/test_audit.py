@@ -1,0 +1,159 @@
+"""`preferences audit`: the key, checkpoints, verification."""
+
+import re
+from typing import IO
+
+import psycopg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from infrastructure.signed_note import VerifierKey
+from tests.support.command import Command, one_sentence
+from tests.support.evidence import write_log
+
+
+def pem() -> str:
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def test_the_public_key_is_that_of_the_data_directory_and_stays(nowhere: Command, monkeypatch, capsys) -> None:
+    first, second = (nowhere.inside(monkeypatch, capsys, "audit", "public-key") for _ in range(2))
+    assert first.stdout == second.stdout
+    assert VerifierKey.parse(first.stdout.strip()).name == "notification-preferences"
+    key = nowhere.settings["data_dir"] / "audit" / "signing-key.pem"
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_from_the_settings_wins_also_on_one_line(nowhere: Command, monkeypatch, capsys) -> None:
+    settings = {"audit_signing_key": pem().replace("\n", "\\n"), "audit_origin": "example.com/log"}
+    result = nowhere.inside(monkeypatch, capsys, "audit", "public-key", **settings)
+    assert VerifierKey.parse(result.stdout.strip()).name == "example.com/log"
+    assert not (nowhere.settings["data_dir"] / "audit").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"audit_signing_key": "x"}, "AUDIT_SIGNING_KEY must be a private Ed25519 key"),
+        ({"audit_former_keys": "x+y+z"}, "AUDIT_FORMER_KEYS 'x+y+z' is not a public key"),
+        ({"audit_origin": "two words"}, "AUDIT_ORIGIN"),
+        ({"checkpoint_interval": "-1"}, "CHECKPOINT_INTERVAL must be greater"),
+    ],
+)
+def test_unusable_settings_are_one_sentence(settings, sentence: str, nowhere: Command, monkeypatch, capsys) -> None:
+    result = nowhere.inside(monkeypatch, capsys, "audit", "public-key", **settings)
+    assert one_sentence(result).startswith(sentence)
+
+
+def test_a_file_that_holds_another_key_is_refused(nowhere: Command, monkeypatch, capsys) -> None:
+    folder = nowhere.settings["data_dir"] / "audit"
+    folder.mkdir(parents=True)
+    (folder / "signing-key.pem").write_text("x")
+    assert "holds no private Ed25519 key" in one_sentence(nowhere.inside(monkeypatch, capsys, "audit", "public-key"))
+
+
+def test_an_untouched_log_verifies_and_says_how_far_it_is_signed(
+    preferences: Command, inside, database_url: str
+) -> None:
+    last = write_log(database_url, 300)[-1]
+    signed = inside("audit", "checkpoint")
+    assert re.fullmatch(rf"300 events, up to position {last}, root [0-9a-f]{{64}}\n", signed.stdout)
+    assert inside("audit", "checkpoint").stdout == ""
+    end = write_log(database_url, 20, first=last + 1, seed=1)[-1]
+
+    result = preferences("audit", "verify")
+    assert result.returncode == 0
+    assert "verifying the log" in result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"320 events, up to position {end}"
+    assert re.fullmatch(
+        rf"300 of them, up to position {last}, are as signed on .* UTC \(1 checkpoints agree\)", lines[1]
+    )
+    assert lines[2:] == ["20 are not covered by a checkpoint yet", "Nothing was altered."]
+
+
+def test_what_was_altered_is_named_and_nothing_more_is_signed(inside, database_url: str) -> None:
+    positions = write_log(database_url, 300)
+    inside("audit", "checkpoint")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM preferences_events WHERE notification_id = %s", [positions[290]])
+    result = inside("audit", "verify")
+    assert result.returncode == 1
+    assert f"  position {positions[290]} is missing" in result.stdout.splitlines()
+    assert result.stdout.splitlines()[-1] == "The log was altered."
+    assert "is not what it was at the last checkpoint" in one_sentence(inside("audit", "checkpoint"))
+
+
+def test_a_doctored_tree_is_not_called_an_altered_log(inside, database_url: str) -> None:
+    write_log(database_url, 300)
+    inside("audit", "checkpoint")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM log_tiles WHERE level = 1")
+    result = inside("audit", "verify")
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1] == "What is kept beside the log as evidence isn't whole."
+
+
+def test_a_third_party_verifies_with_a_key_and_a_file_of_its_own(inside, database_url: str, folder) -> None:
+    write_log(database_url, 30)
+    inside("audit", "checkpoint")
+    key = inside("audit", "public-key").stdout.strip()
+    copy = folder / "copy"
+    copy.write_bytes((folder / "data" / "checkpoints").read_bytes())
+    with psycopg.connect(database_url) as connection:
+        connection.execute("TRUNCATE checkpoints")
+    elsewhere = {"data_dir": folder / "elsewhere"}
+    assert inside("audit", "verify", "--checkpoint", str(copy), "--key", key, **elsewhere).returncode == 0
+    assert inside("audit", "verify", "--key", key, **elsewhere).returncode == 1
+    for arguments, sentence in (
+        (["--checkpoint", "missing", "--key", key], "error: [Errno 2] No such file or directory: 'missing'"),
+        (["--key", "x"], "error: 'x' is not a public key of the form name+hash+key"),
+        ([], "error: there is no key here to verify with: name one with --key"),
+    ):
+        result = inside("audit", "verify", *arguments, **elsewhere)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.splitlines()[-1] == sentence
+
+
+def test_a_new_key_goes_on_where_the_former_one_is_known(inside, database_url: str) -> None:
+    last = write_log(database_url, 30)[-1]
+    inside("audit", "checkpoint")
+    former = inside("audit", "public-key").stdout.strip()
+    write_log(database_url, 30, first=last + 1, seed=1)
+    settings = {"audit_signing_key": pem()}
+    assert "not signed with a key that is known here" in one_sentence(inside("audit", "checkpoint", **settings))
+    settings["audit_former_keys"] = former
+    assert inside("audit", "checkpoint", **settings).returncode == 0
+    result = inside("audit", "verify", **settings)
+    assert result.returncode == 0
+    assert "2 checkpoints agree" in result.stdout
+
+
+def test_beside_the_followers_checkpoints_are_written_by_themselves(
+    preferences: Command, inside, database_url: str
+) -> None:
+    """And an altered log is cried out about, again and again, but not signed."""
+    last = write_log(database_url, 30)[-1]
+    with preferences.start("follow", checkpoint_interval=1) as running:
+        assert running.stderr is not None
+        try:
+            until(running.stderr, '"event":"checkpoint"')
+            write_log(database_url, 30, first=last + 1, seed=1)
+            until(running.stderr, '"event":"checkpoint"')
+            assert "2 checkpoints agree" in inside("audit", "verify").stdout
+            with psycopg.connect(database_url) as connection:
+                connection.execute("DELETE FROM preferences_events WHERE notification_id > %s", [last])
+            for _ in range(2):
+                until(running.stderr, "the log was altered")
+        finally:
+            running.terminate()
+            rest = running.stderr.read()
+    assert running.returncode == 0
+    assert "stopped following" in rest
+
+
+def until(lines: IO[str], phrase: str) -> None:
+    """Read on to the line that says so."""
+    assert any(phrase in line for line in lines)
