@@ -47,6 +47,7 @@ field is at fault. A path that is not described here answers 404 `NOT_FOUND`; a 
 
 TAGS: Final[list[Json]] = [
     {"name": "Preferences", "description": "A user's own notification preferences, and their history."},
+    {"name": "Evidence", "description": "What the users of an organization were subscribed to, when, and why."},
     {"name": "Operations", "description": "For those who run the service."},
 ]
 
@@ -214,7 +215,7 @@ def health() -> Json:
 
 
 def readiness() -> Json:
-    findings = {"database": "ok", "migrations": "ok", "keys": "ok"}
+    findings = {"database": "ok", "migrations": "ok", "catalogue": "ok", "keys": "ok"}
     follower = {"name": "audit-index", "state": "running", "position": 81, "lag_events": 2, "lag_seconds": 0.013}
     example = {**findings, "followers": [follower]}
     missing = "Something that the service depends on is missing; `details` says what."
@@ -222,8 +223,9 @@ def readiness() -> Json:
     return {
         "operation_id": "getReadiness",
         "summary": "Can the service serve?",
-        "description": "Looks at the database, at its migrations, and at the keys that tokens are verified with. How far "
-        "those are that follow the log is told as well, and has no part in the verdict: requests are served without them.",
+        "description": "Looks at the database, at its migrations, at the published catalogue, and at the keys that tokens "
+        "are verified with. How far those are that follow the log is told as well, and has no part in the verdict: requests "
+        "are served without them.",
         "tags": ["Operations"],
         "responses": {200: success("It can.", readiness_schema(*findings), example), **answers},
     }

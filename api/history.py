@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Query
@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from api import description
 from api.answer import Answer, success
 from api.authentication import CurrentUser
+from api.instants import shown
 from api.schemas import ULID
 from api.services import Services
-from application.history import PageStart
+from application.history import Page, PageStart
 from domain.errors import ValidationFailed
 from domain.preferences import stream_id
 from projections.change_history import HistoryEntry
@@ -62,23 +63,30 @@ class HistoryPage(BaseModel):
     meta: Meta
 
 
+Limit = Annotated[int, Query(ge=1, le=200, description="Entries per page.")]
+Cursor = Annotated[
+    str | None,
+    Query(description="`meta.next_cursor` of the page before.", max_length=512),
+    # Absent or a string: a query has no null.
+    WithJsonSchema({"type": "string", "maxLength": 512}),
+]
+
+
 def add(app: FastAPI, services: Services) -> None:
     @app.get(PATH, response_model=HistoryPage, **description.history())
-    async def read_history(
-        user: CurrentUser,
-        limit: Annotated[int, Query(ge=1, le=200, description="Entries per page.")] = 50,
-        cursor: Annotated[
-            str | None,
-            Query(description="`meta.next_cursor` of the page before.", max_length=512),
-            # Absent or a string: a query has no null.
-            WithJsonSchema({"type": "string", "maxLength": 512}),
-        ] = None,
-    ) -> Answer:
-        start = None if cursor is None else decode_cursor(cursor)
-        page = await services.history.page(stream_id(user.organization, user.user), limit=limit, after=start)
-        next_cursor = encode_cursor(page.next) if page.next else None
-        meta = {"total": 0, "limit": limit, "offset": 0, "next_cursor": next_cursor}
-        return Answer(200, success([_shown(entry) for entry in page.entries], meta))
+    async def read_history(user: CurrentUser, limit: Limit = 50, cursor: Cursor = None) -> Answer:
+        stream = stream_id(user.organization, user.user)
+        return answered(await services.history.page(stream, limit=limit, after=page_start(cursor)), limit)
+
+
+def answered(page: Page, limit: int) -> Answer:
+    next_cursor = encode_cursor(page.next) if page.next else None
+    meta = {"total": 0, "limit": limit, "offset": 0, "next_cursor": next_cursor}
+    return Answer(200, success([_shown(entry) for entry in page.entries], meta))
+
+
+def page_start(cursor: str | None) -> PageStart | None:
+    return None if cursor is None else decode_cursor(cursor)
 
 
 def encode_cursor(start: PageStart) -> str:
@@ -100,7 +108,7 @@ def decode_cursor(cursor: str) -> PageStart:
 def _shown(entry: HistoryEntry) -> dict[str, Any]:
     return {
         "id": entry.id,
-        "occurred_at": entry.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "occurred_at": shown(entry.occurred_at),
         "channel": entry.channel,
         "toggle": entry.toggle,
         "enabled": entry.enabled,

@@ -10,6 +10,7 @@ from api.rate_limit import RateLimit
 from application.followers import FollowerStatus
 from application.history import History
 from application.preferences import Preferences
+from application.users import Users
 from domain.catalogue import Catalogue
 
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
@@ -28,6 +29,7 @@ class Services:
     authenticator: Authenticator
     preferences: Preferences
     history: History
+    users: Users
     readiness: Readiness
     followers: FollowerStatuses
     rate_limit: RateLimit

@@ -1,5 +1,6 @@
 """One PostgreSQL for each test process, migrated once into a template; a database of its own for each test that wants one."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ import pytest
 
 from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
+from tests.support.catalogues import publish
 from tests.support.server import Server
 
 _NUMBERS = itertools.count(1)
@@ -71,8 +73,10 @@ def serve(database_url: str) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(scope="session")
 def server(new_database: Callable[[], str]) -> Iterator[Server]:
-    """One running service for all tests that only need different users."""
-    with Server(new_database()) as running:
+    """One running service for all tests that only need different users. Its catalogue is published."""
+    url = new_database()
+    asyncio.run(publish(url))
+    with Server(url) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 service      one server process
 databases    the database that commands work on: running, migrated, opened
+catalogues   the catalogue: published, compared, looked at
 identities   what session tokens are verified with
 followers    what follows the log
 erasure      erasing a person
@@ -13,6 +14,7 @@ from typing import Final
 
 import psycopg
 
+from api.bootstrap.catalogues import impact, published
 from api.bootstrap.checks import findings
 from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
 from api.bootstrap.erasure import erase
@@ -22,8 +24,11 @@ from api.bootstrap.identities import development_token, signing_keys
 from api.bootstrap.service import create_app, now, openapi_document
 from application.evidence import Contradiction
 from application.followers import CannotReset
+from application.publishing import Impact
 from application.rebuild import BrokenStream, RebuildResult
+from domain.catalogue_difference import Alteration
 from domain.errors import ServiceError
+from domain.published_catalogues import CatalogueRefused
 from infrastructure import logs
 from infrastructure.api_keys import ListedKey
 from infrastructure.embedded_postgres import EmbeddedPostgresError
@@ -32,7 +37,9 @@ from infrastructure.settings import Settings, SettingsError
 
 __all__ = [
     "OPERATOR_ERRORS",
+    "Alteration",
     "Followers",
+    "Impact",
     "ListedKey",
     "RebuildResult",
     "Settings",
@@ -43,6 +50,7 @@ __all__ = [
     "development_token",
     "erase",
     "findings",
+    "impact",
     "migrate",
     "migrated_database",
     "now",
@@ -51,6 +59,7 @@ __all__ = [
     "open_store",
     "openapi_document",
     "public_key",
+    "published",
     "rebuild",
     "registered",
     "run_followers",
@@ -64,6 +73,7 @@ OPERATOR_ERRORS: Final = (
     SettingsError,
     EmbeddedPostgresError,
     MigrationError,
+    CatalogueRefused,
     ServiceError,
     CannotReset,
     BrokenStream,

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 
 import psycopg
 
+from api.bootstrap import catalogues
 from api.bootstrap.databases import running_database
 from api.bootstrap.identities import signing_keys
+from domain.catalogue import CATALOGUE
+from domain.errors import ServiceError
 from infrastructure import logs, migrations
 from infrastructure.embedded_postgres import EmbeddedPostgresError
 from infrastructure.key_set import SigningKeys
@@ -28,7 +31,9 @@ def findings() -> Iterator[tuple[str, str, bool]]:
             yield "database", f"PostgreSQL {version // 10000}.{version % 10000}", False
             wrong = migrations.status(url)
             yield "migrations", wrong or "up to date", bool(wrong)
-    except (psycopg.Error, EmbeddedPostgresError) as error:
+            wrong = "unknown before the migrations are applied" if wrong else asyncio.run(catalogues.verdict(url))
+            yield "catalogue", wrong or f"version {CATALOGUE.version} is published", bool(wrong)
+    except (psycopg.Error, ServiceError, EmbeddedPostgresError) as error:
         yield "database", " ".join(str(error).split()), True
     logs.configure("error")  # that a fetch failed is said below
     try:

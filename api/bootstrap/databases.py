@@ -1,9 +1,11 @@
 """Databases, as commands need them: running, migrated, opened."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+from api.bootstrap import catalogues
 from application.rebuild import Progress, Rebuild, RebuildResult
 from infrastructure import migrations
 from infrastructure.api_keys import PostgresApiKeys
@@ -29,14 +31,14 @@ def running_database(settings: Settings) -> Iterator[str]:
 
 @contextmanager
 def migrated_database(of: Settings | None = None) -> Iterator[str]:
-    """The same, with its schema up to date. Only the embedded one is migrated here: anybody else's is not ours to change.
+    """The same, with its schema and catalogue up to date. Only the embedded one is migrated here: anybody else's is not ours to change.
 
     Raises `MigrationError` where `preferences migrate` has to be run first.
     """
     of = of or Settings.from_environment()
     with running_database(of) as url:
         if of.database_url is None:
-            migrations.migrate(url)
+            migrate(url, lambda _: None)
         elif wrong := migrations.status(url):
             raise migrations.MigrationError(f"the database's migrations: {wrong}")
         yield url
@@ -48,8 +50,11 @@ async def rebuild(url: str, progress: Progress, *, swap: bool) -> RebuildResult:
 
 
 def migrate(url: str, report: Callable[[str], None]) -> int:
-    """Apply what is pending, reporting each by name; how many there were."""
-    return len(migrations.migrate(url, lambda migration: report(f"{migration.number:04}_{migration.name}")))
+    """Apply what is pending and publish the catalogue if it is new, reporting each; how many migrations there were."""
+    applied = migrations.migrate(url, lambda migration: report(f"applying {migration.number:04}_{migration.name}"))
+    if (version := asyncio.run(catalogues.publish(url))) is not None:
+        report(f"published catalogue version {version}")
+    return len(applied)
 
 
 @asynccontextmanager

@@ -19,19 +19,25 @@ from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.rate_limit import RateLimit
 from api.services import Lifespan, Services
+from application.audit_reads import Readings
 from application.history import History
 from application.identity import SessionVerifier
 from application.preferences import Preferences
+from application.publishing import CatalogueLog
+from application.users import Users
 from domain.catalogue import CATALOGUE
 from domain.errors import ServiceError
 from infrastructure import logs, migrations
 from infrastructure.api_keys import PostgresApiKeys
+from infrastructure.audit_reads import PostgresAuditReads
+from infrastructure.catalogues import PostgresCatalogues
 from infrastructure.database import Database
 from infrastructure.development_keys import DevelopmentKeys
 from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.follower_register import FollowerRegister
 from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
+from infrastructure.streams import PostgresStreams
 
 log = structlog.get_logger("service")
 
@@ -55,6 +61,8 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     sessions = session_verifier(of, keys)
     store = PostgresPreferencesStore(database)
     preferences = Preferences(store, iter(ulid_now, None), new_key)
+    history = History(store)
+    readings = Readings(PostgresAuditReads(database), iter(ulid_now, None), now)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -75,8 +83,9 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         catalogue=CATALOGUE,
         authenticator=Authenticator(sessions, PostgresApiKeys(database), of.role_scopes),
         preferences=preferences,
-        history=History(store),
-        readiness=partial(_readiness, database, sessions),
+        history=history,
+        users=Users(PostgresStreams(database), history, readings, now),
+        readiness=partial(_readiness, database, PostgresCatalogues(database), sessions),
         followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
         rate_limit=RateLimit(of.change_rate_limit),
         clock=now,
@@ -91,16 +100,19 @@ def openapi_document() -> str:
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
 
 
-async def _readiness(database: Database, sessions: SessionVerifier) -> Mapping[str, str | None]:
-    findings: dict[str, str | None] = {"database": None, "migrations": None, "keys": None}
+async def _readiness(
+    database: Database, catalogues: CatalogueLog, sessions: SessionVerifier
+) -> Mapping[str, str | None]:
+    findings: dict[str, str | None] = {"database": None, "migrations": None, "catalogue": "unknown", "keys": None}
     try:
         applied = await database.fetch_in_time("SELECT number, checksum FROM schema_migrations")
         findings["migrations"] = migrations.verdict(dict(applied))
+        findings["catalogue"] = (await catalogues.published()).verdict(CATALOGUE)
     except psycopg.errors.UndefinedTable:
-        findings["migrations"] = "none applied yet"
+        findings["migrations"] = findings["migrations"] or "none applied yet"
     except ServiceError:
         findings["database"] = "can't be reached"
-        findings["migrations"] = "unknown"
+        findings["migrations"] = findings["migrations"] or "unknown"
     if not sessions.ready():
         findings["keys"] = "none fetched yet"
     return findings

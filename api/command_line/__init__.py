@@ -8,7 +8,7 @@ import sys
 import typer
 
 from api.bootstrap import OPERATOR_ERRORS
-from api.command_line import api_keys, audit, checks, database, erase, followers, history, serve, tokens
+from api.command_line import api_keys, audit, catalogue, checks, database, erase, followers, history, serve, tokens
 from api.command_line.console import complain
 
 cli = typer.Typer(
@@ -20,6 +20,7 @@ cli = typer.Typer(
 )
 cli.command()(serve.serve)
 cli.command()(database.migrate)
+cli.add_typer(catalogue.cli, name="catalogue")
 cli.command()(tokens.token)
 cli.add_typer(api_keys.cli, name="api-keys")
 cli.command()(database.rebuild)

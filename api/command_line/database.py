@@ -12,10 +12,13 @@ from api.command_line.console import notes, output
 
 
 def migrate() -> None:
-    """Bring the database's schema up to date. Safe to run at any time, also several times at once."""
+    """Bring the database's schema up to date, and this release's catalogue into force.
+
+    Safe to run at any time, also several times at once. `catalogue diff` says beforehand what a new catalogue changes.
+    """
     with bootstrap.running_database(bootstrap.settings()) as url:
-        applied = bootstrap.migrate(url, lambda name: notes.print(f"applying {name}"))
-    notes.print(f"{applied} applied." if applied else "Nothing to do: the schema is up to date.")
+        applied = bootstrap.migrate(url, notes.print)
+    notes.print(f"{applied} applied." if applied else "The schema is up to date.")
 
 
 def rebuild(

@@ -1,9 +1,13 @@
 """`preferences check`."""
 
+import asyncio
+
 import psycopg
 import pytest
 
+from domain.catalogue import CATALOGUE
 from infrastructure import migrations
+from tests.support.catalogues import publish
 from tests.support.command import Command, Result
 from tests.support.tokens import ISSUER, public_pem
 
@@ -16,17 +20,19 @@ def verdicts(result: Result) -> dict[str, tuple[bool, str]]:
     return {line[2:13].strip(): (line[0] == "✓", line[13:].strip()) for line in lines}
 
 
-def test_all_is_well(preferences: Command) -> None:
+def test_all_is_well(preferences: Command, database_url: str) -> None:
+    asyncio.run(publish(database_url))
     result = preferences("check")
     found = verdicts(result)
     assert result.returncode == 0
-    assert list(found) == ["settings", "database", "migrations", "key set"]
+    assert list(found) == ["settings", "database", "migrations", "catalogue", "key set"]
     assert all(well for well, _ in found.values())
     assert found["settings"][1] == "development mode"
     assert found["database"][1].startswith("PostgreSQL 18.")
 
 
-def test_with_clerk_all_is_well_too(preferences: Command) -> None:
+def test_with_clerk_all_is_well_too(preferences: Command, database_url: str) -> None:
+    asyncio.run(publish(database_url))
     result = preferences("check", clerk_issuer=ISSUER, clerk_jwt_key=public_pem().replace("\n", "\\n"))
     assert result.returncode == 0
     assert verdicts(result)["settings"] == (True, f"issuer {ISSUER}")
@@ -46,6 +52,17 @@ def test_pending_migrations_are_told_with_what_to_do(preferences: Command, empty
     assert result.returncode == 1
     assert found["database"][0] is True
     assert found["migrations"] == (False, f"{len(migrations.available())} not applied: run `preferences migrate`")
+
+    assert found["catalogue"] == (False, "unknown before the migrations are applied")
+
+
+def test_a_catalogue_that_is_not_published_is_told_with_what_to_do(preferences: Command) -> None:
+    result = preferences("check")
+    assert result.returncode == 1
+    assert verdicts(result)["catalogue"] == (
+        False,
+        f"version {CATALOGUE.version} is not published: run `preferences migrate`",
+    )
 
 
 def test_an_edited_migration_is_told(preferences: Command, database_url: str) -> None:

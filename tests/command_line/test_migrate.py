@@ -20,7 +20,7 @@ def test_an_empty_database_gets_its_schema_and_a_current_one_is_left_alone(folde
 
     again = migrate("migrate")
     assert (again.returncode, again.stdout) == (0, "")
-    assert again.stderr.strip() == "Nothing to do: the schema is up to date."
+    assert again.stderr.strip() == "The schema is up to date."
     assert applied(empty_database) == before
 
 
@@ -30,7 +30,7 @@ def test_two_at_once_apply_everything_once(folder, empty_database: str) -> None:
     outcomes = [(*process.communicate(timeout=30), process.returncode) for process in running]
     assert [code for *_, code in outcomes] == [0, 0]
     said = sorted(error.strip().splitlines()[-1] for _, error, _ in outcomes)
-    assert said[1] == "Nothing to do: the schema is up to date."
+    assert said[1] == "The schema is up to date."
     assert said[0] == f"{len(applied(empty_database))} applied."
 
 

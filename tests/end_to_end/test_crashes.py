@@ -18,6 +18,7 @@ from domain.preferences import stream_id
 from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support import processes
+from tests.support.catalogues import publish
 from tests.support.figures import figures
 from tests.support.folded_log import Answered, FoldedLog
 from tests.support.keep_alive import KeepAlive, NoReply, Reply
@@ -169,6 +170,7 @@ def own_postgres(folder: Path, request: pytest.FixtureRequest) -> Iterator[Embed
     data_dir = folder / str(abs(hash(request.node.name)))
     with EmbeddedPostgres(data_dir, settings=getattr(request, "param", {})) as postgres:
         migrations.migrate(postgres.url)
+        asyncio.run(publish(postgres.url))
         yield postgres
 
 

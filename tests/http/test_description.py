@@ -19,11 +19,15 @@ from tests.support.tokens import session_token
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "openapi.json"
 HISTORY = f"{PATH}/history"
+OF_USER = "/v1/users/{user_id}/notifications"
+HISTORY_OF_USER = f"{OF_USER}/history"
 
 STATUSES = {
     ("get", PATH): {"200", "304", "401", "403", "500", "503"},
     ("patch", PATH): {"200", "400", "401", "403", "412", "413", "422", "429", "500", "503"},
     ("get", HISTORY): {"200", "401", "403", "422", "500", "503"},
+    ("get", OF_USER): {"200", "401", "403", "422", "500", "503"},
+    ("get", HISTORY_OF_USER): {"200", "401", "403", "422", "500", "503"},
     ("get", "/healthz"): {"200", "500"},
     ("get", "/readyz"): {"200", "500", "503"},
     ("get", "/metrics"): {"200", "500", "503"},
@@ -44,6 +48,8 @@ ERRORS = {
     },
     ("get", PATH): {"UNAUTHORIZED", "USER_REQUIRED", "INTERNAL", "UNAVAILABLE"},
     ("get", HISTORY): {"UNAUTHORIZED", "USER_REQUIRED", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+    ("get", OF_USER): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+    ("get", HISTORY_OF_USER): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
 }
 
 
@@ -123,8 +129,17 @@ def test_each_operation_is_described_in_words_of_its_own(operations) -> None:
 def test_a_session_token_is_asked_for_where_one_is_needed(document, operations) -> None:
     scheme = document["components"]["securitySchemes"]["clerkJWT"]
     assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
+    assert document["components"]["securitySchemes"]["apiKey"]["type"] == "http"
     for (_, path), of in operations.items():
-        assert of.get("security") == ([{"clerkJWT": []}] if path.startswith("/v1/") else None)
+        if path.startswith("/v1/me/"):
+            assert of["security"] == [{"clerkJWT": []}]
+        elif path.startswith("/v1/"):
+            [[scope], same] = [names for way in of["security"] for names in way.values()]
+            assert of["security"] == [{"clerkJWT": [scope]}, {"apiKey": [scope]}]
+            assert f"`{scope}`" in of["description"]
+            assert same == [scope]
+        else:
+            assert "security" not in of
 
 
 def test_the_headers_that_clients_rely_on_are_described(operations) -> None:
@@ -254,7 +269,7 @@ def test_the_service_keeps_to_its_description(server, tmp_path) -> None:
             *("--config-file", ROOT / "schemathesis.toml"),
             *("run", f"{server.url}/openapi.json"),
             *("--checks", "all", "--max-examples", "50", "--seed", "20260426", "--no-color"),
-            *("--header", f"Authorization: Bearer {session_token('user_schemathesis')}"),
+            *("--header", f"Authorization: Bearer {session_token('user_schemathesis', role='admin')}"),
         ],
         cwd=tmp_path,
         capture_output=True,
@@ -264,4 +279,4 @@ def test_the_service_keeps_to_its_description(server, tmp_path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
         assert re.search(rf"✅ {phase}\b", run.stdout)
-    assert "Tested: 6" in run.stdout
+    assert "Tested: 8" in run.stdout

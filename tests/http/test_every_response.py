@@ -15,14 +15,17 @@ from api import app, bootstrap
 from api.authentication import Authenticator
 from api.rate_limit import RateLimit
 from api.services import Services
+from application.audit_reads import Readings
 from application.history import History
 from application.identity import UserSession
 from application.preferences import Preferences
+from application.users import Users
 from domain.catalogue import CATALOGUE
 from domain.errors import MissingScope
 from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.sealing import new_key
+from tests.support.catalogues import publish
 from tests.support.raw_http import exchange, request_head
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
@@ -248,6 +251,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         authenticator=Authenticator(Known(), store, {}),
         preferences=Preferences(store, iter(ulid_now, None), new_key),
         history=History(store),
+        users=Users(store, History(store), Readings(store, iter(ulid_now, None), bootstrap.now), bootstrap.now),
         readiness=readiness,
         followers=readiness,
         rate_limit=RateLimit(0),
@@ -291,6 +295,7 @@ async def test_a_missing_scope_has_the_envelope_too() -> None:
 async def test_without_its_database_the_service_says_so_at_once_and_comes_back_by_itself(folder) -> None:
     with EmbeddedPostgres(folder) as postgres:
         migrations.migrate(postgres.url)
+        await publish(postgres.url)
         with Server(postgres.url) as server:
             async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
                 headers = bearer()

@@ -9,15 +9,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
+from tests.support.catalogues import publish
 from tests.support.ledger import positions, record
 from tests.support.server import Server
 
 
 @pytest.fixture
 async def standing(database_url: str) -> tuple[int, int]:
-    """A paused follower and one that an event has stopped, in a log of five events; the second and the third position."""
+    """A paused follower and one that an event has stopped, in a log of five events; the second's and the third's position."""
+    await publish(database_url)
     await record(database_url, 5)
-    _, second, third, *_ = positions(database_url)
+    _, _, second, third, *_ = positions(database_url)
     with psycopg.connect(database_url) as connection:
         connection.execute("INSERT INTO followers (name, position, paused) VALUES ('held', %s, true)", [second])
         connection.execute(

@@ -13,12 +13,12 @@ from domain.events import (
     PreferencesOpened,
 )
 from domain.preferences import NotificationPreferences, stream_id
+from domain.published_catalogues import STREAM as CATALOGUE_STREAM
 from projections.current_preferences import CurrentPreferences
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 ADA = stream_id("org_math", "user_ada")
 BOB = stream_id(None, "user_bob")
-CATALOGUE_STREAM = UUID(int=1)
 KEY = bytes(range(32))
 _ULIDS = (f"01JTBQH2FZ8K1RXC0WJ4Z{n:05}" for n in itertools.count(1))
 

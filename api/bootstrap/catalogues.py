@@ -1,0 +1,55 @@
+"""The catalogue: published, compared, looked at."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+from ulid_transform import ulid_now
+
+from application.publishing import Impact, Publishing
+from domain.catalogue import CATALOGUE
+from domain.catalogue_difference import Alteration, alterations
+from domain.events import CataloguePublished
+from domain.published_catalogues import catalogue_of
+from infrastructure.catalogues import PostgresCatalogues
+from infrastructure.database import Database
+
+PATIENCE: Final = 15.0
+"""Seconds that a person at the command line waits for the database to answer."""
+
+COUNT_WITHIN: Final = 600.0
+"""Seconds for looking at the choices of all users."""
+
+
+async def publish(url: str) -> int | None:
+    """Publish this release's catalogue; its version, or None if it was published before. Raises `CatalogueRefused`."""
+    async with _catalogues(url) as catalogues:
+        event = await Publishing(catalogues, iter(ulid_now, None), lambda: datetime.now(UTC)).publish(CATALOGUE)
+    return event.catalogue_version if event else None
+
+
+async def impact(url: str) -> Impact:
+    """What publishing this release's catalogue would change. Raises `CatalogueRefused` where it can't be published."""
+    async with _catalogues(url) as catalogues:
+        return await Publishing(catalogues, iter(ulid_now, None), lambda: datetime.now(UTC)).impact(CATALOGUE)
+
+
+async def published(url: str) -> list[tuple[CataloguePublished, list[Alteration]]]:
+    """Every published catalogue, oldest first, with what it changed about the one before."""
+    async with _catalogues(url) as catalogues:
+        events = (await catalogues.published()).events
+    previous = [None, *map(catalogue_of, events)]
+    return [(event, alterations(before, catalogue_of(event))) for before, event in zip(previous, events, strict=False)]
+
+
+async def verdict(url: str) -> str | None:
+    """What is wrong with what is published, for this release; None if nothing is."""
+    async with _catalogues(url) as catalogues:
+        return (await catalogues.published()).verdict(CATALOGUE)
+
+
+@asynccontextmanager
+async def _catalogues(url: str) -> AsyncIterator[PostgresCatalogues]:
+    async with Database(url, size=1, connect_within=5, patience=PATIENCE, answer_within=COUNT_WITHIN) as database:
+        yield PostgresCatalogues(database)

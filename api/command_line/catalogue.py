@@ -1,0 +1,72 @@
+"""The catalogue: what was published when, and what publishing this release's would change."""
+
+import asyncio
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from api import bootstrap
+from api.command_line.console import notes, output
+
+cli = typer.Typer(
+    help="Show the published catalogues, and what a new one would change. `migrate` publishes.", no_args_is_help=True
+)
+
+
+@cli.command("list")
+def list_published() -> None:
+    """List the published catalogues, newest first, each with what it changed."""
+    with bootstrap.migrated_database() as url:
+        published = asyncio.run(bootstrap.published(url))
+    if not published:
+        notes.print("No catalogue is published: run `preferences migrate`.")
+        return
+    table = Table("version", "published (UTC)", "toggle", "change", box=SIMPLE_HEAD)
+    for event, alterations in reversed(published):
+        table.add_section()
+        # A version that changed nothing has a row all the same.
+        for number, (path, change) in enumerate([(a.path, str(a)) for a in alterations] or [("-", "nothing")]):
+            first = (str(event.catalogue_version), f"{event.timestamp:%Y-%m-%d %H:%M:%S}")
+            table.add_row(*(("", "") if number else first), path, change)
+    output.print(table)
+
+
+@cli.command()
+def diff() -> None:
+    """Say what publishing this release's catalogue would change, and for how many users. Publishes nothing.
+
+    Exit code 1 if it can't be published.
+    """
+    with bootstrap.migrated_database() as url:
+        impact = asyncio.run(bootstrap.impact(url))
+    if impact.published is not None and impact.published.catalogue_version == impact.version:
+        output.print(f"Nothing would change: version {impact.version} is published.")
+        return
+    if impact.published is not None:
+        output.print(f"Version {impact.version} would follow version {impact.published.catalogue_version}.")
+    else:
+        output.print(
+            f"Version {impact.version} would be the first one published here, and hold for all that was recorded before: "
+            "no user's answer would change."
+        )
+    for alteration in impact.alterations:
+        output.print(f"  {alteration.path}  {alteration}{_consequence(impact, alteration)}", markup=False)
+    if impact.published is not None:
+        output.print(
+            f"Users who ever chose something: {impact.users}. Resolved answers that would change: {impact.affected}."
+        )
+        output.print(
+            "Users who never chose are not known here; every change above that is not marked otherwise is theirs too."
+        )
+    output.print("Nothing was published.")
+
+
+def _consequence(impact: bootstrap.Impact, alteration: bootstrap.Alteration) -> str:
+    if impact.published is None:
+        return ""
+    if alteration.answer_reshaped:
+        return "; in everybody's answer"
+    if alteration.default_changed:
+        return f"; in the answer of {impact.without_choice[alteration.path]} users without a choice of their own"
+    return "; in nobody's answer"

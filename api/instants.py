@@ -1,0 +1,32 @@
+"""Instants in a query: RFC 3339, with a zone. What has none could be any of two dozen hours."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _instant(text: object) -> object:
+    """In UTC. None, the default, is not asked about."""
+    if not isinstance(text, str):
+        return text
+    try:
+        if not _RFC_3339.fullmatch(text):
+            raise ValueError
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("instant", "must be a date and time with a zone, as in RFC 3339") from None
+
+
+def shown(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    datetime | None, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+"""The type of a query's parameter that may be left out."""

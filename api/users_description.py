@@ -1,0 +1,84 @@
+"""What /openapi.json says of the operations that look at one user of an organization."""
+
+from typing import Final
+
+from api import description
+from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures
+from application.identity import AUDIT_READ
+from domain.errors import MissingScope, Unauthenticated, Unavailable, ValidationFailed
+
+_OF_WHOM: Final = (
+    "Needs the scope `audit:read`. It is always a user's preferences in the caller's own organization that are told: who is "
+    "a member is not known here, so a user of another organization answers like one who never chose."
+)
+
+
+def preferences() -> Json:
+    # Without a null in it: the framework leaves nulls out of what it is given, in examples too.
+    choice = {
+        "id": "01JTBQH2G1T3ZC5X8E9V7M4N6P",
+        "occurred_at": "2026-03-01T08:30:00.123456Z",
+        "version": 2,
+        "actor": {"kind": "customer", "label": "user_ada"},
+        "source": "dashboard",
+        "request_id": REQUEST_ID_EXAMPLE,
+        "catalogue_version": 1,
+    }
+    data = {
+        "user_id": "user_ada",
+        "as_of": "2026-03-03T12:00:00Z",
+        "catalogue_version": 1,
+        "version": 2,
+        "notifications": {"email": {"product_updates": True, "weekly_usage_digest": True}},
+    }
+    explain = {
+        "email": {
+            "product_updates": {"enabled": True, "decided_by": "default"},
+            "weekly_usage_digest": {"enabled": True, "decided_by": "choice", "event": choice},
+        }
+    }
+    wrong = "An `as_of` without a zone or in the future, or something else to `include` than `explain`."
+    return {
+        "operation_id": "getUserNotificationPreferences",
+        "summary": "Read a user's notification preferences at any point in time",
+        "description": "What the user was subscribed to at the instant `as_of`, or is now: the choices recorded until then, "
+        "and the defaults of the catalogue that was in force then. With `include=explain`, every toggle says whether a "
+        f"choice or a default decided it, and which event recorded the choice.\n\n{_OF_WHOM}",
+        "tags": ["Evidence"],
+        "responses": {
+            200: {
+                "description": "The resolved preferences at that instant.",
+                "headers": REQUEST_ID,
+                "content": {
+                    "application/json": {
+                        "examples": {
+                            "at an instant": {"value": {"success": True, "data": data}},
+                            "explained": {"value": {"success": True, "data": {**data, "explain": explain}}},
+                        }
+                    }
+                },
+            },
+            **failures(Unauthenticated, MissingScope, Unavailable),
+            422: failure(ValidationFailed, wrong, {"as_of": "must be a date and time with a zone, as in RFC 3339"}),
+        },
+        "openapi_extra": {"security": description.readers(AUDIT_READ)},
+    }
+
+
+def history() -> Json:
+    mine = description.history()
+    answered = mine["responses"][200]
+    next_page = {**answered["links"]["nextPage"], "operationId": "getUserNotificationHistory"}
+    return {
+        **mine,
+        "operation_id": "getUserNotificationHistory",
+        "summary": "Read the history of a user's notification preferences",
+        "description": f"What was changed, when, from where and by whom, newest first.\n\n{_OF_WHOM}",
+        "tags": ["Evidence"],
+        "responses": {
+            **mine["responses"],
+            **failures(Unauthenticated, MissingScope, Unavailable),
+            200: {**answered, "links": {"nextPage": next_page}},
+        },
+        "openapi_extra": {"security": description.readers(AUDIT_READ)},
+    }

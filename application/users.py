@@ -1,0 +1,75 @@
+"""One user of an organization, looked at by others: what the user gets, or got at any point in time, and the history."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+from application.audit_reads import Readings
+from application.history import History, Page, PageStart
+from application.identity import OrganizationReader
+from domain.errors import Unavailable, ValidationFailed
+from domain.events import PreferencesEvent
+from domain.preferences import stream_id
+from domain.published_catalogues import PublishedCatalogues
+from projections.as_of import PreferencesAsOf, as_of
+
+READ: Final = "user_preferences.read"
+READ_HISTORY: Final = "user_history.read"
+
+EVERYTHING: Final = datetime.max.replace(tzinfo=UTC)
+"""The end of time, by which all that is recorded has happened."""
+
+
+class Evidence(NamedTuple):
+    """All that can be said about one user: the events of the stream, and the catalogues, as of one moment."""
+
+    events: Sequence[PreferencesEvent]
+    catalogues: PublishedCatalogues
+
+
+class Streams(Protocol):
+    async def evidence(self, stream: UUID) -> Evidence:
+        """A whole stream, in its order; empty for a user who never chose. Raises `Unavailable`."""
+        ...
+
+
+class Users:
+    """Each reading is recorded before anything of it is shown."""
+
+    def __init__(self, streams: Streams, history: History, readings: Readings, clock: Callable[[], datetime]) -> None:
+        self._streams = streams
+        self._history = history
+        self._readings = readings
+        self._clock = clock
+
+    async def preferences(
+        self, reader: OrganizationReader, user: str, instant: datetime | None, *, explain: bool, request_id: str
+    ) -> tuple[datetime, PreferencesAsOf]:
+        """The user's preferences at `instant`, or now, which is the instant that is given back.
+
+        Raises `ValidationFailed` for the future. Now, everything that is recorded has happened, also where another
+        machine's clock is ahead of ours: the answer is the one that the user gets.
+        """
+        now = self._clock()
+        if instant is not None and instant > now:
+            raise ValidationFailed(details={"as_of": "must not be in the future"})
+        stream = stream_id(reader.organization, user)
+        events, catalogues = await self._streams.evidence(stream)
+        catalogue = catalogues.in_force(instant or EVERYTHING)
+        if catalogue is None:
+            raise Unavailable("no catalogue is published")
+        at = instant or now
+        asked = {"resource_stream": str(stream), "as_of": at.isoformat(), "explain": explain}
+        await self._readings.record(reader, READ, asked, count=1, request_id=request_id)
+        return at, as_of(events, catalogue, instant or EVERYTHING)
+
+    async def history(
+        self, reader: OrganizationReader, user: str, *, limit: int, request_id: str, after: PageStart | None = None
+    ) -> Page:
+        """A page of the user's history, newest first. Raises `ValidationFailed` for a start that isn't from it."""
+        stream = stream_id(reader.organization, user)
+        page = await self._history.page(stream, limit=limit, after=after)
+        asked = {"resource_stream": str(stream), "limit": limit}
+        await self._readings.record(reader, READ_HISTORY, asked, count=len(page.entries), request_id=request_id)
+        return page

@@ -1,0 +1,133 @@
+"""`preferences catalogue`, and what `migrate` publishes."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import psycopg
+
+from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
+from domain.published_catalogues import STREAM
+from tests.support.catalogues import choose, publish
+from tests.support.command import Command, one_sentence
+
+EMAIL = CATALOGUE.channels[0]
+BEFORE = CATALOGUE.version - 1
+
+
+def earlier(*changed: Toggle, without: tuple[str, ...] = (), version: int = BEFORE) -> Catalogue:
+    """A catalogue that differs from ours in these toggles of `email`, and lacks those."""
+    others = {toggle.name: toggle for toggle in changed}
+    kept = (others.pop(toggle.name, toggle) for toggle in EMAIL.toggles if toggle.name not in without)
+    return Catalogue(version, (Channel("email", (*kept, *others.values())),))
+
+
+def stored(url: str) -> list[int]:
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT originator_version FROM preferences_events WHERE originator_id = %s ORDER BY notification_id",
+            [STREAM],
+        )
+        return [version for (version,) in found]
+
+
+def test_migrate_publishes_the_catalogue_once(inside, database_url: str) -> None:
+    first = inside("migrate")
+    assert first.returncode == 0
+    assert f"published catalogue version {CATALOGUE.version}" in first.stderr
+    again = inside("migrate")
+    assert (again.returncode, again.stderr.strip()) == (0, "The schema is up to date.")
+    assert stored(database_url) == [CATALOGUE.version]
+
+
+def test_a_catalogue_that_was_published_with_other_content_is_refused(inside, database_url: str) -> None:
+    asyncio.run(publish(database_url, earlier(version=CATALOGUE.version, without=("billing_receipts",))))
+    for command in (["migrate"], ["catalogue", "diff"]):
+        assert "with other content" in one_sentence(inside(*command))
+    assert stored(database_url) == [CATALOGUE.version]
+
+
+def test_an_older_release_publishes_nothing(inside, database_url: str) -> None:
+    asyncio.run(publish(database_url, earlier(version=CATALOGUE.version + 1)))
+    for command in (["migrate"], ["catalogue", "diff"]):
+        assert f"this release has version {CATALOGUE.version}" in one_sentence(inside(*command))
+
+
+def test_the_published_catalogues_are_listed_newest_first_with_what_they_changed(inside, database_url: str) -> None:
+    assert inside("catalogue", "list").stderr.strip() == "No catalogue is published: run `preferences migrate`."
+    asyncio.run(
+        publish(database_url, earlier(without=("billing_receipts",)), lambda: datetime(2026, 3, 3, 12, tzinfo=UTC))
+    )
+    inside("migrate")
+    listed = inside("catalogue", "list")
+    assert listed.returncode == 0
+    rows = [line.split() for line in listed.stdout.splitlines() if line.strip(" ─━")][1:]
+    assert rows[0][:1] == [str(CATALOGUE.version)]
+    assert rows[0][3:] == ["email.billing_receipts", "added:", "default", "on"]
+    assert rows[1] == [str(BEFORE), "2026-03-03", "12:00:00", "email.product_updates", "added:", "default", "on"]
+    assert ["email.security_alerts", "added:", "always", "sent"] in rows
+
+
+def test_a_version_that_changed_nothing_is_listed_too(inside, database_url: str) -> None:
+    asyncio.run(publish(database_url, earlier()))
+    inside("migrate")
+    assert "nothing" in inside("catalogue", "list").stdout
+
+
+def test_the_dry_run_counts_whose_answer_would_change_and_publishes_nothing(inside, database_url: str) -> None:
+    was_on = Toggle("weekly_usage_digest", default=True)
+    was_off = Toggle("product_updates", default=False)
+    asyncio.run(publish(database_url, earlier(was_on, was_off, Toggle("notices", True, mandatory=True))))
+    choose(
+        database_url,
+        '{"email.weekly_usage_digest": true, "email.product_updates": true}',
+        '{"email.weekly_usage_digest": false}',
+        '{"email.product_updates": true}',
+        '{"email.delivery_alerts": true}',
+    )
+    result = inside("catalogue", "diff")
+    assert result.returncode == 0
+    said = result.stdout.splitlines()
+    for line in (
+        "  email.product_updates  default off -> default on; in the answer of 2 users without a choice of their own",
+        "  email.weekly_usage_digest  default on -> default off; in the answer of 2 users without a choice of their own",
+        "  email.notices  removed; in nobody's answer",
+        "Users who ever chose something: 4. Resolved answers that would change: 3.",
+        "Nothing was published.",
+    ):
+        assert line in said
+    assert "Users who never chose are not known here" in result.stdout
+    assert stored(database_url) == [BEFORE]
+
+
+def test_a_new_toggle_changes_everybodys_answer(inside, database_url: str) -> None:
+    asyncio.run(publish(database_url, earlier(without=("billing_receipts",))))
+    choose(database_url, '{"email.billing_receipts": true}', "{}")
+    said = inside("catalogue", "diff").stdout
+    assert "email.billing_receipts  added: default on; in everybody's answer" in said
+    assert "Resolved answers that would change: 2." in said
+
+
+def test_the_first_catalogue_changes_nobodys_answer(inside, database_url: str) -> None:
+    said = inside("catalogue", "diff")
+    assert said.returncode == 0
+    assert "no user's answer would change" in said.stdout
+    assert stored(database_url) == []
+
+
+def test_what_is_published_is_no_difference(inside, database_url: str) -> None:
+    inside("migrate")
+    said = inside("catalogue", "diff").stdout.strip()
+    assert said == f"Nothing would change: version {CATALOGUE.version} is published."
+
+
+def test_a_new_version_that_changes_nothing_is_told_as_one(inside, database_url: str) -> None:
+    asyncio.run(publish(database_url, earlier()))
+    said = inside("catalogue", "diff").stdout
+    assert f"Version {CATALOGUE.version} would follow version {BEFORE}" in said
+    assert "Resolved answers that would change: 0." in said
+
+
+def test_the_embedded_database_has_its_catalogue_published_where_it_is_used(preferences: Command) -> None:
+    listed = preferences("catalogue", "list", database_url=None)
+    assert listed.returncode == 0
+    assert "email.product_updates" in listed.stdout
