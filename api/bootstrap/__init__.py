@@ -1,6 +1,6 @@
 """The composition root: the one place where real things are made and wired together.
 
-service      one server process
+service      one server process; not imported here, since commands other than `serve` need no web framework
 databases    the database that commands work on: running, migrated, opened
 catalogues   the catalogue: published, compared, looked at
 identities   what session tokens are verified with
@@ -16,12 +16,12 @@ import psycopg
 
 from api.bootstrap.catalogues import impact, published
 from api.bootstrap.checks import findings
+from api.bootstrap.clock import now
 from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
 from api.bootstrap.erasure import erase
 from api.bootstrap.evidence import checkpoint, checkpoint_regularly, public_key, verify
 from api.bootstrap.followers import Followers, open_followers, registered, run_followers
 from api.bootstrap.identities import development_token, signing_keys
-from api.bootstrap.service import create_app, now, openapi_document
 from application.evidence import Contradiction
 from application.followers import CannotReset
 from application.publishing import Impact
@@ -46,7 +46,6 @@ __all__ = [
     "checkpoint",
     "checkpoint_regularly",
     "configure_logs",
-    "create_app",
     "development_token",
     "erase",
     "findings",
@@ -57,7 +56,6 @@ __all__ = [
     "open_api_keys",
     "open_followers",
     "open_store",
-    "openapi_document",
     "public_key",
     "published",
     "rebuild",

@@ -2,8 +2,8 @@
 
 from ulid_transform import ulid_now
 
+from api.bootstrap.clock import now
 from api.bootstrap.databases import OPERATOR_PATIENCE
-from api.bootstrap.service import now
 from application.erasure import Erased, Erasure
 from domain.catalogue import CATALOGUE
 from infrastructure.database import Database

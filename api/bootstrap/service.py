@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
 
 import psycopg
@@ -15,6 +14,7 @@ from ulid_transform import ulid_now
 
 from api import app, description
 from api.authentication import Authenticator
+from api.bootstrap.clock import now
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.rate_limit import RateLimit
@@ -40,10 +40,6 @@ from infrastructure.settings import Settings
 from infrastructure.streams import PostgresStreams
 
 log = structlog.get_logger("service")
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def create_app() -> ASGIApp:

@@ -18,4 +18,6 @@ def check() -> None:
 
 def openapi() -> None:
     """Print the API's description, as /openapi.json serves it."""
-    typer.echo(bootstrap.openapi_document())
+    from api.bootstrap.service import openapi_document
+
+    typer.echo(openapi_document())

@@ -49,7 +49,7 @@ def serve(
             bootstrap.configure_logs(settings)
             beside.enter_context(Companion("follow"))
         config = uvicorn.Config(
-            "api.bootstrap:create_app",
+            "api.bootstrap.service:create_app",
             factory=True,
             workers=settings.web_concurrency,
             http="httptools",
