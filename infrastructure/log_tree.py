@@ -120,7 +120,7 @@ class PostgresEvidence(StoredEvidence):
     @classmethod
     @contextmanager
     def open(cls, url: str, published: Iterator[KeptNote]) -> Iterator[Self]:
-        with _reading(url) as log, _reading(url) as tree:
+        with reading(url) as log, reading(url) as tree:
             row = log.execute("SELECT pg_export_snapshot()").fetchone()
             assert row is not None
             tree.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(row[0])))
@@ -168,7 +168,7 @@ class PostgresEvidence(StoredEvidence):
 
 
 @contextmanager
-def _reading(url: str) -> Iterator[Connection]:
+def reading(url: str) -> Iterator[Connection]:
     with psycopg.connect(url, application_name="preferences audit", connect_timeout=5) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True

@@ -19,9 +19,10 @@ from api.bootstrap.checks import findings
 from api.bootstrap.clock import now
 from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
 from api.bootstrap.erasure import erase
-from api.bootstrap.evidence import checkpoint, checkpoint_regularly, public_key, verify
+from api.bootstrap.evidence import bundle, checkpoint, checkpoint_regularly, public_key, verify, verify_bundle
 from api.bootstrap.followers import Followers, open_followers, registered, run_followers
 from api.bootstrap.identities import development_token, signing_keys
+from application.bundle import BadBundle
 from application.evidence import Contradiction
 from application.followers import CannotReset
 from application.publishing import Impact
@@ -43,6 +44,7 @@ __all__ = [
     "ListedKey",
     "RebuildResult",
     "Settings",
+    "bundle",
     "checkpoint",
     "checkpoint_regularly",
     "configure_logs",
@@ -65,6 +67,7 @@ __all__ = [
     "settings",
     "signing_keys",
     "verify",
+    "verify_bundle",
 ]
 
 OPERATOR_ERRORS: Final = (
@@ -75,6 +78,7 @@ OPERATOR_ERRORS: Final = (
     ServiceError,
     CannotReset,
     BrokenStream,
+    BadBundle,
     Contradiction,
     psycopg.Error,
     OSError,

@@ -3,19 +3,23 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import psycopg
 import structlog
 
+from api.bootstrap.clock import now
+from application.bundle import Bundle, Opened, open_bundle
+from application.bundling import make_bundle
 from application.checkpointing import Checkpointer
 from application.evidence import Contradiction
 from application.verification import Verdict, Verification
 from domain.checkpoint import Checkpoint
 from infrastructure import audit_key
+from infrastructure.bundle_source import PostgresBundleSource
 from infrastructure.checkpoint_file import CheckpointFile
+from infrastructure.event_codec import decode
 from infrastructure.log_tree import PostgresEvidence, PostgresTreeStore
 from infrastructure.settings import Settings, SettingsError
 from infrastructure.signed_note import NoteReader, NoteSigner, VerifierKey
@@ -89,6 +93,26 @@ def verify(of: Settings, url: str, keys: Sequence[str], file: Path | None, progr
         return verification.run()
 
 
+def bundle(of: Settings, url: str, organization: str | None, user: str) -> tuple[bytes, Opened]:
+    """The evidence about a user, up to now: it begins with a checkpoint. Raises `Contradiction`."""
+    checkpoint(of, url)
+    signer = _signer(of)
+    notes = NoteReader(signer.verifier, *_former(of))
+    with PostgresBundleSource.open(url) as source:
+        made, opened = make_bundle(source, notes, of.audit_origin, decode, organization, user)
+    return made.render(), opened
+
+
+def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
+    """Needs nothing but the key: no settings, no database, no network. Raises `BadBundle`, `SettingsError` for the key."""
+    try:
+        verifier = VerifierKey.parse(key)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    parsed = Bundle.parse(data)
+    return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, decode)
+
+
 def _checkpointer(of: Settings, url: str) -> Checkpointer:
     signer = _signer(of)
     return Checkpointer(
@@ -97,7 +121,7 @@ def _checkpointer(of: Settings, url: str) -> Checkpointer:
         signer,
         NoteReader(signer.verifier, *_former(of)),
         of.audit_origin,
-        lambda: datetime.now(UTC),
+        now,
     )
 
 

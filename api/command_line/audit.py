@@ -1,13 +1,19 @@
 """Evidence: what the log was, that it still is, and what it says about somebody."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 from api import bootstrap
 from api.command_line.console import notes, output
+from projections.consent import Consent, consents
 
 SHOWN: Final = 20
 """Faults that are listed."""
@@ -79,3 +85,62 @@ def verify(
         )
         raise typer.Exit(1)
     output.print("Nothing was altered.")
+
+
+@cli.command()
+def bundle(
+    user: Annotated[str, typer.Option(help="The user, e.g. user_ada.")],
+    file: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    org: Annotated[str | None, typer.Option(help="The organization; without it, the user's own scope.")] = None,
+) -> None:
+    """Write one file with everything about a user, and the proof that it is in the log that was signed.
+
+    It holds the key that opens who acted: whoever has the file can read that, also after an erasure.
+    """
+    settings = bootstrap.settings()
+    with bootstrap.migrated_database(settings) as url:
+        data, opened = bootstrap.bundle(settings, url, org, user)
+    if not opened.events:
+        notes.print(f"{user} has chosen nothing: there is nothing to prove.", markup=False)
+        raise typer.Exit(1)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as bundle_file:
+        bundle_file.write(data)
+    notes.print(f"{len(opened.events)} events; verify it with `preferences audit verify-bundle`", markup=False)
+
+
+@cli.command("verify-bundle")
+def verify_bundle(
+    file: Annotated[Path, typer.Argument(help="The file that `bundle` wrote.")],
+    key: Annotated[str, typer.Option(help="The public key, got by a way that you trust.")],
+) -> None:
+    """Verify a bundle offline, and show what it proves: each choice, who made it, when, how, and what they were told."""
+    parsed, opened = bootstrap.verify_bundle(file.read_bytes(), key)
+    checkpoint = opened.checkpoint
+    where = f"of {parsed.organization}" if parsed.organization is not None else "without an organization"
+    output.print(Text(f"{parsed.user} {where}: {len(opened.events)} events, all in the log of {checkpoint.origin}"))
+    output.print(
+        f"as signed on {checkpoint.time:%Y-%m-%d %H:%M:%S} UTC over {checkpoint.size} events, up to position "
+        f"{checkpoint.position}"
+    )
+    columns = ("when (UTC)", "toggle", "choice", "still holds", "who", "session", "source", "told", "request")
+    table = Table(*columns, box=SIMPLE_HEAD)
+    for consent in consents(opened.events, opened.catalogues):
+        table.add_row(*map(Text, _row(consent)))
+    output.print(table)
+    output.print("No event of this user up to the last one shown was left out: their versions have no gap.")
+
+
+def _row(consent: Consent) -> Iterator[str]:
+    on = {True: "on", False: "off", None: "unknown"}
+    yield f"{consent.occurred_at:%Y-%m-%d %H:%M:%S}"
+    yield consent.path
+    yield on[consent.enabled]
+    if consent.replaced_at is None:
+        yield "yes"
+    else:
+        yield f"{'withdrawn' if consent.enabled else 'changed'} {consent.replaced_at:%Y-%m-%d %H:%M:%S}"
+    yield f"{consent.impersonator or 'support'} for {consent.user}" if consent.impersonated else consent.user
+    yield consent.session or "-"
+    yield consent.source
+    yield f"catalogue {consent.catalogue_version}, default {on[consent.default]}"
+    yield consent.request_id

@@ -53,3 +53,22 @@ SELECT note FROM checkpoints ORDER BY size;
 -- name: count
 -- About how many events there are: for a progress bar.
 SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass;
+
+-- name: stream
+-- The events of one stream, as they are stored, by its primary key.
+SELECT notification_id, originator_id, originator_version, topic, state, sealed_actor
+FROM preferences_events
+WHERE originator_id = %s
+ORDER BY originator_version;
+
+-- name: key
+-- What opens who acted in a stream, unless the person was erased.
+SELECT key FROM person_keys WHERE originator_id = %s;
+
+-- name: first_positions
+-- Where a tile over events begins, for a search.
+SELECT substring(positions FOR 8) FROM log_tiles WHERE level = 0 AND index = %s;
+
+-- name: positions
+-- The positions of one tile over events.
+SELECT positions FROM log_tiles WHERE level = 0 AND index = %s;

@@ -1,0 +1,65 @@
+"""`preferences audit bundle` and `verify-bundle`."""
+
+import httpx
+import pytest
+
+from tests.support.command import Command, one_sentence
+from tests.support.server import PATH, Server
+from tests.support.tokens import bearer
+
+
+@pytest.fixture
+def ada(inside, database_url: str, folder) -> tuple[str, str]:
+    """A bundle of somebody who gave a consent and withdrew it; its path, and the public key."""
+    with Server(database_url) as server, httpx.Client(base_url=server.url) as http:
+        for enabled in ("true", "false"):
+            body = f'{{"email": {{"weekly_usage_digest": {enabled}}}}}'
+            assert http.patch(PATH, content=body, headers=bearer("user_ada")).status_code == 200
+    file = str(folder / "ada.json")
+    result = inside("audit", "bundle", "--org", "org_math", "--user", "user_ada", "-o", file)
+    assert result.returncode == 0, result
+    return file, inside("audit", "public-key").stdout.strip()
+
+
+def test_a_bundle_is_verified_without_a_database_and_shows_what_it_proves(
+    ada: tuple[str, str], nowhere: Command, monkeypatch, capsys, folder
+) -> None:
+    file, key = ada
+    result = nowhere.inside(
+        monkeypatch, capsys, "audit", "verify-bundle", file, "--key", key, data_dir=folder / "nothing"
+    )
+    assert result.returncode == 0
+    lines = [line.split() for line in result.stdout.splitlines() if "weekly_usage_digest" in line]
+    given, withdrawn = lines
+    assert given[2:6:3] == ["email.weekly_usage_digest", given[5]]
+    assert given[3:5] == ["on", "withdrawn"]
+    assert withdrawn[3:6] == ["off", "yes", "user_ada"]
+    assert {"user_ada", "dashboard", "catalogue"} <= set(given)
+    assert "user_ada of org_math: 3 events" in result.stdout
+    assert not (folder / "nothing").exists()
+
+
+def test_one_changed_byte_is_one_sentence(ada: tuple[str, str], inside) -> None:
+    file, key = ada
+    with open(file, "r+b") as bundle:  # noqa: PTH123
+        text = bundle.read().replace(b'"enabled\\":true', b'"enabled\\":null')
+        bundle.seek(0)
+        bundle.write(text)
+    sentence = one_sentence(inside("audit", "verify-bundle", file, "--key", key))
+    assert sentence.endswith("is not in the log that was signed")
+
+
+def test_what_cannot_be_verified_is_one_sentence(ada: tuple[str, str], inside, folder) -> None:
+    file, key = ada
+    assert "is not a public key" in one_sentence(inside("audit", "verify-bundle", file, "--key", "x"))
+    assert "No such file" in one_sentence(inside("audit", "verify-bundle", str(folder / "none"), "--key", key))
+    (folder / "empty").touch()
+    sentence = one_sentence(inside("audit", "verify-bundle", str(folder / "empty"), "--key", key))
+    assert sentence == "this is not an evidence bundle"
+
+
+def test_of_who_chose_nothing_there_is_no_bundle(ada: tuple[str, str], inside, folder) -> None:
+    result = inside("audit", "bundle", "--user", "user_nobody", "-o", str(folder / "nobody.json"))
+    assert result.returncode == 1
+    assert result.stderr == "user_nobody has chosen nothing: there is nothing to prove.\n"
+    assert not (folder / "nobody.json").exists()
