@@ -48,6 +48,7 @@ field is at fault. A path that is not described here answers 404 `NOT_FOUND`; a 
 TAGS: Final[list[Json]] = [
     {"name": "Preferences", "description": "A user's own notification preferences, and their history."},
     {"name": "Evidence", "description": "What the users of an organization were subscribed to, when, and why."},
+    {"name": "Events", "description": "For machines: every change since the beginning, in order, and each new one."},
     {"name": "Operations", "description": "For those who run the service."},
 ]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from api.authentication import Authenticator
+from api.feed_answers import FeedAnswers
 from api.rate_limit import RateLimit
 from application.followers import FollowerStatus
 from application.history import History
@@ -30,6 +31,7 @@ class Services:
     preferences: Preferences
     history: History
     users: Users
+    feed: FeedAnswers
     readiness: Readiness
     followers: FollowerStatuses
     rate_limit: RateLimit

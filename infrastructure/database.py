@@ -1,10 +1,10 @@
 """Connections to PostgreSQL, and the one place where its errors become ours."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import orjson
 import psycopg
@@ -13,6 +13,8 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from domain.errors import Unavailable
+
+Read = TypeVar("Read")
 
 
 class Connection(psycopg.AsyncConnection[TupleRow]):
@@ -101,16 +103,19 @@ class Database:
             raise translated(error) from error
 
     async def fetch(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
-        """The rows of a statement that only reads. A connection that turns out dead is replaced, once.
+        """The rows of a statement that only reads. What is not prepared is planned each time, for the tables as they are then."""
+        return await self.read(lambda connection: connection.rows(query, parameters, prepare=prepare))
 
-        What is not prepared is planned each time, for the tables as they are then.
-        """
+    async def read(self, read: Callable[[Connection], Awaitable[Read]]) -> Read:
+        """What comes of reading, which may be done again: on a connection that turns out dead, it is, once."""
         try:
-            return await self._fetch(query, parameters, prepare=prepare)
+            async with self.connection() as connection:
+                return await read(connection)
         except ConnectionLost:
             # When one is dead, the others of the pool usually are too.
             await self._pool.check()
-            return await self._fetch(query, parameters, prepare=prepare)
+            async with self.connection() as connection:
+                return await read(connection)
 
     async def fetch_in_time(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
         """The same, for a caller who waits for this alone. Raises `Unavailable` when its patience is at an end.
@@ -139,10 +144,6 @@ class Database:
         """Run a statement that answers nothing."""
         async with self.connection() as connection:
             await connection.execute(query, parameters)
-
-    async def _fetch(self, query: Any, parameters: Any, *, prepare: bool) -> list[TupleRow]:
-        async with self.connection() as connection:
-            return await connection.rows(query, parameters, prepare=prepare)
 
 
 def translated(error: psycopg.Error) -> Exception:

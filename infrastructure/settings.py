@@ -79,6 +79,18 @@ class Settings(BaseSettings):
     checkpoint_file: Path | None = Field(
         default=None, description="File that every checkpoint is appended to; by default `checkpoints` in DATA_DIR."
     )
+    feed_readers: int = Field(
+        default=100, ge=0, le=10_000, description="Readers that may follow the live feed at a time, per worker."
+    )
+    feed_heartbeat: float = Field(
+        default=15,
+        gt=0,
+        le=3600,
+        description="Seconds after which a reader of the live feed hears that there is nothing.",
+    )
+    feed_send_within: float = Field(
+        default=20, gt=0, le=3600, description="Seconds in which a reader of the feed must take what it is sent."
+    )
     postgres_enable_db_functions: str | None = Field(
         default=None,
         description="Must not be set: with it, the eventsourcing library drops the lock that keeps the log in order.",

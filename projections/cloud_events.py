@@ -33,7 +33,8 @@ def cloud_event(position: int, event: Event) -> dict[str, Any]:
     stands for the same user in the same organization before and after erasure.
     """
     event_type = type(event)
-    envelope = {
+    # Built in one go: whoever reads the whole log does this for each event of it.
+    document: dict[str, Any] = {
         "specversion": "1.0",
         "id": event.event_id,
         "source": SOURCE,
@@ -45,31 +46,40 @@ def cloud_event(position: int, event: Event) -> dict[str, Any]:
         "dataschema": SCHEMAS[event_type],
     }
     if isinstance(event, NotificationToggled | PreferencesOpened) and event.actor != ERASED:
-        envelope["subject"] = event.actor["user"]
-    return {**envelope, "data": _data(event)}
+        document["subject"] = event.actor["user"]
+    document["data"] = _data(event)
+    return document
 
 
 def _data(event: Event) -> dict[str, Any]:
-    common = {
+    match event:
+        case NotificationToggled():
+            return {
+                "channel": event.channel,
+                "toggle": event.toggle,
+                "enabled": event.enabled,
+                "previous": event.previous,
+                "organization": event.organization,
+                "actor": _actor(event),
+                "source": event.source,
+                "request_id": event.request_id,
+                "catalogue_version": event.catalogue_version,
+                "version": event.originator_version,
+            }
+        case PreferencesOpened():
+            return {"organization": event.organization, "actor": _actor(event), **_circumstances(event)}
+        case PreferencesErased():
+            return {"organization": event.organization, **_circumstances(event)}
+        case CataloguePublished():
+            return {"channels": event.channels, **_circumstances(event)}
+
+
+def _circumstances(event: Event) -> dict[str, Any]:
+    return {
         "source": event.source,
         "request_id": event.request_id,
         "catalogue_version": event.catalogue_version,
         "version": event.originator_version,
-    }
-    if isinstance(event, CataloguePublished):
-        return {"channels": event.channels, **common}
-    if isinstance(event, PreferencesErased):
-        return {"organization": event.organization, **common}
-    by_whom = {"organization": event.organization, "actor": _actor(event)}
-    if isinstance(event, PreferencesOpened):
-        return {**by_whom, **common}
-    return {
-        "channel": event.channel,
-        "toggle": event.toggle,
-        "enabled": event.enabled,
-        "previous": event.previous,
-        **by_whom,
-        **common,
     }
 
 

@@ -1,8 +1,7 @@
 """Who acted, as it is shown to customers: in a user's own history, in the audit log, and in what leaves the house."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from domain.events import NotificationToggled, PreferencesOpened
 
@@ -17,8 +16,7 @@ class ActorKind(StrEnum):
     PLATFORM = "platform"
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(NamedTuple):
     kind: ActorKind
     label: str
 

@@ -15,6 +15,7 @@ from ulid_transform import ulid_now
 from api import app, description
 from api.authentication import Authenticator
 from api.bootstrap.clock import now
+from api.bootstrap.feeds import feed_answers, open_feed_database
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.rate_limit import RateLimit
@@ -56,13 +57,14 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     keys = signing_keys(of)
     sessions = session_verifier(of, keys)
     store = PostgresPreferencesStore(database)
+    feed_database = open_feed_database(of.database_url)
     preferences = Preferences(store, iter(ulid_now, None), new_key)
     history = History(store)
     readings = Readings(PostgresAuditReads(database), iter(ulid_now, None), now)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with database:
+        async with database, feed_database:
             await keys.start()
             # What was made so far lives as long as the process: the collector need not walk it again and again.
             gc.collect()
@@ -81,6 +83,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         preferences=preferences,
         history=history,
         users=Users(PostgresStreams(database), history, readings, now),
+        feed=feed_answers(of, feed_database),
         readiness=partial(_readiness, database, PostgresCatalogues(database), sessions),
         followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
         rate_limit=RateLimit(of.change_rate_limit),

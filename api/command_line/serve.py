@@ -52,7 +52,7 @@ def serve(
             "api.bootstrap.service:create_app",
             factory=True,
             workers=settings.web_concurrency,
-            http="httptools",
+            http="api.connection:HttpProtocol",
             loop="uvloop",
             ws="none",
             lifespan="on",

@@ -11,13 +11,16 @@ import httpx
 import pytest
 from ulid_transform import ulid_now
 
-from api import app, bootstrap
+from api import app, bootstrap, event_stream
 from api.authentication import Authenticator
+from api.event_stream import EventStream
+from api.feed_answers import FeedAnswers
 from api.rate_limit import RateLimit
 from api.services import Services
 from application.audit_reads import Readings
 from application.history import History
 from application.identity import UserSession
+from application.live_feed import LiveFeed
 from application.preferences import Preferences
 from application.users import Users
 from domain.catalogue import CATALOGUE
@@ -252,6 +255,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         preferences=Preferences(store, iter(ulid_now, None), new_key),
         history=History(store),
         users=Users(store, History(store), Readings(store, iter(ulid_now, None), bootstrap.now), bootstrap.now),
+        feed=FeedAnswers(store, EventStream(LiveFeed(store, store, event_stream.encode, most_readers=1), 15), 20),
         readiness=readiness,
         followers=readiness,
         rate_limit=RateLimit(0),

@@ -20,7 +20,7 @@ NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 ADA = stream_id("org_math", "user_ada")
 BOB = stream_id(None, "user_bob")
 KEY = bytes(range(32))
-_ULIDS = (f"01JTBQH2FZ8K1RXC0WJ4Z{n:05}" for n in itertools.count(1))
+_ULIDS = (f"01JTBQH2FZ8K1RXC0W{n:08}" for n in itertools.count(1))
 
 
 def _common(stream: UUID, version: int) -> dict[str, Any]:

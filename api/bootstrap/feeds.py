@@ -1,0 +1,28 @@
+"""The feed of events, as a server process offers it."""
+
+from functools import partial
+
+from api import event_stream
+from api.event_stream import EventStream
+from api.feed_answers import FeedAnswers
+from application.live_feed import LiveFeed
+from application.live_tail import LiveTail
+from infrastructure.database import Database
+from infrastructure.event_feed import PostgresEventFeed
+from infrastructure.log_watch import PostgresLogWatch
+from infrastructure.settings import Settings
+
+APPLICATION = "preferences feed"
+
+
+def open_feed_database(url: str) -> Database:
+    """A small pool of its own, and patience: readers of the feed wait for each other, and nobody else for them."""
+    return Database(url, size=2, connect_within=10, answer_within=30, application=APPLICATION)
+
+
+def feed_answers(of: Settings, database: Database) -> FeedAnswers:
+    assert of.database_url is not None
+    feed = PostgresEventFeed(database)
+    tail = LiveTail(partial(PostgresLogWatch.open, of.database_url, f"{APPLICATION} tail"), event_stream.encode)
+    live = LiveFeed(feed, tail, event_stream.encode, most_readers=of.feed_readers)
+    return FeedAnswers(feed, EventStream(live, of.feed_heartbeat), of.feed_send_within)

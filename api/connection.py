@@ -1,0 +1,48 @@
+"""What a long answer needs to know of the connection that it is sent over: an extension of ASGI, given by our server."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.types import Scope
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+EXTENSION: Final = "preferences.connection"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """`ending` is set when the server is about to stop. `abort` drops the connection, with whatever the other side
+    hasn't taken yet."""
+
+    abort: Callable[[], None] = lambda: None
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def connection(scope: Scope) -> Connection:
+    """Under another server: one of which nothing is known."""
+    found: Connection | None = scope.get("extensions", {}).get(EXTENSION)
+    return found or Connection()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's own, which tells its requests what it knows of their connection. Without that, a server that stops would
+    wait for answers that have no end, and for readers who take nothing."""
+
+    @override
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._connection = Connection(transport.abort)
+        self._extensions: dict[str, Any] = {EXTENSION: self._connection}
+
+    @override
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions
+
+    @override
+    def shutdown(self) -> None:
+        self._connection.ending.set()
+        super().shutdown()

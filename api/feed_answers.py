@@ -1,0 +1,84 @@
+"""The three forms in which the feed is answered: a page, lines, a stream. An event is the same in each."""
+
+import base64
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from api.answer import Answer
+from api.event_stream import EventStream, StillAllowed
+from api.streamed import Streamed
+from application.feed import EventFeed, Selection, as_json, slices
+from application.ports import Recorded
+
+PAGE: Final = "application/json"
+LINES: Final = "application/x-ndjson"
+STREAM: Final = "text/event-stream"
+
+NEXT_AFTER: Final = b"x-next-after"
+"""The header that tells a reader of lines where to go on, since no line can: each is an event."""
+
+# A proxy that gathers what it passes on would make a live feed a late one.
+_UNBUFFERED: Final = (b"x-accel-buffering", b"no")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedAnswers:
+    """`send_within`: seconds in which a reader has to take each piece of what it is sent."""
+
+    feed: EventFeed
+    events: EventStream
+    send_within: float
+
+    async def page(self, after: int, limit: int, selection: Selection) -> Answer:
+        piece = await self.feed.read(after, limit, selection)
+        meta = {
+            "total": 0,
+            "limit": limit,
+            "offset": 0,
+            "next_cursor": encode_cursor(piece.position) if piece.more else None,
+            "next_after": piece.position,
+        }
+        events = b",".join(map(as_json, piece.events))
+        return Answer(200, b'{"success":true,"data":[%b],"meta":%b}' % (events, orjson.dumps(meta)))
+
+    async def lines(self, after: int, limit: int | None, selection: Selection) -> Streamed:
+        """Up to the end of the log, where it is now; or `limit` events, which are one piece."""
+        if limit is not None:
+            piece = await self.feed.read(after, limit, selection)
+            return self._lines(_once(_as_lines(piece.events)), piece.position)
+        end = await self.feed.end()
+        return self._lines(_until(self.feed, after, end, selection), max(after, end))
+
+    def stream(self, after: int, selection: Selection, still_allowed: StillAllowed) -> Streamed:
+        headers = ((b"content-type", STREAM.encode()), _UNBUFFERED)
+        chunks = self.events.of(after, selection, still_allowed)
+        return Streamed(chunks, headers, send_within=self.send_within, endless=True)
+
+    def _lines(self, chunks: AsyncGenerator[bytes, None], position: int) -> Streamed:
+        headers = ((b"content-type", LINES.encode()), (NEXT_AFTER, b"%d" % position), _UNBUFFERED)
+        return Streamed(chunks, headers, send_within=self.send_within)
+
+
+def encode_cursor(position: int) -> str:
+    """Opaque to clients, as everywhere in the product: base64 of JSON."""
+    return base64.urlsafe_b64encode(json.dumps({"position": position}).encode()).decode()
+
+
+async def _until(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[bytes, None]:
+    async with aclosing(slices(feed, after, end, selection)) as pieces:
+        async for piece in pieces:
+            if piece.events:
+                yield _as_lines(piece.events)
+
+
+async def _once(chunk: bytes) -> AsyncGenerator[bytes, None]:
+    yield chunk
+
+
+def _as_lines(events: list[Recorded]) -> bytes:
+    return b"".join(as_json(recorded) + b"\n" for recorded in events)

@@ -1,0 +1,101 @@
+"""The log as a feed: in its order, from a position on, all of it or what was selected."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import orjson
+
+from application.ports import Recorded
+from domain.events import CataloguePublished, Event, NotificationToggled
+from projections.cloud_events import cloud_event
+
+CHUNK: Final = 500
+"""Events read at once: what bounds the memory of a reader, and how long others wait for it (some 5 ms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events; what is None doesn't matter.
+
+    A catalogue is everybody's, so its events belong to every organization. A channel and a toggle are chosen in one kind
+    of event only, and who selects by them selects that kind.
+    """
+
+    organization: str | None = None
+    kind: type[Event] | None = None
+    channel: str | None = None
+    toggle: str | None = None
+
+    def has(self, event: Event) -> bool:
+        if self.kind is not None and type(event) is not self.kind:
+            return False
+        if self.organization is not None and self.organization != _organization(event, self.organization):
+            return False
+        if self.channel is None and self.toggle is None:
+            return True
+        return (
+            isinstance(event, NotificationToggled)
+            and self.channel in (None, event.channel)
+            and self.toggle in (None, event.toggle)
+        )
+
+
+def _organization(event: Event, reader: str) -> str | None:
+    """The one that an event belongs to, for a reader of one organization."""
+    return reader if isinstance(event, CataloguePublished) else event.organization
+
+
+EVERYTHING: Final = Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A piece of the log. `position` is the one to go on from: what is selected up to there is in `events`, whatever
+    was left out. `more`: the log went on behind it at that moment, though maybe with nothing that is selected."""
+
+    events: list[Recorded]
+    position: int
+    more: bool
+
+
+class EventFeed(Protocol):
+    """Raises `Unavailable` while the database can't be reached."""
+
+    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
+        """The next selected events, at most `limit`. A piece that took long to search may have fewer, or none."""
+        ...
+
+    async def end(self) -> int:
+        """The last position of the log; 0 while it is empty."""
+        ...
+
+
+def as_json(recorded: Recorded) -> bytes:
+    """The event as everybody outside sees it: a CloudEvent, in its JSON form."""
+    return orjson.dumps(cloud_event(recorded.position, recorded.event))
+
+
+async def slices(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[Slice, None]:
+    """What is selected after one position and up to another one, which the log has reached already.
+
+    The next piece is asked for before this one is worked on, so that both sides work at once.
+    """
+    coming = asyncio.ensure_future(feed.read(after, CHUNK, selection))
+    try:
+        while True:
+            piece = await coming
+            last = not piece.more or piece.position >= end
+            if not last:
+                coming = asyncio.ensure_future(feed.read(piece.position, CHUNK, selection))
+                await asyncio.sleep(0)
+            events = piece.events
+            if piece.position > end:
+                events = [recorded for recorded in events if recorded.position <= end]
+            yield Slice(events, max(after, end) if last else piece.position, not last)
+            if last:
+                return
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)

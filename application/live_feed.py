@@ -1,0 +1,67 @@
+"""Following the feed: what is there already from the database, what is to come from the tail, with nothing between them."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from application.feed import CHUNK, EventFeed, Selection
+from application.live_tail import Encode, LiveTail
+from domain.errors import Unavailable
+
+
+class News(NamedTuple):
+    """Events, in the bytes that a reader is sent, and the position to go on from, which moves without any, too."""
+
+    encoded: list[bytes]
+    position: int
+
+
+class LiveFeed:
+    """At most `most_readers` at a time: each costs a connection, a queue, and its share of every event."""
+
+    def __init__(self, feed: EventFeed, tail: LiveTail, encode: Encode, *, most_readers: int) -> None:
+        self._feed = feed
+        self._tail = tail
+        self._encode = encode
+        self._most_readers = most_readers
+        self._readers = 0
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """The time for which a reader has a place. Raises `Unavailable` where all are taken."""
+        if self._readers >= self._most_readers:
+            raise Unavailable(f"{self._readers} readers follow the feed already", retry_after=10)
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+
+    async def follow(self, after: int, selection: Selection, *, patience: float) -> AsyncGenerator[News, None]:
+        """Whatever is selected behind a position, for ever. Without news for `patience` seconds it says that, too.
+
+        Raises what `LiveTail` ends its readers with.
+        """
+        position, more = after, True
+        while more:
+            news, more = await self._read(position, selection)
+            position = news.position
+            yield news
+        # The tail starts where the log is; a position beyond its end has to be waited for.
+        with self._tail.join(min(position, await self._feed.end())) as subscription:
+            while position < subscription.start:
+                news, _ = await self._read(position, selection)
+                position = news.position
+                yield news
+            while True:
+                encoded = []
+                for frame in await subscription.next(patience):
+                    if frame.position > position:
+                        position = frame.position
+                        if selection.has(frame.event):
+                            encoded.append(frame.encoded)
+                yield News(encoded, position)
+
+    async def _read(self, after: int, selection: Selection) -> tuple[News, bool]:
+        piece = await self._feed.read(after, CHUNK, selection)
+        return News([self._encode(recorded) for recorded in piece.events], piece.position), piece.more

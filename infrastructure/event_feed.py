@@ -1,0 +1,101 @@
+"""The feed, read from PostgreSQL."""
+
+from typing import Final, LiteralString
+
+from typing_extensions import override
+
+from application.feed import CHUNK, EVERYTHING, EventFeed, Selection, Slice
+from application.ports import Recorded
+from domain.events import (
+    CataloguePublished,
+    Event,
+    NotificationToggled,
+    PreferencesErased,
+    PreferencesOpened,
+)
+from domain.published_catalogues import STREAM
+from infrastructure import event_log
+from infrastructure.audit_index import AuditIndex
+from infrastructure.database import Connection, Database
+from infrastructure.sql import queries
+from projections.audit_log import OPEN, Action
+
+SEARCHED: Final = 20_000
+"""Events that are looked at for one piece of the feed, at most: a few tenths of a second."""
+
+_QUERIES: Final[dict[str, LiteralString]] = queries("event_feed")
+
+_ACTIONS: Final[dict[type[Event], str]] = {
+    PreferencesOpened: OPEN,
+    NotificationToggled: Action.TOGGLE,
+    PreferencesErased: Action.ERASE,
+}
+"""What the index of the audit log calls the kinds of events."""
+
+
+class PostgresEventFeed(EventFeed):
+    """On a pool of its own: whoever reads the whole log must not keep connections from those who change something."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @override
+    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
+        async def read(connection: Connection) -> Slice:
+            if selection.organization is None:
+                return await _search(connection, after, limit, selection)
+            return await _of_organization(connection, after, limit, selection)
+
+        return await self._database.read(read)
+
+    @override
+    async def end(self) -> int:
+        return await self._database.read(event_log.end_of_log)
+
+
+async def _of_organization(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
+    """By the index of the audit log as far as it has come, and from there by going through the log.
+
+    So an organization doesn't pay for the others, nor does it wait until what it did is in the index.
+    """
+    by_choice = selection.channel is not None or selection.toggle is not None
+    kinds = [NotificationToggled] if by_choice else [*_ACTIONS, CataloguePublished]
+    wanted = [kind for kind in kinds if selection.kind in (None, kind)]
+    parameters = {
+        "follower": AuditIndex.name,
+        "organization": selection.organization,
+        "actions": [_ACTIONS[kind] for kind in wanted if kind in _ACTIONS],
+        "channel": selection.channel,
+        "toggle": selection.toggle,
+        "with_catalogue": CataloguePublished in wanted,
+        "catalogue": STREAM,
+        "after": after,
+        "limit": limit + 1,
+    }
+    rows = await (await connection.execute(_QUERIES["of_organization"], parameters, prepare=False)).fetchall()
+    positions: list[int] = [position for _, position in rows if position is not None]
+    events = await event_log.read_at(connection, positions[:limit])
+    if len(positions) > limit:
+        return Slice(events, positions[limit - 1], more=True)
+    reached = max(after, rows[0][0] if rows else 0)
+    rest = await _search(connection, reached, limit - len(events), selection)
+    return Slice(events + rest.events, rest.position, rest.more)
+
+
+async def _search(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
+    """Goes through the log itself, and picks what is selected."""
+    found: list[Recorded] = []
+    position = after
+    # One more than is wanted tells whether there is more.
+    size = limit + 1 if selection == EVERYTHING else CHUNK
+    for _ in range(0, SEARCHED, size):
+        looked_at = await event_log.read_after(connection, position, size)
+        for recorded in looked_at:
+            if len(found) == limit:
+                return Slice(found, position, more=True)
+            position = recorded.position
+            if selection.has(recorded.event):
+                found.append(recorded)
+        if len(looked_at) < size:
+            return Slice(found, position, more=False)
+    return Slice(found, position, more=True)

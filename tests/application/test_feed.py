@@ -1,0 +1,82 @@
+"""The feed: what is selected, and going through it piece by piece."""
+
+from contextlib import aclosing
+
+import orjson
+import pytest
+
+from application.feed import CHUNK, EVERYTHING, Selection, Slice, as_json, slices
+from application.ports import Recorded
+from domain.events import NotificationToggled, PreferencesErased
+from projections.cloud_events import cloud_event
+from tests.support.events import ADA, BOB, catalogue_published, erased, opened, toggled
+from tests.support.memory_feed import MemoryFeed
+
+OPENED, DIGEST, ALERTS, ERASED = (
+    opened(ADA),
+    toggled(2, "weekly_usage_digest", True),
+    toggled(3, "delivery_alerts", False, channel="in_app"),
+    erased(4),
+)
+CATALOGUE = catalogue_published()
+NOBODYS = toggled(2, "weekly_usage_digest", True, BOB)
+EVENTS = (OPENED, DIGEST, ALERTS, ERASED, CATALOGUE, NOBODYS)
+
+
+@pytest.mark.parametrize(
+    ("selection", "selected"),
+    [
+        (EVERYTHING, EVENTS),
+        (Selection(organization="org_math"), (OPENED, DIGEST, ALERTS, ERASED, CATALOGUE)),
+        (Selection(organization="org_chess"), (CATALOGUE,)),
+        (Selection(kind=NotificationToggled), (DIGEST, ALERTS, NOBODYS)),
+        (Selection(kind=PreferencesErased, organization="org_math"), (ERASED,)),
+        (Selection(channel="in_app"), (ALERTS,)),
+        (Selection(toggle="weekly_usage_digest"), (DIGEST, NOBODYS)),
+        (Selection(channel="in_app", toggle="weekly_usage_digest"), ()),
+        (Selection(channel="email", kind=PreferencesErased), ()),
+    ],
+)
+def test_a_selection_has_what_fits_all_of_it(selection, selected) -> None:
+    assert tuple(event for event in EVENTS if selection.has(event)) == selected
+
+
+def test_an_event_leaves_the_house_as_a_cloud_event() -> None:
+    assert orjson.loads(as_json(Recorded(7, DIGEST))) == cloud_event(7, DIGEST)
+
+
+async def all_of(feed: MemoryFeed, after: int, end: int, selection: Selection = EVERYTHING) -> list[Slice]:
+    async with aclosing(slices(feed, after, end, selection)) as pieces:
+        return [piece async for piece in pieces]
+
+
+async def test_pieces_follow_each_other_without_a_gap_or_a_repeat_up_to_the_end() -> None:
+    feed = MemoryFeed(*(toggled(2, "delivery_alerts", True) for _ in range(2 * CHUNK + 10)))
+    pieces = await all_of(feed, 30, feed.positions[-1])
+    assert [recorded for piece in pieces for recorded in piece.events] == feed.log[10:]
+    assert [len(piece.events) for piece in pieces] == [CHUNK, CHUNK]
+    assert [piece.more for piece in pieces] == [True, False]
+    assert pieces[-1].position == feed.positions[-1]
+
+
+async def test_what_was_recorded_after_the_end_is_left_to_the_next_one() -> None:
+    feed = MemoryFeed(*(toggled(2, "delivery_alerts", True) for _ in range(20)))
+    [piece] = await all_of(feed, 0, 30)
+    assert [recorded.position for recorded in piece.events] == list(range(3, 31, 3))
+    assert piece.position == 30
+
+
+async def test_a_position_beyond_the_end_stays_where_it_is() -> None:
+    assert await all_of(MemoryFeed(OPENED), 100, 3) == [Slice([], 100, more=False)]
+
+
+async def test_a_long_search_moves_on_without_finding_anything() -> None:
+    feed = MemoryFeed(*EVENTS, searched=2)
+    pieces = await all_of(feed, 0, feed.positions[-1], Selection(kind=PreferencesErased))
+    assert [(piece.position, len(piece.events)) for piece in pieces] == [(6, 0), (12, 1), (18, 0)]
+
+
+async def test_a_reader_who_leaves_early_leaves_nothing_behind() -> None:
+    feed = MemoryFeed(*EVENTS, searched=1)
+    async with aclosing(slices(feed, 0, feed.positions[-1], EVERYTHING)) as pieces:
+        assert (await anext(pieces)).position == 3
