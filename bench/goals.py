@@ -31,6 +31,8 @@ GOALS = (
     Goal("rebuild.seconds", "rebuild of the log", "≤", 4, "s"),
     Goal("rebuild.memory", "memory of a rebuild with four times the events of the same users", "≤", 1.1),
     Goal("follow.rate", "following the log from position 0", "≥", 100_000, "events/s"),
+    Goal("audit.rate", "verifying the log against its checkpoints", "≥", 200_000, "events/s"),
+    Goal("audit.patch", "PATCH/s with checkpoints, against without", "≥", 0.95),
     Goal("memory.megabytes", "memory of a server after many requests of many users", "≤", 150, "MB"),
     Goal("disk.bytes", "disk for an event, with all indexes", "≤", 600, "bytes"),
 )
