@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from application.followers import Follower, FollowerState, Following, Journal, Step
+from application.followers import Follower, FollowerState, FollowerStatus, Following, Journal, Step
 from application.ports import Recorded, UnreadableEvent
 from domain.errors import Unavailable
 from tests.support.events import toggled
@@ -165,3 +165,29 @@ async def test_who_is_paused_or_moved_by_somebody_else_meanwhile_stays_where_it_
     following = Following(follower, journal)
     assert await following.step() is Step.ON
     assert (journal.standing, journal.written, follower.batches) == (meanwhile, [], [])
+
+
+@pytest.mark.parametrize(
+    ("paused", "failed_position", "leading", "state"),
+    [
+        (False, None, True, "running"),
+        (False, None, False, "not running"),
+        (True, None, True, "paused"),
+        (False, 6, True, "failed"),
+        (True, 6, False, "failed"),
+    ],
+)
+def test_what_is_wrong_with_a_follower_is_said_before_all_else(
+    paused: bool, failed_position: int | None, leading: bool, state: str
+) -> None:
+    failure = None if failed_position is None else "ValueError"
+    assert FollowerStatus("audit-index", 3, paused, failed_position, failure, leading, 0, 0.0).state == state
+
+
+async def test_who_is_set_back_has_undone_what_comes_again(journal: MemoryJournal) -> None:
+    follower = Writing()
+    await run(follower, journal)
+    await follower.reset(30, journal.written)
+    journal.standing = FollowerState(30, paused=False, failed_position=None)
+    await run(follower, journal)
+    assert journal.written == [position for position, _ in journal.log]

@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
 from infrastructure.database import Database
@@ -67,6 +69,52 @@ def test_who_is_unknown_to_this_release_can_not_be_set_back(inside: Callable[...
     said = one_sentence(inside("followers", "reset", "old"))
     assert said == "old is unknown to this release: nobody knows what to undo"
     assert cells(inside("followers", "list"), "old")[2] == str(stopped - 1)
+
+
+def test_a_follower_is_set_back_and_makes_it_all_again(
+    preferences: Command, inside: Callable[..., Result], database_url: str
+) -> None:
+    asyncio.run(record(database_url, 6))
+    end = positions(database_url)[-1]
+    follow_to_the_end(preferences, database_url, end)
+    assert cells(inside("followers", "list"), "audit-index")[1:4] == ["not running", str(end), "0"]
+    indexed = entries(database_url)
+    assert end in indexed
+
+    refused = one_sentence(inside("followers", "reset", "audit-index", "--to", str(end + 1)))
+    assert refused == f"audit-index is at position {end}: no event may be passed over"
+
+    partly = inside("followers", "reset", "audit-index", "--to", str(end - 2))
+    assert (partly.returncode, partly.stderr.strip()) == (0, f"audit-index is at position {end - 2}.")
+    assert entries(database_url) == [position for position in indexed if position <= end - 2]
+    assert inside("followers", "reset", "audit-index").returncode == 0
+    assert entries(database_url) == []
+    assert cells(inside("followers", "list"), "audit-index")[2:4] == ["0", "6"]
+
+    follow_to_the_end(preferences, database_url, end)
+    assert entries(database_url) == indexed
+
+
+def follow_to_the_end(preferences: Command, url: str, end: int) -> None:
+    with preferences.start("follow") as running:
+        deadline = time.monotonic() + 30
+        while stands_at(url) != end:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=20)
+    assert running.returncode == 0
+
+
+def stands_at(url: str) -> int | None:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT position FROM followers WHERE name = 'audit-index'").fetchone()
+        return row[0] if row else None
+
+
+def entries(url: str) -> list[int]:
+    with psycopg.connect(url) as connection:
+        return [row[0] for row in connection.execute("SELECT position FROM audit_entries ORDER BY 1")]
 
 
 def test_follow_runs_until_it_is_told_to_stop(preferences: Command) -> None:

@@ -1,5 +1,7 @@
 """The followers run beside `serve`: they start with it, are started again when they die, and end with it, however it ends."""
 
+import asyncio
+import itertools
 import json
 import os
 import signal
@@ -9,11 +11,15 @@ from contextlib import suppress
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support import processes
+from tests.support.figures import figures
+from tests.support.keep_alive import KeepAlive
 from tests.support.server import Server
+from tests.support.tokens import bearer
 
 
 def companion(server: Server) -> int | None:
@@ -90,3 +96,55 @@ def test_they_can_be_left_to_somebody_else(serve: Callable[..., Server]) -> None
     assert companion(server) is None
     server.stop()
     assert "following" not in events(server)
+
+
+async def test_killed_while_eight_write_they_index_every_change_once(
+    serve: Callable[..., Server], database_url: str, record_property
+) -> None:
+    # Given eight who change their preferences to and fro
+    server = serve(followers="on", log_level="warning")
+    writing = [asyncio.create_task(change_to_and_fro(server, f"user_{number}")) for number in range(8)]
+    # when whoever follows is killed again and again,
+    for _ in range(KILLS):
+        before = await indexed(database_url)
+        async with asyncio.timeout(60):
+            while len(await indexed(database_url)) == len(before):  # noqa: ASYNC110 - PostgreSQL has no event for it
+                await asyncio.sleep(0.02)
+        beside = companion(server)
+        assert beside is not None
+        os.kill(beside, signal.SIGKILL)
+    for task in writing:
+        task.cancel()
+    await asyncio.gather(*writing, return_exceptions=True)
+    # then it has seen every change, once.
+    changes = await rows(database_url, CHANGES)
+    async with asyncio.timeout(60):
+        while await rows(database_url, STANDS_AT) != await rows(database_url, END):  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.05)
+    entries = await indexed(database_url)
+    assert set(changes) <= set(entries)
+    assert len(entries) == len(set(entries))
+    figures(record_property, kills=KILLS, changes=len(changes))
+
+
+KILLS = 4
+CHANGES = "SELECT notification_id FROM preferences_events WHERE topic LIKE '%toggled' ORDER BY 1"
+END = "SELECT max(notification_id) FROM preferences_events"
+STANDS_AT = "SELECT position FROM followers WHERE name = 'audit-index'"
+
+
+async def change_to_and_fro(server: Server, user: str) -> None:
+    async with KeepAlive(server.url) as connection:
+        for number in itertools.count():
+            change = {"email": {"product_updates": number % 2 == 0, "delivery_alerts": number % 2 == 0}}
+            assert (await connection.patch(bearer(user), change)).status == 200
+            await asyncio.sleep(0.01)
+
+
+async def indexed(url: str) -> list[int]:
+    return await rows(url, "SELECT position FROM audit_entries ORDER BY 1")
+
+
+async def rows(url: str, query: str) -> list[int]:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        return [value for (value,) in await (await connection.execute(query)).fetchall()]

@@ -23,6 +23,7 @@ _OURS = (
     "WEB_CONCURRENCY",
     "LOG_LEVEL",
     "CHANGE_",
+    "FOLLOWERS",
     "ROLE_",
     "POSTGRES_",
 )

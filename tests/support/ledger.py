@@ -65,6 +65,6 @@ async def record(url: str, events: int, stream: UUID | None = None) -> None:
 
 def appended(stream: UUID, events: int) -> Append:
     choices = ((name, on) for on in itertools.cycle([False, True]) for name in ("product_updates", "delivery_alerts"))
-    history: list[PreferencesEvent] = [opened(stream)]
-    history += [toggled(version, *next(choices), stream) for version in range(2, events + 1)]
+    history: list[PreferencesEvent] = [opened(stream, organization="org_math")]
+    history += [toggled(version, *next(choices), stream, organization="org_math") for version in range(2, events + 1)]
     return Append(0, history, row_after(None, *history), opens_key=True)
