@@ -45,7 +45,11 @@ class Follower(Protocol[Given]):
         ...
 
     async def reset(self, position: int, transaction: Given) -> None:
-        """Undo the effect of all events after `position`, which are about to come again. Raises `CannotReset`."""
+        """Undo the effect of all events after `position`, which are about to come again. Raises `CannotReset`.
+
+        This is called in an operator's process, while another one may go on handling: what `handle` keeps in memory
+        must be right also after somebody else has undone things.
+        """
         ...
 
 

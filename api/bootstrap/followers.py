@@ -18,7 +18,7 @@ from infrastructure.follower_register import FollowerRegister
 from infrastructure.followers import FollowerRunner
 from infrastructure.settings import Settings
 
-GRACE: Final = 10.0
+GRACE: Final = 5.0
 """Seconds that transactions under way have to finish after SIGTERM."""
 
 PATIENCE: Final = 15.0
@@ -37,7 +37,9 @@ def registered(_of: Settings) -> list[Follower]:
 async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.Event) -> None:
     """Run them all until `stop` is set. What nobody foresaw in one of them ends them all, so that somebody sees it."""
     log.info("following", followers=[follower.name for follower in followers])
-    runners = [asyncio.create_task(FollowerRunner(url, follower).run(stop)) for follower in followers]
+    runners = [
+        asyncio.create_task(FollowerRunner(url, follower).run(stop), name=follower.name) for follower in followers
+    ]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, *runners}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
@@ -46,7 +48,7 @@ async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.E
         _, late = await asyncio.wait(runners, timeout=GRACE)
         for runner in late:
             # What is under way is rolled back, and comes again.
-            log.warning("follower did not finish in time", seconds=GRACE)
+            log.warning("follower did not finish in time", follower=runner.get_name(), seconds=GRACE)
             runner.cancel()
         outcomes = await asyncio.gather(*runners, return_exceptions=True)
         for outcome in outcomes:

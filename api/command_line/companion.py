@@ -14,7 +14,7 @@ FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
 """Seconds before a companion that has died is started again: twice as long each time, until it lives for longer."""
 
-GRACE: Final = 25.0
+GRACE: Final = 20.0
 """Seconds that it has to end after SIGTERM: more than it takes to give up a database that doesn't answer."""
 
 log = structlog.get_logger("serve")

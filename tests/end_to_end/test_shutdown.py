@@ -44,11 +44,11 @@ async def embedded(folder: Path, workers: int) -> AsyncIterator[tuple[Server, Em
         await asyncio.to_thread(server.__exit__)
 
 
-async def all_connected(url: str, workers: int) -> None:
+async def all_connected(url: str, number: int, application: str = "preferences") -> None:
     """Return once every worker has come so far: the first one answers while another one may still be starting."""
-    query = "SELECT FROM pg_stat_activity WHERE application_name = 'preferences'"
-    async with asyncio.timeout(10), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        while len(await (await connection.execute(query)).fetchall()) < workers:  # noqa: ASYNC110 - PostgreSQL has no event for it
+    query = f"SELECT FROM pg_stat_activity WHERE application_name LIKE '{application}'"
+    async with asyncio.timeout(20), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        while len(await (await connection.execute(query)).fetchall()) < number:  # noqa: ASYNC110 - PostgreSQL has no event for it
             await asyncio.sleep(0.02)
 
 
@@ -139,17 +139,18 @@ async def test_a_database_that_says_nothing_does_not_keep_the_server_from_ending
     with EmbeddedPostgres(folder / "frozen") as postgres:
         migrations.migrate(postgres.url)
         # Given a change that PostgreSQL, which has been frozen, will never answer
-        server = Server(postgres.url, log_level="warning")
+        server = Server(postgres.url, followers="on", log_level="warning")
         with server:
             async with KeepAlive(server.url) as connection:
                 assert (await connection.get(bearer("user_ada"))).status == 200
+                await all_connected(postgres.url, 1, "preferences follower%")
                 frozen = processes.freeze(postgres.pid)
                 try:
                     assert (await connection.patch(bearer("user_ada"), CHANGE)).status == 503
                     # when the server is told to stop, then it stops all the same.
                     started = time.monotonic()
                     tell(server, signal.SIGTERM)
-                    assert await asyncio.to_thread(server.process.wait, 25) == 0
+                    assert await asyncio.to_thread(server.process.wait, 40) == 0
                     figures(record_property, seconds_until_end=round(time.monotonic() - started, 1))
                 finally:
                     processes.thaw(frozen)

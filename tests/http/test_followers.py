@@ -79,3 +79,17 @@ def test_without_the_database_there_are_no_metrics(folder) -> None:
             response = httpx.get(f"{server.url}/metrics")
             assert (response.status_code, response.json()["error"]["code"]) == (503, "UNAVAILABLE")
             postgres.start()
+
+
+async def test_where_followers_can_not_be_asked_in_time_readiness_says_nothing_of_them(
+    serve: Callable[..., Server], database_url: str
+) -> None:
+    server = serve()
+    async with (
+        httpx.AsyncClient(base_url=server.url, timeout=10) as http,
+        await psycopg.AsyncConnection.connect(database_url) as somebody,
+    ):
+        await somebody.execute("LOCK TABLE followers")
+        ready = await http.get("/readyz")
+        assert ready.json() == {"success": True, "data": {"database": "ok", "migrations": "ok", "keys": "ok"}}
+        assert (await http.get("/metrics")).status_code == 503

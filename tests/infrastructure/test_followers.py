@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from api.bootstrap.followers import run_followers
 from application.followers import CannotReset
 from domain.errors import Unavailable
 from infrastructure import migrations
@@ -334,3 +335,22 @@ async def test_the_register_tells_how_far_behind_each_is(url: str, register: Fol
         assert (running_now.lag_events, running_now.lag_seconds) == (0, 0)
         await register.pause("ledger")
         assert [status.state for status in await register.statuses([])] == ["paused"]
+
+
+async def test_what_nobody_foresaw_in_one_follower_ends_them_all(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("ALTER TABLE followers RENAME COLUMN paused TO halted")
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        await run_followers(url, [Ledger("one"), Ledger("other")], asyncio.Event())
+
+
+async def test_two_followers_are_each_at_a_position_of_their_own(url: str) -> None:
+    await record(url, 10)
+    poison = positions(url)[3]
+    stop = asyncio.Event()
+    running_both = asyncio.create_task(run_followers(url, [Ledger("one"), Ledger("other", [poison])], stop))
+    await until(lambda: {"one", "other"} <= states(url).keys() and states(url)["other"][2] is not None)
+    await until(lambda: states(url)["one"][0] == positions(url)[-1])
+    stop.set()
+    await running_both
+    assert states(url)["other"][:3] == (positions(url)[2], False, poison)
