@@ -25,8 +25,9 @@ from tests.support.tokens import bearer
 def companion(server: Server) -> int | None:
     """The process id of the one that runs beside the server."""
     for child in psutil.Process(server.process.pid).children():
-        if "--beside" in child.cmdline():
-            return child.pid
+        with suppress(psutil.NoSuchProcess):  # it may just have died
+            if "--beside" in child.cmdline():
+                return child.pid
     return None
 
 

@@ -31,7 +31,7 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 def killed_again_and_again(url: str, *, torn: bool = False) -> tuple[list[int], int]:
-    """What stands in the ledger of a follower that was killed at random moments until all was done, or something was
+    """What stands in the ledger of a follower that was killed at random moments, until all was done, or something was
     written twice; and how often it was killed."""
     end, kills = positions(url)[-1], 0
     while kills < KILLS and end not in (before := written_down(url)) and len(before) == len(set(before)):
@@ -40,27 +40,28 @@ def killed_again_and_again(url: str, *, torn: bool = False) -> tuple[list[int], 
             time.sleep(random.uniform(0, 0.02))
             process.kill()
         kills += 1
-    with following(url, torn=torn) as process:
-        until(lambda: end in written_down(url))
-        os.kill(process.pid, signal.SIGTERM)
-        process.join(20)
-        assert process.exitcode == 0
     return written_down(url), kills
 
 
 async def test_killed_at_any_moment_it_takes_in_every_event_once_and_in_order(url: str, record_property) -> None:
     await record(url, EVENTS)
+    end = positions(url)[-1]
     written, kills = killed_again_and_again(url)
-    assert written == positions(url)
+    assert written == positions(url)[: len(written)]
     assert kills > 10
+    with following(url) as process:
+        until(lambda: end in written_down(url), 120)
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(20)
+        assert process.exitcode == 0
+    assert written_down(url) == positions(url)
     figures(record_property, kills=kills, events=EVENTS)
 
 
 async def test_an_effect_apart_from_its_position_is_caught_doubling(url: str, record_property) -> None:
     await record(url, EVENTS)
     written, kills = killed_again_and_again(url, torn=True)
-    assert written != positions(url)
-    assert sorted(set(written)) == positions(url)
+    assert len(written) > len(set(written))
     figures(record_property, kills=kills, doubled=len(written) - len(set(written)))
 
 
