@@ -89,7 +89,7 @@ def add(app: FastAPI, services: Services) -> None:
             "as_of": shown(instant),
             "catalogue_version": found.catalogue.version,
             "version": found.version,
-            "notifications": found.catalogue.resolve(found.choices),
+            "notifications": found.resolved,
         }
         return Answer(200, success(data if include is None else {**data, "explain": _explained(found)}))
 
@@ -106,10 +106,10 @@ def add(app: FastAPI, services: Services) -> None:
 def _explained(found: PreferencesAsOf) -> dict[str, dict[str, Any]]:
     return {
         channel: {
-            toggle: _explanation(enabled, found.decided_by.get(path(channel, toggle)))
+            toggle: _explanation(enabled, found.deciding.get(path(channel, toggle)))
             for toggle, enabled in toggles.items()
         }
-        for channel, toggles in found.catalogue.resolve(found.choices).items()
+        for channel, toggles in found.resolved.items()
     }
 
 

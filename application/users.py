@@ -9,10 +9,10 @@ from application.audit_reads import Readings
 from application.history import History, Page, PageStart
 from application.identity import OrganizationReader
 from domain.errors import Unavailable, ValidationFailed
-from domain.events import PreferencesEvent
+from domain.events import NotificationToggled
 from domain.preferences import stream_id
 from domain.published_catalogues import PublishedCatalogues
-from projections.as_of import PreferencesAsOf, as_of
+from projections.as_of import PreferencesAsOf
 
 READ: Final = "user_preferences.read"
 READ_HISTORY: Final = "user_history.read"
@@ -22,15 +22,21 @@ EVERYTHING: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Evidence(NamedTuple):
-    """All that can be said about one user: the events of the stream, and the catalogues, as of one moment."""
+    """What is known of one user's stream up to an instant: its version, and the last choice for each toggle that there was
+    one for; and all catalogues, as of the same moment.
+    """
 
-    events: Sequence[PreferencesEvent]
+    version: int
+    deciding: Sequence[NotificationToggled]
     catalogues: PublishedCatalogues
 
 
 class Streams(Protocol):
-    async def evidence(self, stream: UUID) -> Evidence:
-        """A whole stream, in its order; empty for a user who never chose. Raises `Unavailable`."""
+    async def evidence(self, stream: UUID, until: datetime) -> Evidence:
+        """As of `until`, that moment included; version 0 for a user who never chose. Raises `Unavailable`.
+
+        A stream with a gap raises `BrokenStream`: what is missing must never be papered over.
+        """
         ...
 
 
@@ -55,14 +61,15 @@ class Users:
         if instant is not None and instant > now:
             raise ValidationFailed(details={"as_of": "must not be in the future"})
         stream = stream_id(reader.organization, user)
-        events, catalogues = await self._streams.evidence(stream)
-        catalogue = catalogues.in_force(instant or EVERYTHING)
+        until = instant or EVERYTHING
+        version, deciding, catalogues = await self._streams.evidence(stream, until)
+        catalogue = catalogues.in_force(until)
         if catalogue is None:
             raise Unavailable("no catalogue is published")
         at = instant or now
         asked = {"resource_stream": str(stream), "as_of": at.isoformat(), "explain": explain}
         await self._readings.record(reader, READ, asked, count=1, request_id=request_id)
-        return at, as_of(events, catalogue, instant or EVERYTHING)
+        return at, PreferencesAsOf.of(catalogue, version, deciding)
 
     async def history(
         self, reader: OrganizationReader, user: str, *, limit: int, request_id: str, after: PageStart | None = None

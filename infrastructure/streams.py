@@ -1,19 +1,18 @@
-"""Whole streams of the log in PostgreSQL."""
+"""One user's stream as of an instant, in PostgreSQL."""
 
-from typing import Final
+from datetime import datetime
 from uuid import UUID
 
 from typing_extensions import override
 
+from application.rebuild import BrokenStream
 from application.users import Evidence, Streams
 from domain import published_catalogues
-from domain.events import CataloguePublished, PreferencesEvent
+from domain.events import CataloguePublished, NotificationToggled
 from domain.published_catalogues import PublishedCatalogues
 from infrastructure.database import Database
 from infrastructure.event_codec import decode
 from infrastructure.sql import queries
-
-_CATALOGUES: Final = published_catalogues.STREAM
 
 
 class PostgresStreams(Streams):
@@ -22,14 +21,22 @@ class PostgresStreams(Streams):
         self._queries = queries("streams")
 
     @override
-    async def evidence(self, stream: UUID) -> Evidence:
-        rows = await self._database.fetch_in_time(self._queries["evidence"], [[stream, _CATALOGUES]])
-        events: list[PreferencesEvent] = []
-        catalogues: list[CataloguePublished] = []
-        for row in rows:
-            event = decode(*row)
-            if isinstance(event, CataloguePublished):
-                catalogues.append(event)
-            else:
-                events.append(event)
-        return Evidence(events, PublishedCatalogues(catalogues))
+    async def evidence(self, stream: UUID, until: datetime) -> Evidence:
+        rows = await self._database.fetch_in_time(
+            self._queries["evidence"],
+            {
+                "stream": stream,
+                "until": until,
+                "topic": NotificationToggled.TOPIC,
+                "catalogues": published_catalogues.STREAM,
+            },
+        )
+        version, events, *_ = rows[0]
+        if version != events:
+            raise BrokenStream(f"stream {stream}: {events} events up to version {version}")
+        shown = [decode(*row[2:]) for row in rows if row[2] is not None]
+        return Evidence(
+            version,
+            [event for event in shown if isinstance(event, NotificationToggled)],
+            PublishedCatalogues([event for event in shown if isinstance(event, CataloguePublished)]),
+        )

@@ -38,11 +38,11 @@ class Streams:
         self.catalogues = catalogues
         self.asked: list[UUID] = []
 
-    async def evidence(self, stream: UUID) -> Evidence:
+    async def evidence(self, stream: UUID, until: datetime) -> Evidence:
         self.asked.append(stream)
-        return Evidence(
-            [event for event in self.events if event.originator_id == stream], PublishedCatalogues(self.catalogues)
-        )
+        known = [event for event in self.events if event.originator_id == stream and event.timestamp <= until]
+        last = {event.path: event for event in known if isinstance(event, NotificationToggled)}
+        return Evidence(len(known), list(last.values()), PublishedCatalogues(self.catalogues))
 
 
 class Changes:
@@ -71,7 +71,7 @@ async def ask(
 
 async def resolved(streams: Streams, instant: datetime | None, organization: str = "org_math") -> Resolved:
     _, found = await ask(users(streams), instant, OrganizationReader(organization, "user:user_grace"))
-    return found.catalogue.resolve(found.choices)
+    return found.resolved
 
 
 BOTH = (published(FIRST, NOON), published(SECOND, NOON + HOUR))
@@ -105,7 +105,7 @@ async def test_without_an_instant_it_is_now_and_everything_recorded_has_happened
     instant, found = await ask(users(streams), None)
     assert instant == NOON + 10 * HOUR
     assert found.catalogue.version == 3
-    assert found.catalogue.resolve(found.choices) == {"email": {"offers": False}}
+    assert found.resolved == {"email": {"offers": False}}
 
 
 async def test_this_very_moment_can_be_asked_for_and_the_future_can_not() -> None:
@@ -209,6 +209,6 @@ async def test_it_is_at_every_instant_what_the_user_was_answered_then(requests, 
         known = [choices for at, choices in states if instant is None or at <= instant][-1]
         shown = [event for event in catalogues if instant is None or event.timestamp <= instant][-1]
         _, found = await ask(users(streams, end + 10 * HOUR), instant)
-        assert found.catalogue.resolve(found.choices) == catalogue_of(shown).resolve(known)
-        assert set(found.decided_by) == set(known)
-        assert all(event.enabled is known[path] for path, event in found.decided_by.items())
+        assert found.resolved == catalogue_of(shown).resolve(known)
+        assert set(found.deciding) == set(known)
+        assert all(event.enabled is known[path] for path, event in found.deciding.items())

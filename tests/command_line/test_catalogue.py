@@ -131,3 +131,11 @@ def test_the_embedded_database_has_its_catalogue_published_where_it_is_used(pref
     listed = preferences("catalogue", "list", database_url=None)
     assert listed.returncode == 0
     assert "email.product_updates" in listed.stdout
+
+
+def test_a_rebuild_passes_over_the_catalogues(inside, database_url: str) -> None:
+    inside("migrate")
+    rebuilt = inside("rebuild")
+    assert rebuilt.returncode == 0
+    assert "0 events, 0 users" in rebuilt.stdout
+    assert stored(database_url) == [CATALOGUE.version]

@@ -10,10 +10,8 @@ import pytest
 from application.publishing import Unchosen
 from infrastructure.catalogues import PostgresCatalogues
 from infrastructure.database import Database
-from infrastructure.sql import queries
-from infrastructure.streams import PostgresStreams
 from tests.support.catalogues import catalogue, choose, publish, published
-from tests.support.events import ADA, NOON
+from tests.support.events import NOON
 
 FIRST = published(catalogue(1, news=True))
 SECOND = published(catalogue(2, news=False), NOON + timedelta(hours=1))
@@ -84,18 +82,3 @@ async def test_choices_are_counted_for_each_toggle_and_for_any_of_them(catalogue
     choose(database_url, *choices)
     assert await catalogues.unchosen(paths) == Unchosen(5, {"email.news": 3, "email.digest": 3}, 4)
     assert await catalogues.unchosen([]) == Unchosen(5, {}, 0)
-
-
-async def test_one_read_brings_a_users_stream_and_the_catalogues(catalogues, database_url: str) -> None:
-    await catalogues.append(FIRST, follows=None)
-    async with Database(database_url, connect_within=5) as database:
-        evidence = await PostgresStreams(database).evidence(ADA)
-    assert (evidence.events, evidence.catalogues.events) == ([], [FIRST])
-
-
-def test_a_stream_is_read_by_index_alone(database_url: str) -> None:
-    with psycopg.connect(database_url) as connection:
-        connection.execute("SET enable_seqscan = off")  # an empty table is scanned otherwise
-        plan = connection.execute("EXPLAIN " + queries("streams")["evidence"], [[ADA, FIRST.originator_id]]).fetchall()
-    assert "preferences_events_pkey" in str(plan)
-    assert "Seq Scan on preferences_events" not in str(plan)
