@@ -63,3 +63,17 @@ def test_of_who_chose_nothing_there_is_no_bundle(ada: tuple[str, str], inside, f
     assert result.returncode == 1
     assert result.stderr == "user_nobody has chosen nothing: there is nothing to prove.\n"
     assert not (folder / "nobody.json").exists()
+
+
+def test_an_erasure_leaves_every_proof_as_it_was(ada: tuple[str, str], inside, folder) -> None:
+    _, key = ada
+    assert inside("erase", "--org", "org_math", "--user", "user_ada", "--yes").returncode == 0
+    assert inside("audit", "verify").returncode == 0
+    file = str(folder / "after.json")
+    assert inside("audit", "bundle", "--org", "org_math", "--user", "user_ada", "-o", file).returncode == 0
+    assert inside("audit", "verify").returncode == 0
+    shown = inside("audit", "verify-bundle", file, "--key", key)
+    assert shown.returncode == 0
+    choices = [line for line in shown.stdout.splitlines() if "weekly_usage_digest" in line]
+    assert len(choices) == 2
+    assert all(" erased " in line and "user_ada" not in line for line in choices)
