@@ -35,7 +35,7 @@ cli.command()(checks.openapi)
 
 def main() -> None:
     try:
-        cli()
+        cli(prog_name="preferences")
     except OPERATOR_ERRORS as error:
         complain(str(error))
         sys.exit(1)
