@@ -5,11 +5,11 @@ written in one transaction, so it takes effect exactly once, whatever dies when.
 with its position, until somebody has seen to the cause: no event is ever passed over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from application.ports import Recorded, UnreadableEvent
 from domain.errors import Unavailable
@@ -20,6 +20,11 @@ LARGEST: Final = 1000
 Transaction = TypeVar("Transaction")
 Given = TypeVar("Given", contravariant=True)
 Offered = TypeVar("Offered", covariant=True)
+
+
+StandsAt: TypeAlias = Callable[[int], Awaitable[int]]
+"""Asked before each step by a follower whose effect is elsewhere and may be lost there: given the position that was noted,
+the one from which it must go on, which is that or an earlier one. Raises `Unavailable`."""
 
 
 class CannotReset(Exception):
@@ -138,10 +143,16 @@ class Following(Generic[Transaction]):
     """Leads one follower along the log, step by step."""
 
     def __init__(
-        self, follower: Follower[Transaction], journal: Journal[Transaction], *, largest: int = LARGEST
+        self,
+        follower: Follower[Transaction],
+        journal: Journal[Transaction],
+        *,
+        largest: int = LARGEST,
+        stands_at: StandsAt | None = None,
     ) -> None:
         self._follower = follower
         self._journal = journal
+        self._stands_at = stands_at
         self._largest = largest
         self._size = largest
 
@@ -154,6 +165,9 @@ class Following(Generic[Transaction]):
         state = await self._journal.state()
         if state.held:
             return Step.HELD
+        if self._stands_at is not None and (position := await self._stands_at(state.position)) < state.position:
+            async with self._journal.move(state.position, position):
+                return Step.ON
         try:
             events = await self._read(state.position)
             if not events:

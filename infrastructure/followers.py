@@ -8,7 +8,7 @@ from typing import Final
 import psycopg
 import structlog
 
-from application.followers import LARGEST, Follower, Following, Step
+from application.followers import LARGEST, Follower, Following, StandsAt, Step
 from domain.errors import Unavailable
 from infrastructure.database import translated
 from infrastructure.follower_journal import Connection, PostgresJournal
@@ -33,12 +33,14 @@ class FollowerRunner:
         url: str,
         follower: Follower[Connection],
         *,
+        stands_at: StandsAt | None = None,
         batch: int = LARGEST,
         poll: float = 1.0,
         rest: float = 0.02,
     ) -> None:
         self._url = url
         self._follower = follower
+        self._stands_at = stands_at
         self._batch = batch
         self._poll = poll
         self._rest = rest
@@ -64,7 +66,7 @@ class FollowerRunner:
                 return
         log.info("follower leads", follower=self._follower.name)
         await connection.execute(queries("followers")["listen"])
-        following = Following(self._follower, journal, largest=self._batch)
+        following = Following(self._follower, journal, largest=self._batch, stands_at=self._stands_at)
         while not stop.is_set():
             match await following.step():
                 case Step.HELD:

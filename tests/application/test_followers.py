@@ -191,3 +191,27 @@ async def test_who_is_set_back_has_undone_what_comes_again(journal: MemoryJourna
     journal.standing = FollowerState(30, paused=False, failed_position=None)
     await run(follower, journal)
     assert journal.written == [position for position, _ in journal.log]
+
+
+async def test_what_was_lost_where_its_effect_is_comes_again(journal: MemoryJournal) -> None:
+    follower = Writing()
+    journal.standing = FollowerState(57, paused=False, failed_position=None)
+    there = [9, 9, 60]
+
+    async def stands_at(position: int) -> int:
+        return min(position, there.pop(0) if there else position)
+
+    following = Following(follower, journal, stands_at=stands_at)
+    while await following.step() is Step.ON:
+        pass
+    assert journal.written == list(range(12, 61, 3))
+    assert journal.standing.position == 60
+
+
+async def test_while_nobody_can_say_where_its_effect_stands_it_does_not_move(journal: MemoryJournal) -> None:
+    async def stands_at(position: int) -> int:
+        raise Unavailable("no broker")
+
+    with pytest.raises(Unavailable):
+        await Following(Writing(), journal, stands_at=stands_at).step()
+    assert (journal.standing.position, journal.written) == (0, [])

@@ -1,0 +1,265 @@
+"""The JetStream stream that events are handed on through. The relay is its only writer, and never in doubt of its end.
+
+Each write names the sequence that it expects to be the last, so a repetition, a second relay and whatever arrives too late
+are refused by the stream itself, however long ago the first attempt was. After a write with an unknown outcome the
+last message says how far it got.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import nats.errors
+import nats.js.api
+import nats.js.errors
+import orjson
+import structlog
+from nats.aio.client import Client
+from nats.js.api import DiscardPolicy, Header, RetentionPolicy, StorageType, StreamConfig
+
+from domain.errors import Unavailable
+from projections.nats_messages import Message
+
+SUBJECTS: Final = "notification-preferences.>"
+
+LARGEST_BATCH: Final = 1000
+"""Messages that the server takes in one atomic batch."""
+
+ANSWER_WITHIN: Final = 5.0
+"""Seconds until a broker that doesn't answer is given up, and its answer with it."""
+
+_OLDEST: Final = (2, 12)
+_WRONG_LAST_SEQUENCE: Final = 10071
+
+Answer = TypeVar("Answer")
+
+log = structlog.get_logger("relay")
+
+
+class BrokerUnavailable(Unavailable):
+    """The broker can't be reached, or didn't answer. What was under way has an unknown outcome."""
+
+
+class StreamUnusable(Unavailable):
+    """There is a stream, but not one that the relay could write. One sentence an operator can act on."""
+
+
+class NotTheEnd(Unavailable):
+    """Somebody else has written, or an earlier attempt got through after all. Nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """`sequence` counts the stream's messages. `position` is the last event's in the log: 0 before the first one, None
+    where its message was purged, so that nobody here can say any more."""
+
+    sequence: int
+    position: int | None
+
+
+class EventStream:
+    """Not more than one write at a time."""
+
+    def __init__(self, servers: Sequence[str], name: str, *, replicas: int = 1, credentials: str | None = None) -> None:
+        """Name servers of one cluster and the stream; nothing happens before `open`."""
+        self._servers = list(servers)
+        self._name = name
+        self._replicas = replicas
+        self._credentials = credentials
+        self._connection: Client | None = None
+        self._lost = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None and self._connection.is_connected
+
+    async def open(self) -> None:
+        """Connect, and have the stream. Raises `BrokerUnavailable` and `StreamUnusable`."""
+        await self.close()
+        connection = await self._connected()
+        try:
+            self._refuse_old_servers(connection)
+            await self._answered(self._have_stream(connection))
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Whatever was not answered has an unknown outcome."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _closed(connection)
+
+    async def end(self) -> StreamEnd:
+        """Where the stream ends. Raises `BrokerUnavailable` and `StreamUnusable`."""
+        stream = self._opened().jetstream(timeout=ANSWER_WITHIN)
+        state = (await self._answered(stream.stream_info(self._name))).state
+        if state.last_seq == 0:
+            return StreamEnd(0, 0)
+        try:
+            last = await self._answered(stream.get_msg(self._name, state.last_seq))
+        except nats.js.errors.NotFoundError:
+            return StreamEnd(state.last_seq, None)
+        try:
+            return StreamEnd(state.last_seq, int((last.headers or {})["ce-sequence"]))
+        except (KeyError, ValueError):
+            raise StreamUnusable(
+                f"the last message of the stream {self._name} is not one of this service's: somebody else writes to it"
+            ) from None
+
+    async def append(self, messages: Sequence[Message], after: int) -> int:
+        """Store these messages, at most `LARGEST_BATCH`, as the next ones after a sequence; the sequence of the last.
+
+        All of them or none, as far as the server lives through it. Raises `NotTheEnd`, and `BrokerUnavailable` where
+        it is unknown what was stored: then only `end` can say.
+        """
+        connection = self._opened()
+        batch = connection.new_inbox().rpartition(".")[2]
+        for number, message in enumerate(messages, 1):
+            headers = {**message.headers, Header.MSG_ID: message.headers["ce-id"]}
+            if number == 1:
+                headers[Header.EXPECTED_LAST_SEQUENCE] = str(after)
+            # A batch is laid down in a file of its own first, which a lone message needn't wait for.
+            if len(messages) > 1:
+                headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+            payload = orjson.dumps(message.data)
+            if number < len(messages):
+                with _translated():
+                    await connection.publish(message.subject, payload, headers=headers)
+                continue
+            if len(messages) > 1:
+                headers["Nats-Batch-Commit"] = "1"
+            request = connection.request(message.subject, payload, timeout=ANSWER_WITHIN, headers=headers)
+            answer = json.loads((await self._answered(request)).data)
+        return self._stored(answer, after, len(messages))
+
+    def _stored(self, answer: dict[str, Any], after: int, count: int) -> int:
+        if error := answer.get("error"):
+            if error.get("err_code") == _WRONG_LAST_SEQUENCE:
+                raise NotTheEnd(f"the stream doesn't end at sequence {after}: {error['description']}")
+            raise BrokerUnavailable(f"the stream {self._name} refused: {error['description']}")
+        if answer["seq"] != after + count:
+            raise NotTheEnd(f"stored up to sequence {answer['seq']} instead of {after + count}")
+        return int(answer["seq"])
+
+    async def _connected(self) -> Client:
+        failure = ""
+        for server in random.sample(self._servers, len(self._servers)):
+            connection, lost = Client(), asyncio.Event()
+
+            async def on_close(lost: asyncio.Event = lost) -> None:
+                lost.set()
+
+            try:
+                # No reconnecting behind our back: after a break it has to be asked anew where the stream ends.
+                await connection.connect(
+                    server,
+                    name="notification-preferences relay",
+                    allow_reconnect=False,
+                    connect_timeout=2,
+                    ping_interval=5,
+                    user_credentials=self._credentials,
+                    error_cb=_heard,
+                    closed_cb=on_close,
+                )
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                failure = str(error) or type(error).__name__
+                await _closed(connection)
+            else:
+                self._connection, self._lost = connection, lost
+                return connection
+        raise BrokerUnavailable(f"NATS can't be reached: {failure}")
+
+    def _opened(self) -> Client:
+        if self._connection is None:
+            raise BrokerUnavailable("the connection to NATS was lost")
+        return self._connection
+
+    async def _answered(self, question: Awaitable[Answer]) -> Answer:
+        """The answer, or at once that there will be none: nats-py itself would wait for the whole of its time-out."""
+        asked = asyncio.ensure_future(question)
+        lost = asyncio.ensure_future(self._lost.wait())
+        try:
+            with _translated():
+                await asyncio.wait([asked, lost], return_when=asyncio.FIRST_COMPLETED)
+                if not asked.done():
+                    raise nats.errors.ConnectionClosedError
+                return asked.result()
+        finally:
+            asked.cancel()
+            lost.cancel()
+
+    def _refuse_old_servers(self, connection: Client) -> None:
+        version = connection.connected_server_version
+        if (version.major, version.minor) < _OLDEST:
+            raise StreamUnusable(f"NATS {version} can't store a batch at once: 2.12 or newer is needed")
+
+    async def _have_stream(self, connection: Client) -> None:
+        stream = connection.jetstream(timeout=ANSWER_WITHIN)
+        try:
+            info = await stream.stream_info(self._name)
+        except nats.js.errors.NotFoundError:
+            info = await stream.add_stream(self._new())
+            log.info("stream created", stream=self._name, replicas=self._replicas)
+        config = info.config
+        if not config.allow_atomic:
+            config.allow_atomic = True
+            config = (await stream.update_stream(config)).config
+        if wrong := _faults(config):
+            raise StreamUnusable(f"the stream {self._name} {wrong}")
+        if config.num_replicas != self._replicas:
+            log.warning("stream has other replicas", stream=self._name, has=config.num_replicas, set=self._replicas)
+
+    def _new(self) -> StreamConfig:
+        return StreamConfig(
+            name=self._name,
+            description="Every change of notification preferences, in the order of the log.",
+            subjects=[SUBJECTS],
+            storage=StorageType.FILE,
+            num_replicas=self._replicas,
+            retention=RetentionPolicy.LIMITS,
+            # Without limits it never discards; should somebody set one, the relay waits and nothing is lost.
+            discard=DiscardPolicy.NEW,
+            allow_atomic=True,
+            allow_direct=True,
+        )
+
+
+def _faults(config: StreamConfig) -> str:
+    """What keeps a stream from holding every event once, in order; empty if nothing does."""
+    if config.storage != StorageType.FILE:
+        return "is kept in memory: events that were acknowledged would be lost"
+    if config.mirror or config.sources or config.subject_transform:
+        return "takes in messages from elsewhere"
+    if config.subjects != [SUBJECTS]:
+        return f"has the subjects {', '.join(config.subjects or [])} instead of {SUBJECTS}"
+    if config.no_ack or config.sealed:
+        return "acknowledges nothing"
+    return ""
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """nats-py's errors become ours, but for what was asked for and isn't there, and for a message that is too large,
+    which no other attempt makes smaller."""
+    try:
+        yield
+    except (nats.js.errors.NotFoundError, nats.errors.MaxPayloadError):
+        raise
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        raise BrokerUnavailable(f"NATS didn't answer: {str(error) or type(error).__name__}") from error
+
+
+async def _heard(error: Exception) -> None:
+    log.debug("nats", error=str(error) or type(error).__name__)
+
+
+async def _closed(connection: Client) -> None:
+    try:
+        await asyncio.wait_for(connection.close(), 2)
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        await _heard(error)
