@@ -7,7 +7,6 @@ last message says how far it got.
 
 import asyncio
 import json
-import random
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import nats.js.errors
 import orjson
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy, Header, RetentionPolicy, StorageType, StreamConfig
 
 from domain.errors import Unavailable
@@ -29,11 +29,12 @@ SUBJECTS: Final = "notification-preferences.>"
 LARGEST_BATCH: Final = 1000
 """Messages that the server takes in one atomic batch."""
 
-ANSWER_WITHIN: Final = 5.0
+ANSWER_WITHIN: Final = 3.0
 """Seconds until a broker that doesn't answer is given up, and its answer with it."""
 
 _OLDEST: Final = (2, 12)
-_WRONG_LAST_SEQUENCE: Final = 10071
+_NOT_NEW: Final = {10071, 10201}
+"""Another sequence was the last one, or one of the ids is known."""
 
 Answer = TypeVar("Answer")
 
@@ -54,11 +55,12 @@ class NotTheEnd(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """`sequence` counts the stream's messages. `position` is the last event's in the log: 0 before the first one, None
-    where its message was purged, so that nobody here can say any more."""
+    """`sequence` counts the stream's messages. `position` is the last event's in the log, and `event_id` its id: 0 and
+    empty before the first one, None where its message was purged, so that nobody here can say any more."""
 
     sequence: int
     position: int | None
+    event_id: str | None
 
 
 class EventStream:
@@ -99,13 +101,14 @@ class EventStream:
         stream = self._opened().jetstream(timeout=ANSWER_WITHIN)
         state = (await self._answered(stream.stream_info(self._name))).state
         if state.last_seq == 0:
-            return StreamEnd(0, 0)
+            return StreamEnd(0, 0, "")
         try:
             last = await self._answered(stream.get_msg(self._name, state.last_seq))
         except nats.js.errors.NotFoundError:
-            return StreamEnd(state.last_seq, None)
+            return StreamEnd(state.last_seq, None, None)
+        headers = last.headers or {}
         try:
-            return StreamEnd(state.last_seq, int((last.headers or {})["ce-sequence"]))
+            return StreamEnd(state.last_seq, int(headers["ce-sequence"]), headers["ce-id"])
         except (KeyError, ValueError):
             raise StreamUnusable(
                 f"the last message of the stream {self._name} is not one of this service's: somebody else writes to it"
@@ -117,7 +120,11 @@ class EventStream:
         All of them or none, as far as the server lives through it. Raises `NotTheEnd`, and `BrokerUnavailable` where
         it is unknown what was stored: then only `end` can say.
         """
-        connection = self._opened()
+        answer = await self._answered(asyncio.wait_for(self._sent(self._opened(), messages, after), ANSWER_WITHIN))
+        return self._stored(json.loads(answer.data), after, len(messages))
+
+    async def _sent(self, connection: Client, messages: Sequence[Message], after: int) -> Msg:
+        """The answer to the last of them."""
         batch = connection.new_inbox().rpartition(".")[2]
         for number, message in enumerate(messages, 1):
             headers = {**message.headers, Header.MSG_ID: message.headers["ce-id"]}
@@ -128,18 +135,14 @@ class EventStream:
                 headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
             payload = orjson.dumps(message.data)
             if number < len(messages):
-                with _translated():
-                    await connection.publish(message.subject, payload, headers=headers)
-                continue
-            if len(messages) > 1:
-                headers["Nats-Batch-Commit"] = "1"
-            request = connection.request(message.subject, payload, timeout=ANSWER_WITHIN, headers=headers)
-            answer = json.loads((await self._answered(request)).data)
-        return self._stored(answer, after, len(messages))
+                await connection.publish(message.subject, payload, headers=headers)
+        if len(messages) > 1:
+            headers["Nats-Batch-Commit"] = "1"
+        return await connection.request(message.subject, payload, timeout=ANSWER_WITHIN, headers=headers)
 
     def _stored(self, answer: dict[str, Any], after: int, count: int) -> int:
         if error := answer.get("error"):
-            if error.get("err_code") == _WRONG_LAST_SEQUENCE:
+            if error.get("err_code") in _NOT_NEW:
                 raise NotTheEnd(f"the stream doesn't end at sequence {after}: {error['description']}")
             raise BrokerUnavailable(f"the stream {self._name} refused: {error['description']}")
         if answer["seq"] != after + count:
@@ -147,32 +150,36 @@ class EventStream:
         return int(answer["seq"])
 
     async def _connected(self) -> Client:
-        failure = ""
-        for server in random.sample(self._servers, len(self._servers)):
-            connection, lost = Client(), asyncio.Event()
+        connection, lost = Client(), asyncio.Event()
+        said: list[Exception] = []
 
-            async def on_close(lost: asyncio.Event = lost) -> None:
-                lost.set()
+        async def on_error(error: Exception) -> None:
+            said.append(error)
 
-            try:
-                # No reconnecting behind our back: after a break it has to be asked anew where the stream ends.
-                await connection.connect(
-                    server,
-                    name="notification-preferences relay",
-                    allow_reconnect=False,
-                    connect_timeout=2,
-                    ping_interval=5,
-                    user_credentials=self._credentials,
-                    error_cb=_heard,
-                    closed_cb=on_close,
-                )
-            except (nats.errors.Error, OSError, TimeoutError) as error:
-                failure = str(error) or type(error).__name__
-                await _closed(connection)
-            else:
-                self._connection, self._lost = connection, lost
-                return connection
-        raise BrokerUnavailable(f"NATS can't be reached: {failure}")
+        async def on_close() -> None:
+            lost.set()
+
+        try:
+            # Each server is tried twice at most, and after a break nobody reconnects behind our back: first it has to be
+            # asked anew where the stream ends.
+            await connection.connect(
+                self._servers,
+                name="notification-preferences relay",
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=2,
+                ping_interval=5,
+                user_credentials=self._credentials,
+                error_cb=on_error,
+                closed_cb=on_close,
+            )
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            await _closed(connection)
+            reason = said[-1] if said else error
+            raise BrokerUnavailable(f"NATS can't be reached: {str(reason) or type(reason).__name__}") from error
+        self._connection, self._lost = connection, lost
+        return connection
 
     def _opened(self) -> Client:
         if self._connection is None:
@@ -254,12 +261,8 @@ def _translated() -> Iterator[None]:
         raise BrokerUnavailable(f"NATS didn't answer: {str(error) or type(error).__name__}") from error
 
 
-async def _heard(error: Exception) -> None:
-    log.debug("nats", error=str(error) or type(error).__name__)
-
-
 async def _closed(connection: Client) -> None:
     try:
         await asyncio.wait_for(connection.close(), 2)
     except (nats.errors.Error, OSError, TimeoutError) as error:
-        await _heard(error)
+        log.debug("nats", error=str(error) or type(error).__name__)

@@ -88,7 +88,7 @@ class FollowerRunner:
                 # The server ends a session that says nothing for so long: a leader that is frozen, or that the network
                 # has cut off, must not keep another one from leading. One that works comes by at least once a second.
                 # Nothing is lost by not waiting for the disk: position and effect would be lost together.
-                options="-c timezone=UTC -c idle_session_timeout=8s -c idle_in_transaction_session_timeout=60s"
+                options="-c timezone=UTC -c idle_session_timeout=5s -c idle_in_transaction_session_timeout=60s"
                 " -c synchronous_commit=off",
                 keepalives_idle=3,
                 keepalives_interval=2,

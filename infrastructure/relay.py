@@ -5,21 +5,21 @@ keeps beside it counts for one case only: that the last message was purged.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from application.followers import CannotReset
 from application.ports import Recorded
-from infrastructure.event_stream import LARGEST_BATCH, BrokerUnavailable, EventStream, StreamEnd
+from infrastructure.event_log import read_after
+from infrastructure.event_stream import LARGEST_BATCH, BrokerUnavailable, EventStream, StreamEnd, StreamUnusable
 from infrastructure.follower_journal import Connection
 from projections.nats_messages import message
 
 NAME: Final = "relay"
 
 # A leader that is frozen while it waits for the broker holds a transaction open; others take over when it ends.
-_PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '8s'"
+_PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
 
 log = structlog.get_logger("relay")
 
@@ -32,6 +32,7 @@ class Relay:
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
         self._end: StreamEnd | None = None
+        self._is_ours = False
 
     async def stands_at(self, position: int) -> int:
         """The position that the stream really has reached, given the one that was noted; never a later one.
@@ -40,31 +41,47 @@ class Relay:
         handed on again.
         """
         if self._end is None or not self._stream.is_open:
-            self._end = None
+            self._end, self._is_ours = None, False
             await self._stream.open()
             end = await self._stream.end()
-            if end.position is None:
-                end = replace(end, position=position)
-            elif end.position < position:
+            if end.position is not None and end.position < position:
                 log.warning("stream is behind", stream_position=end.position, noted_position=position)
             self._end = end
-        assert self._end.position is not None
-        return min(position, self._end.position)
+        return position if self._end.position is None else min(position, self._end.position)
 
     async def handle(self, events: Sequence[Recorded], transaction: Connection) -> None:
         await transaction.execute(_PATIENCE)
         end, self._end = self._end, None
-        if end is None or end.position is None:
+        if end is None:
             raise BrokerUnavailable("the connection to NATS was lost")
-        messages = [message(*recorded) for recorded in events if recorded.position > end.position]
-        sequence = end.sequence
-        for first in range(0, len(messages), LARGEST_BATCH):
-            sequence = await self._stream.append(messages[first : first + LARGEST_BATCH], sequence)
+        if not self._is_ours:
+            await _refuse_another_log(end, transaction)
+            self._is_ours = True
+        # Where nobody can say what the stream held, what was noted counts, which is just before these events.
+        after = events[0].position - 1 if end.position is None else end.position
+        new = [recorded for recorded in events if recorded.position > after]
+        for first in range(0, len(new), LARGEST_BATCH):
+            batch = new[first : first + LARGEST_BATCH]
+            sequence = await self._stream.append([message(*recorded) for recorded in batch], end.sequence)
+            end = StreamEnd(sequence, batch[-1].position, batch[-1].event.event_id)
         # Only now: after a failure it is unknown, and asked for before anything else is written.
-        self._end = StreamEnd(sequence, max(end.position, events[-1].position))
+        self._end = end
 
     async def reset(self, position: int, transaction: Connection) -> None:
         raise CannotReset("what was handed on can't be taken back: delete the stream, and it is handed on anew")
 
     async def close(self) -> None:
         await self._stream.close()
+
+
+async def _refuse_another_log(end: StreamEnd, transaction: Connection) -> None:
+    """Raise `StreamUnusable` unless the stream's last event stands in this log at its position: in a log that was restored
+    from a backup, or that is another one altogether, positions mean other events, which would silently be left out."""
+    if not end.position:
+        return
+    found = [event.event_id for _, event in await read_after(transaction, end.position - 1, 1)]
+    if found != [end.event_id]:
+        raise StreamUnusable(
+            f"the stream's last event, {end.event_id} at position {end.position}, doesn't stand there in this log: "
+            "the stream was written from another one, or this one was restored from a backup"
+        )

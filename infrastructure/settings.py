@@ -91,6 +91,26 @@ class Settings(BaseSettings):
     feed_send_within: float = Field(
         default=20, gt=0, le=3600, description="Seconds in which a reader of the feed must take what it is sent."
     )
+    nats_url: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="NATS servers that `preferences relay` hands events on to, separated by commas. Without it, one is started.",
+    )
+    nats_stream: str = Field(
+        default="notification-preferences", pattern=r"^[A-Za-z0-9_-]+$", description="Name of the JetStream stream."
+    )
+    nats_replicas: int = Field(
+        default=1,
+        ge=1,
+        le=5,
+        description="Servers of the NATS cluster that keep a new stream; 3 outlive the loss of one.",
+    )
+    nats_credentials: Path | None = Field(
+        default=None, description="File with the relay's NATS credentials (`.creds`), where NATS_URL doesn't carry any."
+    )
+    nats_monitoring_url: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Monitoring addresses of the NATS servers, separated by commas: only there they say whether they sync.",
+    )
     postgres_enable_db_functions: str | None = Field(
         default=None,
         description="Must not be set: with it, the eventsourcing library drops the lock that keeps the log in order.",
@@ -122,7 +142,7 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("clerk_authorized_parties", "audit_former_keys", mode="before")
+    @field_validator("clerk_authorized_parties", "audit_former_keys", "nats_url", "nats_monitoring_url", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -138,12 +158,27 @@ class Settings(BaseSettings):
         "clerk_jwks_url",
         "clerk_jwt_key",
         "audit_signing_key",
+        "nats_credentials",
         "checkpoint_file",
         mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("nats_url")
+    @classmethod
+    def _nats_only(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(url.startswith(("nats://", "tls://")) for url in value):
+            raise ValueError("must start with nats:// or tls://")
+        return value
+
+    @field_validator("nats_monitoring_url")
+    @classmethod
+    def _http_only(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(url.startswith(("http://", "https://")) for url in value):
+            raise ValueError("must start with http:// or https://")
+        return value
 
     @field_validator("database_url")
     @classmethod

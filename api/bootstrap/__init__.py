@@ -6,6 +6,7 @@ catalogues   the catalogue: published, compared, looked at
 identities   what session tokens are verified with
 followers    what follows the log
 erasure      erasing a person
+relay        what hands events on, and the broker
 checks       what `preferences check` looks at
 evidence     checkpoints of the log, and what holds the log to them
 """
@@ -22,6 +23,7 @@ from api.bootstrap.erasure import erase
 from api.bootstrap.evidence import bundle, checkpoint, checkpoint_regularly, public_key, verify, verify_bundle
 from api.bootstrap.followers import Followers, open_followers, registered, run_followers
 from api.bootstrap.identities import development_token, signing_keys
+from api.bootstrap.relay import relaying, run_relay
 from application.bundle import BadBundle
 from application.evidence import Contradiction
 from application.followers import CannotReset
@@ -34,6 +36,7 @@ from infrastructure import logs
 from infrastructure.api_keys import ListedKey
 from infrastructure.embedded_postgres import EmbeddedPostgresError
 from infrastructure.migrations import MigrationError
+from infrastructure.nats_server import NatsServerError
 from infrastructure.settings import Settings, SettingsError
 
 __all__ = [
@@ -62,7 +65,9 @@ __all__ = [
     "published",
     "rebuild",
     "registered",
+    "relaying",
     "run_followers",
+    "run_relay",
     "running_database",
     "settings",
     "signing_keys",
@@ -73,6 +78,7 @@ __all__ = [
 OPERATOR_ERRORS: Final = (
     SettingsError,
     EmbeddedPostgresError,
+    NatsServerError,
     MigrationError,
     CatalogueRefused,
     ServiceError,

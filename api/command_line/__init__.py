@@ -8,7 +8,19 @@ import sys
 import typer
 
 from api.bootstrap import OPERATOR_ERRORS
-from api.command_line import api_keys, audit, catalogue, checks, database, erase, followers, history, serve, tokens
+from api.command_line import (
+    api_keys,
+    audit,
+    catalogue,
+    checks,
+    database,
+    erase,
+    followers,
+    history,
+    relay,
+    serve,
+    tokens,
+)
 from api.command_line.console import complain
 
 cli = typer.Typer(
@@ -26,6 +38,7 @@ cli.add_typer(api_keys.cli, name="api-keys")
 cli.command()(database.rebuild)
 cli.command()(followers.follow)
 cli.add_typer(followers.cli, name="followers")
+cli.command()(relay.relay)
 cli.command()(history.history)
 cli.command()(erase.erase)
 cli.add_typer(audit.cli, name="audit")

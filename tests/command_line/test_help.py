@@ -17,6 +17,7 @@ COMMANDS = [
     ["api-keys", "revoke"],
     ["rebuild"],
     ["follow"],
+    ["relay"],
     ["followers"],
     ["followers", "list"],
     ["followers", "pause"],

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from api.command_line import main
 from tests.support.server import COMMAND
@@ -26,6 +26,7 @@ _OURS = (
     "FOLLOWERS",
     "ROLE_",
     "POSTGRES_",
+    "NATS_",
 )
 
 
@@ -77,6 +78,16 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+        )
+
+    def run_beside(self, log: IO[bytes], *arguments: str, **settings: Any) -> subprocess.Popen[bytes]:
+        """The same in a session of its own, for a command that runs on: what it says goes to the log."""
+        return subprocess.Popen(
+            [COMMAND, *arguments],
+            env=environment(**{**self.settings, **settings}),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
 

@@ -1,0 +1,37 @@
+"""Whether a broker acknowledges only what is on its disk. A client isn't told; the monitoring page of each server says it."""
+
+import asyncio
+import json
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Final
+
+PATIENCE: Final = 2.0
+"""Seconds without an answer."""
+
+_LARGEST: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """What one server says. `always`: every acknowledged message was synced; None where it didn't say, and `reason` why."""
+
+    server: str
+    always: bool | None
+    reason: str = ""
+
+
+async def durability(monitoring_url: str) -> Durability:
+    """Ask the server behind a monitoring address (`http://host:8222`)."""
+    try:
+        answer = json.loads(await asyncio.to_thread(_get, f"{monitoring_url.rstrip('/')}/varz"))
+        return Durability(monitoring_url, bool(answer["jetstream"]["config"].get("sync_always", False)))
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        return Durability(monitoring_url, None, f"{type(error).__name__}: {error}")
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as response:  # noqa: S310 - the settings check the scheme
+        body: bytes = response.read(_LARGEST)
+        return body

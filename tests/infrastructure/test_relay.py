@@ -1,0 +1,324 @@
+"""The relay, on a real PostgreSQL and a real NATS: stored once and in order, whatever was under way when it ended."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import unquote
+from uuid import uuid4
+
+import psycopg
+import pytest
+from nats.js.api import StorageType, StreamConfig
+
+from application.ports import Recorded
+from domain.errors import Unavailable
+from infrastructure.event_log import read_after
+from infrastructure.event_stream import (
+    SUBJECTS,
+    BrokerUnavailable,
+    EventStream,
+    NotTheEnd,
+    StreamEnd,
+    StreamUnusable,
+)
+from infrastructure.followers import FollowerRunner
+from infrastructure.nats_server import NatsServer
+from infrastructure.relay import NAME, Relay
+from projections.cloud_events import cloud_event
+from projections.nats_messages import message
+from tests.support import processes
+from tests.support.events import toggled
+from tests.support.handed_on import STREAM, Told, connected, faults, recorded, stored, told
+from tests.support.ledger import record
+
+WINDOW = 0.1
+"""Seconds after which these streams have forgotten which ids they have seen; the least that NATS takes."""
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[NatsServer]:
+    with TemporaryDirectory(prefix="preferences-test-") as folder, NatsServer(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture
+async def forgetful(broker: NatsServer) -> AsyncIterator[str]:
+    """The broker's address; the stream there is new, and forgets message ids at once."""
+    connection = await connected(broker.url)
+    jetstream = connection.jetstream()
+    config = StreamConfig(name=STREAM, subjects=[SUBJECTS], duplicate_window=WINDOW, allow_atomic=True)
+    await jetstream.add_stream(config)
+    yield broker.url
+    with suppress(Exception):
+        await jetstream.delete_stream(STREAM)
+    await connection.close()
+
+
+@asynccontextmanager
+async def relaying(url: str, broker_url: str, **options: int) -> AsyncIterator[Relay]:
+    """A relay that runs as in `preferences relay`, until everything is handed on at the end."""
+    stop = asyncio.Event()
+    relay = Relay(EventStream([broker_url], STREAM))
+    runner = FollowerRunner(url, relay, stands_at=relay.stands_at, poll=0.05, rest=0, **options)
+    task = asyncio.create_task(runner.run(stop))
+    try:
+        yield relay
+        await caught_up(url)
+    finally:
+        stop.set()
+        await task
+        await relay.close()
+
+
+async def caught_up(url: str) -> None:
+    async with asyncio.timeout(20), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        behind = (
+            "SELECT (SELECT max(notification_id) FROM preferences_events) > coalesce(sum(position), -1) FROM followers"
+        )
+        while (await (await connection.execute(behind)).fetchall()) != [(False,)]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def events_of(url: str) -> list[Recorded]:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        return await read_after(connection, 0, 10_000)
+
+
+async def hand_on(relay: Relay, url: str, *, noted: int, bookkeeping: bool = True) -> None:
+    """One step of the relay, by hand, after the position that is noted; and whether it lived to note the new one."""
+    after = await relay.stands_at(noted)
+    events = [event for event in await events_of(url) if event.position > after]
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        await relay.handle(events, connection)
+        if not bookkeeping:
+            await connection.rollback()
+
+
+async def test_every_event_is_stored_once_in_order_as_its_cloud_event(database_url, forgetful) -> None:
+    await record(database_url, 2500)
+    async with relaying(database_url, forgetful):
+        await caught_up(database_url)
+        await record(database_url, 1)
+    messages = await stored(forgetful)
+    assert faults(recorded(database_url), await told(forgetful)) == []
+    for message_, (position, event) in zip(messages, await events_of(database_url), strict=True):
+        attributes = {name[3:]: unquote(value) for name, value in message_.headers.items() if name.startswith("ce-")}
+        assert {**attributes, "data": json.loads(message_.data)} == cloud_event(position, event)
+        assert message_.headers["Nats-Msg-Id"] == event.event_id
+
+
+async def test_the_relay_makes_the_stream_on_disk_without_limits(database_url, broker) -> None:
+    stream = EventStream([broker.url], "made")
+    await stream.open()
+    assert await stream.end() == StreamEnd(0, 0, "")
+    await stream.close()
+    connection = await connected(broker.url)
+    config = (await connection.jetstream().stream_info("made")).config
+    await connection.jetstream().delete_stream("made")
+    await connection.close()
+    assert (config.storage, config.subjects, config.allow_atomic) == ("file", ["notification-preferences.>"], True)
+    assert (config.max_msgs, config.max_bytes, config.max_age, config.retention) == (-1, -1, 0, "limits")
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+async def test_killed_between_publish_and_bookkeeping_it_repeats_nothing_however_long_it_was_down(
+    database_url, forgetful, count: int
+) -> None:
+    # Given a relay that is killed after the broker has stored what it sent, and before it could note that
+    await record(database_url, count)
+    relay = Relay(EventStream([forgetful], STREAM))
+    await hand_on(relay, database_url, noted=0, bookkeeping=False)
+    await relay.close()
+    # when another one goes on from what was noted, after the stream has forgotten all ids
+    await asyncio.sleep(3 * WINDOW)
+    await record(database_url, 3)
+    async with relaying(database_url, forgetful):
+        pass
+    # then each event is stored once.
+    assert faults(recorded(database_url), await told(forgetful)) == []
+
+
+async def test_deduplication_by_id_alone_would_have_stored_it_twice(database_url, forgetful) -> None:
+    await record(database_url, 3)
+    connection = await connected(forgetful)
+    for _attempt in range(2):
+        for position, event in await events_of(database_url):
+            subject, headers, data = message(position, event)
+            headers["Nats-Msg-Id"] = event.event_id
+            await connection.jetstream().publish(
+                subject, json.dumps(data, separators=(",", ":")).encode(), headers=headers
+            )
+        await asyncio.sleep(5 * WINDOW)
+    await connection.close()
+    assert [fault.split(":")[0] for fault in faults(recorded(database_url), await told(forgetful))][:3] == [
+        "told 2 times"
+    ] * 3
+
+
+def test_the_harness_sees_what_is_missing_and_what_is_out_of_order() -> None:
+    log = [Told(1, "ada", 1), Told(2, "bob", 1), Told(3, "ada", 2)]
+    assert faults(log, log) == []
+    assert faults(log, [log[1], log[0], log[2]]) == []
+    assert faults(log, log[:2]) == ["missing: Told(position=3, user='ada', version=2)"]
+    assert faults(log, [log[2], log[1], log[0]]) == ["after version 2: Told(position=1, user='ada', version=1)"]
+
+
+async def test_of_two_relays_that_believe_to_lead_one_is_refused_and_goes_on_behind_the_other(
+    database_url, forgetful
+) -> None:
+    await record(database_url, 4)
+    frozen, other = (Relay(EventStream([forgetful], STREAM)) for _ in range(2))
+    # Given a relay that was about to publish when it froze, and another that took over
+    assert await frozen.stands_at(0) == 0
+    await hand_on(other, database_url, noted=0)
+    # when the first one wakes up, then what it sends is refused
+    with pytest.raises(NotTheEnd):
+        await hand_on(frozen, database_url, noted=0)
+    # and it looks again where the stream ends before it sends anything more.
+    await record(database_url, 4)
+    await hand_on(frozen, database_url, noted=0)
+    assert faults(recorded(database_url), await told(forgetful)) == []
+    await frozen.close()
+    await other.close()
+
+
+async def test_a_stream_that_was_made_anew_gets_everything_again(database_url, forgetful) -> None:
+    await record(database_url, 30)
+    async with relaying(database_url, forgetful):
+        pass
+    connection = await connected(forgetful)
+    await connection.jetstream().delete_stream(STREAM)
+    await connection.close()
+    await record(database_url, 1)
+    async with relaying(database_url, forgetful, batch=7):
+        pass
+    assert faults(recorded(database_url), await told(forgetful)) == []
+
+
+async def test_what_was_purged_is_not_handed_on_again(database_url, forgetful) -> None:
+    await record(database_url, 30)
+    async with relaying(database_url, forgetful):
+        pass
+    connection = await connected(forgetful)
+    await connection.jetstream().purge_stream(STREAM)
+    await connection.close()
+    await record(database_url, 5)
+    async with relaying(database_url, forgetful):
+        pass
+    assert faults(recorded(database_url)[30:], await told(forgetful)) == []
+
+
+async def test_a_broker_that_is_away_is_waited_for_and_stops_nothing(database_url, folder) -> None:
+    server = NatsServer(folder)
+    server.start()
+    address = server.url
+    await record(database_url, 5)
+    async with relaying(database_url, address):
+        await caught_up(database_url)
+        processes.kill(server.pid)
+        await record(database_url, 5)
+        await asyncio.sleep(0.5)
+        with psycopg.connect(database_url) as connection:
+            state = connection.execute(
+                "SELECT position, failed_position FROM followers WHERE name = %s", [NAME]
+            ).fetchall()
+        assert state == [(recorded(database_url)[4].position, None)]
+        server.start()
+        assert server.url == address
+    assert faults(recorded(database_url), await told(address)) == []
+    server.stop()
+
+
+async def test_while_nobody_is_there_it_says_so(folder) -> None:
+    stream = EventStream(["nats://127.0.0.1:1"], STREAM)
+    with pytest.raises(BrokerUnavailable, match="can't be reached"):
+        await stream.open()
+    with pytest.raises(BrokerUnavailable, match="was lost"):
+        await stream.end()
+    with pytest.raises(BrokerUnavailable, match="was lost"):
+        await stream.append([message(1, toggled(2, "news", True))], 0)
+
+
+async def test_a_lost_connection_is_noticed_at_once(folder) -> None:
+    with NatsServer(folder) as server:
+        stream = EventStream([server.url], STREAM)
+        await stream.open()
+        pids = processes.freeze(server.pid)
+        asked = asyncio.create_task(stream.end())
+        await asyncio.sleep(0.1)
+        processes.kill(server.pid)
+        processes.thaw(pids)
+        async with asyncio.timeout(2):
+            with pytest.raises(BrokerUnavailable):
+                await asked
+        await stream.close()
+
+
+async def test_who_else_writes_to_the_stream_is_found_out(database_url, forgetful) -> None:
+    connection = await connected(forgetful)
+    await connection.jetstream().publish("notification-preferences.org.toggled", b"{}")
+    await connection.close()
+    relay = Relay(EventStream([forgetful], STREAM))
+    with pytest.raises(StreamUnusable, match="somebody else writes"):
+        await relay.stands_at(0)
+    await relay.close()
+
+
+async def test_a_stream_of_another_log_is_not_written_to(database_url, new_database, forgetful) -> None:
+    await record(database_url, 20)
+    async with relaying(database_url, forgetful):
+        pass
+    other = new_database()
+    for events in (5, 30):
+        await record(other, events)
+        relay = Relay(EventStream([forgetful], STREAM))
+        with pytest.raises(StreamUnusable, match="another one, or this one was restored"):
+            await hand_on(relay, other, noted=0)
+        await relay.close()
+    assert faults(recorded(database_url), await told(forgetful)) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ({"storage": StorageType.MEMORY}, "kept in memory"),
+        ({"subjects": ["notification-preferences.org.*"]}, "has the subjects"),
+        ({"no_ack": True, "allow_atomic": False}, "acknowledges nothing"),
+    ],
+)
+async def test_a_stream_that_would_lose_something_is_refused(broker, config, fault: str) -> None:
+    connection = await connected(broker.url)
+    there = {"name": STREAM, "subjects": [SUBJECTS], "allow_atomic": True, **config}
+    await connection.jetstream().add_stream(StreamConfig(**there))
+    stream = EventStream([broker.url], STREAM)
+    with pytest.raises(Unavailable, match=fault):
+        await stream.open()
+    await connection.jetstream().delete_stream(STREAM)
+    await connection.close()
+
+
+async def test_a_stream_that_knows_no_batches_learns_them(broker) -> None:
+    connection = await connected(broker.url)
+    await connection.jetstream().add_stream(StreamConfig(name=STREAM, subjects=[SUBJECTS]))
+    stream = EventStream([broker.url], STREAM)
+    await stream.open()
+    events = [message(number, toggled(number, "news", True)) for number in (1, 2, 3)]
+    assert await stream.append(events, 0) == 3
+    assert await stream.end() == StreamEnd(3, 3, events[-1].headers["ce-id"])
+    await stream.close()
+    await connection.jetstream().delete_stream(STREAM)
+    await connection.close()
+
+
+async def test_a_batch_is_stored_whole_or_not_at_all(forgetful) -> None:
+    stream = EventStream([forgetful], STREAM)
+    await stream.open()
+    events = [message(number, toggled(number, "news", True, uuid4())) for number in range(1, 1001)]
+    assert await stream.append(events, 0) == 1000
+    with pytest.raises(NotTheEnd, match="sequence 999"):
+        await stream.append(events, 999)
+    assert await stream.end() == StreamEnd(1000, 1000, events[-1].headers["ce-id"])
+    await stream.close()
