@@ -36,8 +36,10 @@ class PostgresJournal(Journal[Connection]):
 
     async def lead(self) -> bool:
         """Whether this connection leads the follower from now on, until it ends."""
-        rows = await self._run("lead")
-        return bool(rows[0][0])
+        [(leads,)] = await self._run("lead")
+        if not leads:
+            await self._run("end_stuck")
+        return bool(leads)
 
     @override
     async def state(self) -> FollowerState:

@@ -25,7 +25,8 @@ class FollowerRunner:
     """Leads a follower along the log, on a connection of its own, for as long as the process is to run.
 
     `poll` is how long, in seconds, it sleeps at most: a notification wakes it, and may be lost. `rest` is how long it lets
-    events gather after it has caught up, so that a busy log is handled in batches and not event by event.
+    events gather after it has caught up, so that a busy log is handled in batches and not event by event. `patience` is how
+    long, in seconds, its `handle` may say nothing to the database before the server takes it for dead.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class FollowerRunner:
         batch: int = LARGEST,
         poll: float = 1.0,
         rest: float = 0.02,
+        patience: int = 60,
     ) -> None:
         self._url = url
         self._follower = follower
@@ -44,6 +46,7 @@ class FollowerRunner:
         self._batch = batch
         self._poll = poll
         self._rest = rest
+        self._patience = patience
         self._pause = FIRST_PAUSE
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -88,8 +91,8 @@ class FollowerRunner:
                 # The server ends a session that says nothing for so long: a leader that is frozen, or that the network
                 # has cut off, must not keep another one from leading. One that works comes by at least once a second.
                 # Nothing is lost by not waiting for the disk: position and effect would be lost together.
-                options="-c timezone=UTC -c idle_session_timeout=5s -c idle_in_transaction_session_timeout=60s"
-                " -c synchronous_commit=off",
+                options="-c timezone=UTC -c idle_session_timeout=5s -c synchronous_commit=off"
+                f" -c idle_in_transaction_session_timeout={self._patience}s",
                 keepalives_idle=3,
                 keepalives_interval=2,
                 keepalives_count=2,

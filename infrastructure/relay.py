@@ -18,9 +18,6 @@ from projections.nats_messages import message
 
 NAME: Final = "relay"
 
-# A leader that is frozen while it waits for the broker holds a transaction open; others take over when it ends.
-_PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
-
 log = structlog.get_logger("relay")
 
 
@@ -50,7 +47,6 @@ class Relay:
         return position if self._end.position is None else min(position, self._end.position)
 
     async def handle(self, events: Sequence[Recorded], transaction: Connection) -> None:
-        await transaction.execute(_PATIENCE)
         end, self._end = self._end, None
         if end is None:
             raise BrokerUnavailable("the connection to NATS was lost")

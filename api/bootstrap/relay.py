@@ -22,6 +22,9 @@ REST: Final = 0.005
 POLL: Final = 0.5
 """Seconds after which one that stands by tries to lead, and the leader looks whether it missed a notification."""
 
+PATIENCE: Final = 5
+"""Seconds that a transaction waits for the broker, which is given up before, or for a relay that is frozen."""
+
 log = structlog.get_logger("relay")
 
 
@@ -54,7 +57,8 @@ async def run_relay(of: Settings, url: str, servers: Sequence[str], stop: asynci
         except BrokerUnavailable as error:
             log.warning("broker is away", reason=str(error))
         await _tell_durability(of)
-        await FollowerRunner(url, relay, stands_at=relay.stands_at, poll=POLL, rest=REST).run(stop)
+        runner = FollowerRunner(url, relay, stands_at=relay.stands_at, poll=POLL, rest=REST, patience=PATIENCE)
+        await runner.run(stop)
     finally:
         await relay.close()
 

@@ -7,6 +7,16 @@ INSERT INTO followers (name) VALUES (%(name)s) ON CONFLICT DO NOTHING;
 -- that it is a follower's lock; the status below looks for the same one.
 SELECT pg_try_advisory_lock(7305115, hashtext(%(name)s));
 
+-- name: end_stuck
+-- The server ends a leader's session that says nothing. It doesn't end one that stopped listening in the middle of an
+-- answer: that one waits to be able to write, for ever on a unix socket. So whoever stands by does.
+SELECT pg_terminate_backend(a.pid)
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.classid = 7305115 AND l.objid = hashtext(%(name)s)::oid
+  AND a.wait_event = 'ClientWrite' AND a.state_change < clock_timestamp() - interval '5 seconds';
+
 -- name: listen
 -- append_events notifies on this channel. What is lost on the way is found by looking once in a while.
 LISTEN preferences_log;

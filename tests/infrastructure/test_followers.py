@@ -16,6 +16,7 @@ from domain.errors import Unavailable
 from infrastructure import migrations
 from infrastructure.database import Database
 from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.follower_journal import PostgresJournal
 from infrastructure.follower_register import FollowerRegister
 from infrastructure.followers import FollowerRunner
 from tests.support import processes
@@ -354,3 +355,23 @@ async def test_two_followers_are_each_at_a_position_of_their_own(url: str) -> No
     stop.set()
     await running_both
     assert states(url)["other"][:3] == (positions(url)[2], False, poison)
+
+
+async def test_a_leader_that_stops_listening_in_the_middle_of_an_answer_does_not_lead_for_ever(url: str) -> None:
+    # Given a leader that has asked for more than fits into its connection, and takes in none of it
+    name = Ledger().name
+    leader = await psycopg.AsyncConnection.connect(url, autocommit=True)
+    assert await PostgresJournal(leader, name).lead()
+    leader.pgconn.send_query(b"SELECT repeat('x', 1000000) FROM generate_series(1, 100)")
+    leader.pgconn.flush()
+    # when another one stands by, then it leads in time
+    started = time.monotonic()
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as other:
+        journal = PostgresJournal(other, name)
+        async with asyncio.timeout(20):
+            while not await journal.lead():
+                assert time.monotonic() - started < 20
+                await asyncio.sleep(0.2)
+    # and not before it is sure that nobody listens.
+    assert time.monotonic() - started > 4
+    await leader.close()

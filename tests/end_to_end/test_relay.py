@@ -1,0 +1,262 @@
+"""What was recorded arrives at a consumer once and in order, whoever dies in the middle of it."""
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import nats.errors
+import psycopg
+import pytest
+from nats.js.api import StreamConfig
+
+from domain.errors import Unavailable
+from infrastructure import migrations
+from infrastructure.database import Database
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.event_stream import SUBJECTS
+from infrastructure.nats_server import NatsServer
+from tests.support import processes
+from tests.support.command import Command
+from tests.support.figures import figures
+from tests.support.handed_on import STREAM, connected, faults, recorded, told
+from tests.support.ledger import appended
+from tests.support.nats_cluster import NatsCluster
+from tests.support.stream_consumer import consumed
+
+ROUNDS = 50
+SEED = 20260303
+PATIENCE = 30.0
+"""Seconds in which what is waited for has happened, also on a busy machine."""
+
+
+class Relays:
+    """Processes of `preferences relay`, of which one leads."""
+
+    def __init__(self, folder: Path, database_url: str, broker_urls: list[str], **settings: object) -> None:
+        self._log = (folder / "relays.log").open("a+b")
+        self._command = Command(folder / "data", database_url)
+        self._settings = {"nats_url": ",".join(broker_urls), **settings}
+        self._database_url = database_url
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> int:
+        self.processes.append(self._command.run_beside(self._log, "relay", **self._settings))
+        return self.processes[-1].pid
+
+    def leader(self) -> int | None:
+        """Which one leads, by the database's own process for it."""
+        query = """
+            SELECT a.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+            WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'preferences follower relay'
+        """
+        with psycopg.connect(self._database_url) as connection:
+            return next((backend for (backend,) in connection.execute(query)), None)
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        processes.kill(process.pid)
+        process.wait()
+        self.processes.remove(process)
+
+    def close(self) -> str:
+        for process in [*self.processes]:
+            processes.send(signal.SIGCONT, [process.pid])
+            self.kill(process)
+        self._log.seek(0)
+        said = self._log.read().decode()
+        self._log.close()
+        return said
+
+
+@pytest.fixture
+def own_postgres(folder: Path) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(folder / "database") as postgres:
+        migrations.migrate(postgres.url)
+        yield postgres
+
+
+@asynccontextmanager
+async def writing(url: str) -> AsyncIterator[None]:
+    """While the context lasts, users change their minds, a few at a time."""
+
+    async def write() -> None:
+        while True:
+            try:
+                async with Database(url, size=2, patience=5) as database:
+                    store = PostgresPreferencesStore(database)
+                    while True:
+                        await store.append([appended(uuid4(), random.randint(1, 6)) for _ in range(5)])
+                        await asyncio.sleep(0.03)
+            except (Unavailable, psycopg.Error):
+                await asyncio.sleep(0.02)
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(write())
+        yield
+        task.cancel()
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() < deadline, f"after {PATIENCE} s not yet: {what}"
+        await asyncio.sleep(0.01)
+
+
+async def new_stream(url: str, **config: object) -> None:
+    connection = await connected(url)
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with suppress(nats.errors.Error):
+                await connection.jetstream().add_stream(
+                    StreamConfig(name=STREAM, subjects=[SUBJECTS], allow_atomic=True, **config)
+                )
+                break
+            await asyncio.sleep(0.1)
+    await connection.close()
+
+
+async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgres, tmp_path, record_property) -> None:
+    chance = random.Random(SEED)
+    kept = tmp_path / "consumed.sqlite"
+    victims: dict[str, int] = dict.fromkeys(("relay", "broker", "consumer", "database"), 0)
+    with NatsServer(tmp_path / "broker") as broker:
+        # Given a stream that forgets at once which ids it has seen, two relays, a consumer, and writers
+        await new_stream(broker.url, duplicate_window=0.1)
+        relays = Relays(tmp_path, own_postgres.url, [broker.url])
+        consumer = consume(broker.url, kept)
+        try:
+            relays.start()
+            relays.start()
+            async with writing(own_postgres.url):
+                for _ in range(ROUNDS):
+                    before = count(kept)
+                    await until(lambda before=before: count(kept) > before, "something more is consumed")
+                    await asyncio.sleep(chance.uniform(0, 0.1))
+                    # when one of them is killed, at any moment, and started again
+                    victim = chance.choice([*victims])
+                    victims[victim] += 1
+                    match victim:
+                        case "relay":
+                            relays.kill(chance.choice(relays.processes))
+                            relays.start()
+                        case "broker":
+                            processes.kill(broker.pid)
+                            await asyncio.to_thread(broker.start)
+                        case "consumer":
+                            processes.kill(consumer.pid)
+                            consumer.wait()
+                            consumer = consume(broker.url, kept)
+                        case "database":
+                            processes.kill(own_postgres.pid)
+                            await asyncio.to_thread(own_postgres.start)
+            log = recorded(own_postgres.url)
+            await until(lambda: len(consumed(kept)) >= len(log), "everything is consumed")
+            in_stream = await told(broker.url)
+        finally:
+            processes.kill(consumer.pid)
+            consumer.wait()
+            said = relays.close()
+    # then what was recorded is what is stored, and what was consumed: each event once, in the order of the log.
+    assert faults(log, in_stream) == []
+    assert faults(log, consumed(kept)) == []
+    assert consumed(kept) == log
+    assert "follower stopped" not in said
+    figures(
+        record_property, seed=SEED, rounds=ROUNDS, events=len(log), refusals=said.count("doesn't end at"), **victims
+    )
+
+
+def consume(url: str, file: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "tests.support.stream_consumer", url, file])
+
+
+def count(file: Path) -> int:
+    return len(consumed(file))
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+async def test_another_relay_takes_over_within_ten_seconds(database_url, tmp_path, end, record_property) -> None:
+    with NatsServer(tmp_path / "broker") as broker:
+        await new_stream(broker.url)
+        relays = Relays(tmp_path, database_url, [broker.url])
+        try:
+            # Given a relay that leads, and another that stands by
+            leader = relays.start()
+            await until(lambda: relays.leader() is not None, "one leads")
+            first = relays.leader()
+            relays.start()
+            async with writing(database_url):
+                await arrived(broker.url, 100)
+                # when the first one ends, or stands still, while events come
+                processes.send(end, [leader])
+                ended = time.monotonic()
+                await until(lambda: relays.leader() not in (None, first), "the other one leads")
+                seconds = time.monotonic() - ended
+                await arrived(broker.url, 100)
+            # and, if it only stood still, wakes up again
+            processes.send(signal.SIGCONT, [leader])
+            log = recorded(database_url)
+            await arrived(broker.url, len(log), altogether=True)
+        finally:
+            relays.close()
+        # then the other one leads in time, and each event is stored once.
+        assert faults(log, await told(broker.url)) == []
+    figures(record_property, seconds_until_takeover=round(seconds, 1))
+    assert seconds < 10
+
+
+async def arrived(url: str, events: int, *, altogether: bool = False) -> None:
+    """Return once so many more events are stored, or so many in all."""
+    connection = await connected(url)
+    goal = events if altogether else None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with suppress(nats.errors.Error):
+                    stored = (await connection.jetstream(timeout=1).stream_info(STREAM)).state.last_seq
+                    goal = goal or stored + events
+                    if stored >= goal:
+                        return
+                await asyncio.sleep(0.02)
+    finally:
+        await connection.close()
+
+
+async def test_a_cluster_that_loses_a_node_loses_and_doubles_nothing(database_url, tmp_path, record_property) -> None:
+    with NatsCluster(tmp_path) as cluster:
+        # Given three nodes that each keep the stream, which the relay has made
+        relays = Relays(tmp_path, database_url, cluster.urls, nats_replicas=3)
+        try:
+            relays.start()
+            async with writing(database_url):
+                await until(lambda: relays.leader() is not None, "the relay leads")
+                await arrived(cluster.urls[0], 200)
+                # when each of them in turn is killed while events come, and started again
+                for node in cluster.nodes:
+                    another = next(
+                        url for other, url in zip(cluster.nodes, cluster.urls, strict=True) if other is not node
+                    )
+                    processes.kill(node.pid)
+                    await arrived(another, 300)
+                    await asyncio.to_thread(node.start)
+                    await arrived(another, 100)
+            log = recorded(database_url)
+            await arrived(cluster.urls[0], len(log), altogether=True)
+            connection = await connected(cluster.urls[0])
+            config = (await connection.jetstream(timeout=PATIENCE).stream_info(STREAM)).config
+            await connection.close()
+        finally:
+            said = relays.close()
+        # then every event is stored once.
+        assert (config.num_replicas, config.storage) == (3, "file")
+        assert faults(log, await told(cluster.urls[0])) == []
+        assert "follower stopped" not in said
+    figures(record_property, events=len(log), waits=said.count("follower waits"))
