@@ -33,6 +33,8 @@ GOALS = (
     Goal("follow.rate", "following the log from position 0", "≥", 100_000, "events/s"),
     Goal("audit.rate", "verifying the log against its checkpoints", "≥", 200_000, "events/s"),
     Goal("audit.patch", "PATCH/s with checkpoints, against without", "≥", 0.95),
+    Goal("relay.rate", "handing on to NATS, against a bare nats-py publisher", "≥", 0.7),
+    Goal("relay.p99", "p99 from acknowledged PATCH to a JetStream consumer, at half load", "≤", 100, "ms"),
     Goal("memory.megabytes", "memory of a server after many requests of many users", "≤", 150, "MB"),
     Goal("disk.bytes", "disk for an event, with all indexes", "≤", 600, "bytes"),
 )

@@ -1,6 +1,7 @@
 -- The load that wrk sends: users take turns, and each PATCH flips the toggle of the user whose turn it is, so that each
 -- one is a change. Arguments after "--": method (GET, PATCH, or MIXED: every fourth a PATCH), a file with one token a
--- line, a file with one 0 or 1 for each user (what was chosen last), the number of the user to begin with.
+-- line, a file with one 0 or 1 for each user (what was chosen last), the number of the user to begin with, and the
+-- milliseconds that a connection waits before each request.
 -- One thread only: its state is the truth about what was sent.
 
 local thread_of_script
@@ -23,6 +24,13 @@ function init(args)
    file:close()
    first = tonumber(args[4])
    sent = -1
+   local pause = tonumber(args[5])
+   if pause > 0 then
+      -- wrk asks for it if it is there.
+      function delay()
+         return pause
+      end
+   end
 end
 
 local function get(token)

@@ -21,6 +21,7 @@ class Size:
     rebuilt_users: int
     rebuilt_events: int
     """Of each of them."""
+    relayed_users: int
     memory_users: int
     memory_requests: int
 
@@ -36,6 +37,7 @@ FULL = Size(
     long_stream=100_000,
     rebuilt_users=200_000,
     rebuilt_events=5,
+    relayed_users=10_000,
     memory_users=100_000,
     memory_requests=1_000_000,
 )
@@ -51,6 +53,7 @@ QUICK = Size(
     long_stream=2000,
     rebuilt_users=4000,
     rebuilt_events=5,
+    relayed_users=1000,
     memory_users=500,
     memory_requests=2000,
 )

@@ -21,7 +21,10 @@ class WrkMissing(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """`first`: the number of the user who begins. `choices`: what each chose last, a file of 0 and 1."""
+    """`first`: the number of the user who begins. `choices`: what each chose last, a file of 0 and 1.
+
+    `pause`: milliseconds that a connection waits before each request.
+    """
 
     method: Method
     connections: int
@@ -29,6 +32,7 @@ class Load:
     tokens: Path
     choices: Path
     first: int = 0
+    pause: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def send(load: Load, address: str) -> Answers:
     """Keep all connections busy for the time given; one thread, since one is faster than any contender."""
     result = load.choices.with_suffix(".result")
     command = [program(), "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--timeout", PATIENCE, "-s", SCRIPT]
-    command += [f"http://{address}", "--", load.method, load.tokens, load.choices, str(load.first)]
+    command += [f"http://{address}", "--", load.method, load.tokens, load.choices, str(load.first), str(load.pause)]
     done = subprocess.run(command, env={"BENCH_RESULT": str(result)}, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not result.exists():
         raise RuntimeError(f"wrk failed: {done.stdout[-1000:]} {done.stderr[-1000:]}")
