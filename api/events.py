@@ -14,11 +14,9 @@ from api import media_types
 from api.authentication import EventsReader
 from api.feed_answers import LINES, PAGE, STREAM
 from api.services import Services
-from application.feed import Selection
+from application.feed import select
 from application.identity import EVENTS_READ
-from domain.catalogue import Catalogue
 from domain.errors import ValidationFailed
-from projections.cloud_events import TYPES
 
 PATH: Final = "/v1/events"
 DEFAULT: Final = 100
@@ -26,8 +24,6 @@ MOST: Final = 1_000
 """Events of a page."""
 LAST: Final = 2**63 - 1
 """No position is beyond it."""
-
-KINDS: Final = {name: kind for kind, name in TYPES.items()}
 
 
 def add(app: FastAPI, services: Services) -> None:
@@ -58,7 +54,7 @@ def add(app: FastAPI, services: Services) -> None:
             WithJsonSchema({"type": "integer", "minimum": 0}),
         ] = None,
     ) -> Response:
-        selection = selected(services.catalogue, reader.organization, kind, channel, toggle)
+        selection = select(services.catalogue, reader.organization, kind, channel, toggle)
         start = after if cursor is None else decode_cursor(cursor)
         form = media_types.wanted(request.scope, (PAGE, LINES, STREAM))
         if form == STREAM:
@@ -72,23 +68,6 @@ def add(app: FastAPI, services: Services) -> None:
         if form == LINES:
             return await answers.lines(start, limit, selection)
         return await answers.page(start, limit or DEFAULT, selection)
-
-
-def selected(
-    catalogue: Catalogue, organization: str | None, kind: str | None, channel: str | None, toggle: str | None
-) -> Selection:
-    """Raises `ValidationFailed` for what the log can't have: an empty page would hide that a word is misspelt."""
-    details = {}
-    if kind is not None and kind not in KINDS:
-        details["type"] = "unknown type"
-    channels = [known for known in catalogue.channels if channel in (None, known.name)]
-    if not channels:
-        details["channel"] = "unknown channel"
-    elif toggle is not None and not any(toggle == known.name for one in channels for known in one.visible):
-        details["toggle"] = "unknown toggle"
-    if details:
-        raise ValidationFailed(details=details)
-    return Selection(organization, None if kind is None else KINDS[kind], channel, toggle)
 
 
 def decode_cursor(cursor: str) -> int:

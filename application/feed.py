@@ -8,8 +8,10 @@ from typing import Final, Protocol
 import orjson
 
 from application.ports import Recorded
+from domain.catalogue import Catalogue
+from domain.errors import ValidationFailed
 from domain.events import CataloguePublished, Event, NotificationToggled
-from projections.cloud_events import cloud_event
+from projections.cloud_events import TYPES, cloud_event
 
 CHUNK: Final = 500
 """Events read at once: what bounds the memory of a reader, and how long others wait for it (some 5 ms)."""
@@ -48,6 +50,27 @@ def _organization(event: Event, reader: str) -> str | None:
 
 
 EVERYTHING: Final = Selection()
+
+
+_KINDS: Final = {name: kind for kind, name in TYPES.items()}
+
+
+def select(
+    catalogue: Catalogue, organization: str | None, kind: str | None, channel: str | None, toggle: str | None
+) -> Selection:
+    """`kind` is what outsiders call the type. Raises `ValidationFailed` for what the log can't have: to find nothing would
+    hide that a word is misspelt."""
+    details = {}
+    if kind is not None and kind not in _KINDS:
+        details["type"] = "unknown type"
+    channels = [known for known in catalogue.channels if channel in (None, known.name)]
+    if not channels:
+        details["channel"] = "unknown channel"
+    elif toggle is not None and not any(toggle == known.name for one in channels for known in one.visible):
+        details["toggle"] = "unknown toggle"
+    if details:
+        raise ValidationFailed(details=details)
+    return Selection(organization, None if kind is None else _KINDS[kind], channel, toggle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ databases    the database that commands work on: running, migrated, opened
 catalogues   the catalogue: published, compared, looked at
 identities   what session tokens are verified with
 followers    what follows the log
+replays      the log, replayed into files
 erasure      erasing a person
 relay        what hands events on, and the broker
 checks       what `preferences check` looks at
@@ -24,11 +25,13 @@ from api.bootstrap.evidence import bundle, checkpoint, checkpoint_regularly, pub
 from api.bootstrap.followers import Followers, open_followers, registered, run_followers
 from api.bootstrap.identities import development_token, signing_keys
 from api.bootstrap.relay import relaying, run_relay
+from api.bootstrap.replays import Form, replay_destination, replay_into, replay_selection
 from application.bundle import BadBundle
 from application.evidence import Contradiction
 from application.followers import CannotReset
 from application.publishing import Impact
 from application.rebuild import BrokenStream, RebuildResult
+from application.replay import Replayed, ReplayRefused
 from domain.catalogue_difference import Alteration
 from domain.errors import ServiceError
 from domain.published_catalogues import CatalogueRefused
@@ -43,9 +46,11 @@ __all__ = [
     "OPERATOR_ERRORS",
     "Alteration",
     "Followers",
+    "Form",
     "Impact",
     "ListedKey",
     "RebuildResult",
+    "Replayed",
     "Settings",
     "bundle",
     "checkpoint",
@@ -66,6 +71,9 @@ __all__ = [
     "rebuild",
     "registered",
     "relaying",
+    "replay_destination",
+    "replay_into",
+    "replay_selection",
     "run_followers",
     "run_relay",
     "running_database",
@@ -82,6 +90,7 @@ OPERATOR_ERRORS: Final = (
     MigrationError,
     CatalogueRefused,
     ServiceError,
+    ReplayRefused,
     CannotReset,
     BrokenStream,
     BadBundle,

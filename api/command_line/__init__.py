@@ -18,6 +18,7 @@ from api.command_line import (
     followers,
     history,
     relay,
+    replay,
     serve,
     tokens,
 )
@@ -40,6 +41,7 @@ cli.command()(followers.follow)
 cli.add_typer(followers.cli, name="followers")
 cli.command()(relay.relay)
 cli.command()(history.history)
+cli.command()(replay.replay)
 cli.command()(erase.erase)
 cli.add_typer(audit.cli, name="audit")
 cli.command()(checks.check)

@@ -24,6 +24,7 @@ COMMANDS = [
     ["followers", "resume"],
     ["followers", "reset"],
     ["history"],
+    ["replay"],
     ["erase"],
     ["check"],
     ["openapi"],

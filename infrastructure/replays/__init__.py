@@ -1,0 +1,6 @@
+"""What the log can be replayed into.
+
+request    what was asked for, kept beside what came of it
+lines      a file with one event a line
+parquet    a folder of Parquet files, by day
+"""

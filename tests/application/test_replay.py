@@ -1,0 +1,53 @@
+"""Replaying: a destination is brought to the end of the log from wherever it stands."""
+
+from collections.abc import Sequence
+
+from application.feed import CHUNK, EVERYTHING, Selection
+from application.ports import Recorded
+from application.replay import Destination, Replayed, replay
+from domain.events import PreferencesErased
+from tests.support.events import erased, toggled
+from tests.support.memory_feed import MemoryFeed
+
+
+class Shelf(Destination):
+    def __init__(self, position: int = 0) -> None:
+        self._position = position
+        self.taken: list[Recorded] = []
+        self.finished = False
+
+    @property
+    def position(self) -> int:
+        return self._position
+
+    async def write(self, events: Sequence[Recorded], position: int) -> None:
+        self.taken += events
+        self._position = position
+
+    async def finish(self) -> None:
+        self.finished = True
+
+
+async def test_a_destination_is_brought_to_the_end_from_where_it_stands() -> None:
+    feed = MemoryFeed(*(toggled(2, "delivery_alerts", True) for _ in range(CHUNK + 20)))
+    end = feed.positions[-1]
+    told: list[tuple[int, int]] = []
+    shelf = Shelf(position=30)
+    done = await replay(feed, EVERYTHING, shelf, lambda position, of: told.append((position, of)))
+    assert shelf.taken == feed.log[10:]
+    assert shelf.finished
+    assert done == Replayed(CHUNK + 10, end)
+    assert told == [(feed.positions[CHUNK + 9], end), (end, end)]
+    assert await replay(feed, EVERYTHING, shelf, lambda *_: None) == Replayed(0, end)
+
+
+async def test_what_is_not_selected_moves_the_destination_on_all_the_same() -> None:
+    feed = MemoryFeed(erased(2), toggled(3, "delivery_alerts", True))
+    shelf = Shelf()
+    assert await replay(feed, Selection(kind=PreferencesErased), shelf, lambda *_: None) == Replayed(1, 6)
+    assert [recorded.position for recorded in shelf.taken] == [3]
+
+
+async def test_a_destination_ahead_of_the_log_stays_where_it_is() -> None:
+    shelf = Shelf(position=100)
+    assert await replay(MemoryFeed(erased(2)), EVERYTHING, shelf, lambda *_: None) == Replayed(0, 100)
