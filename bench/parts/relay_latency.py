@@ -51,8 +51,8 @@ def measure(stage: Stage) -> list[Figure]:
         full = trial.run("PATCH", CONNECTIONS, stage.size.seconds)
         if full.faults:
             raise VoidRun(", ".join(full.faults))
-        # Each connection waits so long after an answer that half of the rate is left.
-        pause = round(2000 * CONNECTIONS / full.answers.rate - full.answers.p50 / 2)
+        # Each connection waits so long after an answer that half of the rate is left: an answer takes hardly less time then.
+        pause = round(2000 * CONNECTIONS / full.answers.rate - full.answers.p50)
         seconds = stage.size.seconds * stage.size.rounds
         load, latencies = asyncio.run(_measured(stage, trial, broker.url, pause, seconds))
     detail = (
