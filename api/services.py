@@ -8,6 +8,7 @@ from datetime import datetime
 from api.authentication import Authenticator
 from api.feed_answers import FeedAnswers
 from api.rate_limit import RateLimit
+from application.audit_log import AuditLog
 from application.followers import FollowerStatus
 from application.history import History
 from application.preferences import Preferences
@@ -31,6 +32,7 @@ class Services:
     preferences: Preferences
     history: History
     users: Users
+    audit_log: AuditLog
     feed: FeedAnswers
     readiness: Readiness
     followers: FollowerStatuses

@@ -5,52 +5,21 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol, cast
-from uuid import UUID
+from typing import Final, NamedTuple, Protocol, cast
 
+from application.audit_filter import AuditFilter
 from application.audit_reads import Readings
 from application.identity import OrganizationReader
 from application.ports import Recorded
 from domain.errors import ValidationFailed
 from domain.events import CataloguePublished, NotificationToggled, PreferencesErased
-from projections.audit_log import Action, AuditEntry, audit_entry
-from projections.shown_actor import ActorKind
+from projections.audit_log import AuditEntry, audit_entry
 
 READ: Final = "audit_log.read"
 EXPORT: Final = "audit_log.export"
 
 CHUNK: Final = 1000
 """Entries that an export fetches at once: what bounds its memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """What an entry must fit, all of it; None is fitted by everything. `since` is inclusive, `until` is exclusive."""
-
-    action: Action | None = None
-    stream: UUID | None = None
-    actor_kind: ActorKind | None = None
-    channel: str | None = None
-    toggle: str | None = None
-    enabled: bool | None = None
-    source: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def as_recorded(self) -> dict[str, Any]:
-        """What was asked for, in JSON's own types."""
-        fields = {
-            "action": self.action,
-            "resource_stream": str(self.stream) if self.stream else None,
-            "actor_kind": self.actor_kind,
-            "channel": self.channel,
-            "toggle": self.toggle,
-            "enabled": self.enabled,
-            "source": self.source,
-            "since": self.since.isoformat() if self.since else None,
-            "until": self.until.isoformat() if self.until else None,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Place(NamedTuple):
@@ -84,6 +53,10 @@ class AuditIndex(Protocol):
         self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int
     ) -> Sequence[Recorded]:
         """The newest events of an organization that fit and stand behind a place, in the order of the feed."""
+        ...
+
+    async def count(self, organization: str, wanted: AuditFilter) -> int:
+        """How many events fit. It takes longer the more there are."""
         ...
 
     async def at(self, position: int) -> Recorded | None:

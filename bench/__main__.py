@@ -14,13 +14,25 @@ from rich.console import Console
 from bench import loads, machine, medians, profile, report, results
 from bench.figure import Figure
 from bench.pair import VoidRun
-from bench.parts import audit, disk, follow, long_stream, memory, rebuild, relay, relay_latency, stored_log, workers
+from bench.parts import (
+    audit,
+    audit_log,
+    disk,
+    follow,
+    long_stream,
+    memory,
+    rebuild,
+    relay,
+    relay_latency,
+    stored_log,
+    workers,
+)
 from bench.selection import Selection
 from bench.size import FULL, QUICK
 from bench.stage import WORK, Stage
 from bench.wrk import WrkMissing, program
 
-PARTS = (workers, stored_log, long_stream, rebuild, follow, relay, relay_latency, audit, memory, disk)
+PARTS = (workers, stored_log, long_stream, rebuild, follow, relay, relay_latency, audit, audit_log, memory, disk)
 HERE = Path(__file__).parent
 
 

@@ -22,6 +22,9 @@ class Size:
     rebuilt_events: int
     """Of each of them."""
     relayed_users: int
+    audit_events: int
+    audit_pages: int
+    """Of each filter."""
     memory_users: int
     memory_requests: int
 
@@ -38,6 +41,8 @@ FULL = Size(
     rebuilt_users=200_000,
     rebuilt_events=5,
     relayed_users=10_000,
+    audit_events=10_000_000,
+    audit_pages=200,
     memory_users=100_000,
     memory_requests=1_000_000,
 )
@@ -54,6 +59,8 @@ QUICK = Size(
     rebuilt_users=4000,
     rebuilt_events=5,
     relayed_users=1000,
+    audit_events=20_000,
+    audit_pages=10,
     memory_users=500,
     memory_requests=2000,
 )

@@ -1,20 +1,37 @@
 """The audit log of an organization, found by its index and read from the log."""
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from typing_extensions import override
 
-from application.audit_log import AuditFilter, AuditIndex, Place
+from application.audit_filter import AuditFilter
+from application.audit_log import AuditIndex, Place
 from application.ports import Recorded
 from infrastructure import audit_index
-from infrastructure.database import Database
+from infrastructure.database import Connection, Database
 from infrastructure.event_log import read_at
 from infrastructure.sql import queries
 from projections.audit_log import Action
 
 BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 END: Final = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def open_database(url: str, *, size: int = 2, answer_within: float = 10.0) -> Database:
+    """A small pool of its own: who reads the audit log may wait for others who do, and nobody else waits for them.
+
+    A plan for any class is made for the average one, which may be so small that to collect and sort it seems cheapest.
+    Without bitmap scans there is no other way than the index that has the entries in order.
+    """
+    return Database(
+        url,
+        size=size,
+        connect_within=5,
+        answer_within=answer_within,
+        application="preferences audit",
+        options="-c enable_bitmapscan=off",
+    )
 
 
 class PostgresAuditLog(AuditIndex):
@@ -26,31 +43,25 @@ class PostgresAuditLog(AuditIndex):
     async def newest(
         self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int
     ) -> list[Recorded]:
-        # `until` is a place, too: the one before all entries of that moment, since positions begin at 1.
-        places = [Place(wanted.until or END, 0), *([before] if before else [])]
         statement = "newest_of_stream" if wanted.stream else "newest_of_organization"
-        parameters = {
-            "organization": organization,
-            "stream": wanted.stream,
-            "actions": [wanted.action] if wanted.action else [*Action],
-            "actor_kind": wanted.actor_kind,
-            "channel": wanted.channel,
-            "toggle": wanted.toggle,
-            "enabled": wanted.enabled,
-            "source": wanted.source,
-            "since": wanted.since or BEGINNING,
-            "before": min(places).occurred_at,
-            "before_position": min(places).position,
-            "limit": limit,
-        }
-        async with self._database.connection() as connection:
-            found = await connection.execute(self._queries[statement], parameters, prepare=False)
-            return await read_at(connection, [position for (position,) in await found.fetchall()])
+        parameters = {**_parameters(organization, wanted, before), "limit": limit}
+
+        async def read(connection: Connection) -> list[Recorded]:
+            found = await connection.rows(self._queries[statement], parameters, prepare=False)
+            return await read_at(connection, [position for (position,) in found])
+
+        return await self._database.read(read)
+
+    @override
+    async def count(self, organization: str, wanted: AuditFilter) -> int:
+        parameters = _parameters(organization, wanted, None)
+        statement = self._queries["count"]
+        [(count,)] = await self._database.read(lambda its: its.rows(statement, parameters, prepare=False))
+        return int(count)
 
     @override
     async def at(self, position: int) -> Recorded | None:
-        async with self._database.connection() as connection:
-            events = await read_at(connection, [position])
+        events = await self._database.read(lambda connection: read_at(connection, [position]))
         return events[0] if events else None
 
     @override
@@ -64,3 +75,21 @@ class PostgresAuditLog(AuditIndex):
             return moment
         recorded = await self.at(reached)
         return recorded.event.timestamp if recorded else None
+
+
+def _parameters(organization: str, wanted: AuditFilter, before: Place | None) -> dict[str, Any]:
+    # `until` is a place, too: the one before all entries of that moment, since positions begin at 1.
+    last = min([Place(wanted.until or END, 0), *([before] if before else [])])
+    return {
+        "organization": organization,
+        "stream": wanted.stream,
+        "actions": [wanted.action] if wanted.action else [*Action],
+        "actor_kind": wanted.actor_kind,
+        "channel": wanted.channel,
+        "toggle": wanted.toggle,
+        "enabled": wanted.enabled,
+        "source": wanted.source,
+        "since": wanted.since or BEGINNING,
+        "before": last.occurred_at,
+        "before_position": last.position,
+    }

@@ -44,7 +44,7 @@ class Database:
 
     `connect_within`, `answer_within` and `patience` are in seconds. The first bounds how long a request waits for a
     connection; the second how long the server may work on one statement; the third how long a caller of `fetch_in_time`
-    waits altogether.
+    waits altogether. `options` are more of PostgreSQL's own, such as `-c work_mem=64MB`.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Database:
         answer_within: float = 10.0,
         patience: float = 0.9,
         application: str = "preferences",
+        options: str = "",
     ) -> None:
         self._connect_within = connect_within
         self._patience = patience
@@ -67,7 +68,7 @@ class Database:
                 "autocommit": True,
                 "application_name": application,
                 "connect_timeout": 2,
-                "options": f"-c statement_timeout={int(answer_within * 1000)} -c timezone=UTC",
+                "options": f"-c statement_timeout={int(answer_within * 1000)} -c timezone=UTC {options}",
                 # A peer that has vanished without a word is noticed within seconds, not after two hours.
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,

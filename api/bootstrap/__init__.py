@@ -6,6 +6,7 @@ catalogues   the catalogue: published, compared, looked at
 identities   what session tokens are verified with
 followers    what follows the log
 replays      the log, replayed into files
+audit        the audit log, and the record of who reads it
 erasure      erasing a person
 relay        what hands events on, and the broker
 checks       what `preferences check` looks at
@@ -16,6 +17,7 @@ from typing import Final
 
 import psycopg
 
+from api.bootstrap.audit import OpenedAudit, open_audit
 from api.bootstrap.catalogues import impact, published
 from api.bootstrap.checks import findings
 from api.bootstrap.clock import now
@@ -37,6 +39,7 @@ from domain.errors import ServiceError
 from domain.published_catalogues import CatalogueRefused
 from infrastructure import logs
 from infrastructure.api_keys import ListedKey
+from infrastructure.audit_reads import ListedReading
 from infrastructure.embedded_postgres import EmbeddedPostgresError
 from infrastructure.migrations import MigrationError
 from infrastructure.nats_server import NatsServerError
@@ -49,6 +52,8 @@ __all__ = [
     "Form",
     "Impact",
     "ListedKey",
+    "ListedReading",
+    "OpenedAudit",
     "RebuildResult",
     "Replayed",
     "Settings",
@@ -64,6 +69,7 @@ __all__ = [
     "migrated_database",
     "now",
     "open_api_keys",
+    "open_audit",
     "open_followers",
     "open_store",
     "public_key",

@@ -14,13 +14,13 @@ from ulid_transform import ulid_now
 
 from api import app, description
 from api.authentication import Authenticator
+from api.bootstrap.audit import make_audit_log, make_readings
 from api.bootstrap.clock import now
 from api.bootstrap.feeds import feed_answers, open_feed_database
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.rate_limit import RateLimit
 from api.services import Lifespan, Services
-from application.audit_reads import Readings
 from application.history import History
 from application.identity import SessionVerifier
 from application.preferences import Preferences
@@ -30,7 +30,7 @@ from domain.catalogue import CATALOGUE
 from domain.errors import ServiceError
 from infrastructure import logs, migrations
 from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.audit_reads import PostgresAuditReads
+from infrastructure.audit_log import open_database
 from infrastructure.catalogues import PostgresCatalogues
 from infrastructure.database import Database
 from infrastructure.development_keys import DevelopmentKeys
@@ -60,11 +60,13 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     feed_database = open_feed_database(of.database_url)
     preferences = Preferences(store, iter(ulid_now, None), new_key)
     history = History(store)
-    readings = Readings(PostgresAuditReads(database), iter(ulid_now, None), now)
+    audit_database = open_database(of.database_url)
+    readings = make_readings(audit_database, now)
+    audit_log = make_audit_log(audit_database, readings)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with database, feed_database:
+        async with database, feed_database, audit_database:
             await keys.start()
             # What was made so far lives as long as the process: the collector need not walk it again and again.
             gc.collect()
@@ -74,6 +76,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
                 yield
             finally:
                 await preferences.close()
+                await audit_log.close()
                 await keys.close()
                 log.info("stopped", process=os.getpid())
 
@@ -85,6 +88,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         users=Users(PostgresStreams(database), history, readings, now),
         feed=feed_answers(of, feed_database),
         readiness=partial(_readiness, database, PostgresCatalogues(database), sessions),
+        audit_log=audit_log,
         followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
         rate_limit=RateLimit(of.change_rate_limit),
         clock=now,

@@ -11,6 +11,7 @@ from api.bootstrap import OPERATOR_ERRORS
 from api.command_line import (
     api_keys,
     audit,
+    audit_log,
     catalogue,
     checks,
     database,
@@ -44,6 +45,8 @@ cli.command()(history.history)
 cli.command()(replay.replay)
 cli.command()(erase.erase)
 cli.add_typer(audit.cli, name="audit")
+audit.cli.command()(audit_log.export)
+audit.cli.command()(audit_log.reads)
 cli.command()(checks.check)
 cli.command()(checks.openapi)
 

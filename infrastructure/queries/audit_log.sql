@@ -44,6 +44,20 @@ FROM fitting CROSS JOIN LATERAL (
 ORDER BY e.occurred_at DESC, e.position DESC
 LIMIT %(limit)s;
 
+-- name: count
+-- How many entries fit, for whoever wants to know how far an export is.
+SELECT count(*)
+FROM audit_entries
+WHERE class = ANY (SELECT class FROM audit_classes
+    WHERE organization = %(organization)s AND action = ANY (%(actions)s)
+      AND (%(actor_kind)s::text IS NULL OR actor_kind = %(actor_kind)s)
+      AND (%(channel)s::text IS NULL OR channel = %(channel)s)
+      AND (%(toggle)s::text IS NULL OR toggle = %(toggle)s)
+      AND (%(enabled)s::boolean IS NULL OR enabled = %(enabled)s)
+      AND (%(source)s::text IS NULL OR source = %(source)s))
+  AND (%(stream)s::uuid IS NULL OR originator_id = %(stream)s)
+  AND occurred_at >= %(since)s AND (occurred_at, position) < (%(before)s, %(before_position)s);
+
 -- name: progress
 -- Where the index stands, where the log ends, and what time it is, all of one moment.
 SELECT (SELECT position FROM followers WHERE name = %(follower)s),

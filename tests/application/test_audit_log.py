@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from application.audit_log import AuditFilter, AuditLog, AuditStart
+from application.audit_filter import AuditFilter
+from application.audit_log import AuditLog, AuditStart
 from application.audit_reads import Readings
 from application.ports import Recorded
 from domain.errors import Unavailable, ValidationFailed

@@ -27,6 +27,8 @@ COMMANDS = [
     ["replay"],
     ["erase"],
     ["check"],
+    ["audit", "export"],
+    ["audit", "reads"],
     ["openapi"],
 ]
 

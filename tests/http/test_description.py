@@ -21,6 +21,7 @@ GOLDEN = ROOT / "tests" / "golden" / "openapi.json"
 HISTORY = f"{PATH}/history"
 OF_USER = "/v1/users/{user_id}/notifications"
 HISTORY_OF_USER = f"{OF_USER}/history"
+AUDIT_LOG = "/v1/audit-log"
 EVENTS = "/v1/events"
 
 STATUSES = {
@@ -29,6 +30,7 @@ STATUSES = {
     ("get", HISTORY): {"200", "401", "403", "422", "500", "503"},
     ("get", OF_USER): {"200", "401", "403", "422", "500", "503"},
     ("get", HISTORY_OF_USER): {"200", "401", "403", "422", "500", "503"},
+    ("get", AUDIT_LOG): {"200", "401", "403", "422", "500", "503"},
     ("get", EVENTS): {"200", "401", "403", "422", "500", "503"},
     ("get", "/healthz"): {"200", "500"},
     ("get", "/readyz"): {"200", "500", "503"},
@@ -52,6 +54,7 @@ ERRORS = {
     ("get", HISTORY): {"UNAUTHORIZED", "USER_REQUIRED", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
     ("get", OF_USER): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
     ("get", HISTORY_OF_USER): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+    ("get", AUDIT_LOG): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
     ("get", EVENTS): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
 }
 
@@ -284,4 +287,4 @@ def test_the_service_keeps_to_its_description(server, tmp_path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
         assert re.search(rf"✅ {phase}\b", run.stdout)
-    assert "Tested: 9" in run.stdout
+    assert "Tested: 10" in run.stdout

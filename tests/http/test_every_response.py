@@ -17,6 +17,7 @@ from api.event_stream import EventStream
 from api.feed_answers import FeedAnswers
 from api.rate_limit import RateLimit
 from api.services import Services
+from application.audit_log import AuditLog
 from application.audit_reads import Readings
 from application.history import History
 from application.identity import UserSession
@@ -255,6 +256,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         preferences=Preferences(store, iter(ulid_now, None), new_key),
         history=History(store),
         users=Users(store, History(store), Readings(store, iter(ulid_now, None), bootstrap.now), bootstrap.now),
+        audit_log=AuditLog(store, Readings(store, iter(ulid_now, None), bootstrap.now)),
         feed=FeedAnswers(store, EventStream(LiveFeed(store, store, event_stream.encode, most_readers=1), 15), 20),
         readiness=readiness,
         followers=readiness,

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from application.audit_log import AuditFilter
+from application.audit_filter import AuditFilter
 from application.ports import Recorded
 from domain.preferences import stream_id
 from domain.provenance import Source
@@ -88,6 +88,7 @@ async def test_it_finds_exactly_what_fits_newest_first(database_url: str, audit_
             sizes.add(len(expected))
             assert await audit_log.newest(organization, wanted, before=None, limit=1000) == expected, wanted
             assert await audit_log.newest(organization, wanted, before=None, limit=5) == expected[:5], wanted
+            assert await audit_log.count(organization, wanted) == len(expected), wanted
             if expected:
                 middle = chance.random.choice(expected)
                 behind = newest_first(log, organization, wanted, place(middle))

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from application.audit_log import AuditFilter, AuditIndex, Place
+from application.audit_filter import AuditFilter
+from application.audit_log import AuditIndex, Place
 from application.audit_reads import AuditReads, Reading
 from application.identity import OrganizationReader
 from application.ports import Recorded
@@ -60,6 +61,9 @@ class MemoryAuditLog(AuditIndex):
             if self.breaks_after < 0:
                 raise Unavailable("gone")
         return newest_first(self.log, organization, wanted, before)[:limit]
+
+    async def count(self, organization: str, wanted: AuditFilter) -> int:
+        return len(newest_first(self.log, organization, wanted))
 
     async def at(self, position: int) -> Recorded | None:
         return next((recorded for recorded in self.log if recorded.position == position), None)

@@ -1,0 +1,122 @@
+"""GET /v1/audit-log: what was done in an organization, newest first, a page at a time or all of it as a file."""
+
+import base64
+import binascii
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Final, Literal
+
+from fastapi import Depends, FastAPI, Query, Request
+from pydantic import WithJsonSchema
+from starlette.responses import Response
+
+from api import audit_filter, media_types
+from api import audit_log_description as description
+from api.answer import JSON, Answer, success
+from api.audit_entries import CSV, NDJSON, as_json, as_lines, as_rows, header
+from api.audit_log_page import AuditLogPage
+from api.authentication import AuditReader
+from api.exact_query import ExactQuery
+from api.instants import shown
+from api.request_context import REQUEST_ID
+from api.services import Services
+from api.streamed import Streamed
+from application.audit_filter import AuditFilter
+from application.audit_log import AuditPage, AuditStart
+from domain.errors import ValidationFailed
+from projections.audit_log import AuditEntry
+
+PATH: Final = "/v1/audit-log"
+DEFAULT_LIMIT: Final = 50
+SEND_WITHIN: Final = 60.0
+"""Seconds in which the reader of an export has to take each chunk, or is taken for gone."""
+VARY: Final = (b"vary", b"accept")
+
+
+def add(app: FastAPI, services: Services) -> None:
+    audit_log = services.audit_log
+
+    @app.get(PATH, response_model=AuditLogPage, **description.audit_log())
+    async def read_audit_log(
+        request: Request,
+        reader: AuditReader,
+        _: Annotated[None, ExactQuery],
+        wanted: Annotated[AuditFilter, Depends(audit_filter.from_query(services.catalogue))],
+        limit: Annotated[
+            int | None,
+            Query(ge=1, le=200, description="Entries per page, 50 unless said otherwise. Not for exports."),
+            WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 200}),
+        ] = None,
+        cursor: Annotated[
+            str | None,
+            Query(description="`meta.next_cursor` of the page before. Not for exports.", max_length=512),
+            WithJsonSchema({"type": "string", "maxLength": 512}),
+        ] = None,
+        include: Annotated[
+            Literal["payload"] | None,
+            Query(description="`payload`: what was recorded before and after. CSV always has it."),
+            WithJsonSchema({"type": "string", "enum": ["payload"]}),
+        ] = None,
+    ) -> Response:
+        request_id = request.scope[REQUEST_ID]
+        payload = include is not None
+        form = media_types.wanted(request.scope, ("application/json", NDJSON, CSV))
+        if form == "application/json":
+            start = None if cursor is None else decode_cursor(cursor)
+            size = limit or DEFAULT_LIMIT
+            page = await audit_log.page(reader, wanted, limit=size, request_id=request_id, after=start)
+            return _page(page, size, payload=payload)
+        given = {"limit": limit, "cursor": cursor}
+        if details := {name: "must be absent in an export" for name, value in given.items() if value is not None}:
+            raise ValidationFailed(details=details)
+        entries = await audit_log.export(reader, wanted, form=form, request_id=request_id)
+        chunks = _lines(entries, payload=payload) if form == NDJSON else _rows(entries)
+        return Streamed(chunks, _headers(form), send_within=SEND_WITHIN)
+
+
+def encode_cursor(start: AuditStart) -> str:
+    """Opaque to clients, as everywhere in the product: base64 of JSON."""
+    return base64.urlsafe_b64encode(json.dumps({"position": start.position, "id": start.id}).encode()).decode()
+
+
+def decode_cursor(cursor: str) -> AuditStart:
+    try:
+        fields = json.loads(base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True))
+        position, event_id = fields["position"], fields["id"]
+    except (binascii.Error, ValueError, TypeError, KeyError, RecursionError):
+        position = event_id = None
+    if type(position) is not int or not 0 < position < 2**63 or type(event_id) is not str:
+        raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
+    return AuditStart(position, event_id)
+
+
+def _page(page: AuditPage, limit: int, *, payload: bool) -> Answer:
+    meta = {
+        "total": 0,
+        "limit": limit,
+        "offset": 0,
+        "next_cursor": encode_cursor(page.next) if page.next else None,
+        "last_event_at": shown(page.complete_until) if page.complete_until else None,
+    }
+    return Answer(200, success([as_json(entry, payload=payload) for entry in page.entries], meta), (JSON, VARY))
+
+
+async def _lines(chunks: AsyncGenerator[list[AuditEntry], None], *, payload: bool) -> AsyncGenerator[bytes, None]:
+    async with aclosing(chunks):
+        async for entries in chunks:
+            yield as_lines(entries, payload=payload)
+
+
+async def _rows(chunks: AsyncGenerator[list[AuditEntry], None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(chunks):
+        yield header()
+        async for entries in chunks:
+            yield as_rows(entries)
+
+
+def _headers(form: str) -> list[tuple[bytes, bytes]]:
+    name = {NDJSON: "audit-log.ndjson", CSV: "audit-log.csv"}[form]
+    kind = {NDJSON: NDJSON, CSV: "text/csv; charset=utf-8; header=present"}[form]
+    disposition = f'attachment; filename="{name}"'
+    return [(b"content-type", kind.encode()), (b"content-disposition", disposition.encode()), VARY]

@@ -1,0 +1,185 @@
+"""The audit log as a file, and who has read it."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, BinaryIO, Final, cast
+
+import orjson
+import typer
+from pydantic import TypeAdapter, ValidationError
+from rich.box import SIMPLE_HEAD
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+from ulid_transform import ulid_now
+
+from api import bootstrap
+from api.audit_entries import as_lines, as_rows, header
+from api.command_line.console import notes, output
+from api.instants import Instant, shown
+from application.audit_filter import AuditFilter
+from application.identity import OrganizationReader
+from domain.catalogue import CATALOGUE
+from domain.errors import ValidationFailed
+from domain.preferences import stream_id
+from domain.provenance import Source
+from projections.audit_log import Action, AuditEntry
+from projections.shown_actor import ActorKind
+
+OPERATOR: Final = "operator"
+"""Who reads from the command line. Which person that is, the machine knows that the command runs on."""
+
+
+class Format(StrEnum):
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return cast("datetime", TypeAdapter(Instant).validate_python(text))
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"]) from None
+
+
+def export(
+    org: Annotated[str, typer.Option(help="The organization.")],
+    file: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to. It appears when it is whole; else standard output.")
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="NDJSON keeps every character; CSV is for spreadsheets.")
+    ] = Format.NDJSON,
+    action: Annotated[Action | None, typer.Option(help="Only this action.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only what was done to this user's preferences.")] = None,
+    actor_kind: Annotated[ActorKind | None, typer.Option(help="Only what customers, or our staff, did.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only choices in this channel.")] = None,
+    toggle: Annotated[str | None, typer.Option(help="Only choices of toggles with this name.")] = None,
+    enabled: Annotated[
+        bool | None, typer.Option("--enabled/--disabled", help="Only what was switched on, or off.")
+    ] = None,
+    source: Annotated[Source | None, typer.Option(help="Only what came from there.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(parser=_instant, metavar="TIME", help="Only what happened then or later.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(parser=_instant, metavar="TIME", help="Only what happened before.")
+    ] = None,
+    *,
+    payload: Annotated[bool, typer.Option("--payload", help="NDJSON with what was recorded before and after.")] = False,
+) -> None:
+    """Export an organization's audit log, newest first. The export is itself recorded."""
+    stream = stream_id(org, user) if user is not None else None
+    try:
+        wanted = AuditFilter(action, stream, actor_kind, channel, toggle, enabled, source, since, until)
+        wanted.check(CATALOGUE)
+    except ValidationFailed as error:
+        raise typer.BadParameter("; ".join(f"{field}: {phrase}" for field, phrase in error.details.items())) from None
+
+    async def run(url: str, target: BinaryIO, progress: Callable[[int, int], None]) -> tuple[int, datetime | None]:
+        async with bootstrap.open_audit(url, bootstrap.now) as audit:
+            complete_until = await audit.index.complete_until()
+            total = await audit.index.count(org, wanted)
+            reader = OrganizationReader(org, OPERATOR)
+            entries = await audit.log.export(reader, wanted, form=form, request_id=ulid_now())
+            return await _write(entries, target, form, progress, total, payload=payload), complete_until
+
+    with bootstrap.migrated_database() as url, _target(file) as target, _bar() as progress:
+        count, complete_until = asyncio.run(run(url, target, progress))
+    notes.print(f"{count} entries" + (f" in {file}" if file else ""), markup=False, soft_wrap=True)
+    if complete_until is None:
+        notes.print("Nothing was ever taken into the audit log: `preferences follow` does that.")
+    else:
+        notes.print(f"Complete with everything that was recorded until {shown(complete_until)}.")
+
+
+def reads(
+    org: Annotated[str, typer.Option(help="The organization.")],
+    limit: Annotated[int, typer.Option(help="How many readings at most, newest first.", min=1)] = 100,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List who read of an organization's users: what, when, with which filter, and how much."""
+
+    async def run(url: str) -> list[bootstrap.ListedReading]:
+        async with bootstrap.open_audit(url, bootstrap.now) as audit:
+            return await audit.reads.list(org, limit=limit)
+
+    with bootstrap.migrated_database() as url:
+        found = asyncio.run(run(url))
+    if json:
+        for reading in found:
+            typer.echo(orjson.dumps(reading))
+        return
+    if not found:
+        notes.print("Nobody has read anything.")
+        return
+    table = Table(
+        "when (UTC)", "who", "on behalf of them", "what", "filter", "entries", "end", "request", box=SIMPLE_HEAD
+    )
+    for reading in found:
+        table.add_row(
+            f"{reading.at:%Y-%m-%d %H:%M:%S}",
+            Text(reading.reader),
+            Text(reading.impersonator or "-"),
+            reading.action,
+            Text(" ".join(f"{name}={value}" for name, value in reading.filter.items())),
+            "-" if reading.count is None else str(reading.count),
+            reading.outcome or "unknown",
+            reading.request_id,
+        )
+    output.print(table)
+
+
+async def _write(
+    chunks: AsyncGenerator[list[AuditEntry], None],
+    target: BinaryIO,
+    form: Format,
+    progress: Callable[[int, int], None],
+    total: int,
+    *,
+    payload: bool,
+) -> int:
+    count = 0
+    if form is Format.CSV:
+        target.write(header())
+    async with aclosing(chunks):
+        async for entries in chunks:
+            target.write(as_rows(entries) if form is Format.CSV else as_lines(entries, payload=payload))
+            count += len(entries)
+            progress(count, max(count, total))
+    target.flush()
+    return count
+
+
+@contextmanager
+def _target(file: Path | None) -> Iterator[BinaryIO]:
+    """Under its name there is never half a file: it is written beside it, and gets it when it is whole."""
+    if file is None:
+        yield sys.stdout.buffer
+        return
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        with unfinished.open("wb") as target:
+            yield target
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=notes) as progress:
+        task = progress.add_task("exporting", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

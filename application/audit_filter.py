@@ -1,0 +1,55 @@
+"""What is asked of the audit log."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.catalogue import Catalogue
+from domain.errors import ValidationFailed
+from projections.audit_log import Action
+from projections.shown_actor import ActorKind
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """What an entry must fit, all of it; None is fitted by everything. `since` is inclusive, `until` is exclusive."""
+
+    action: Action | None = None
+    stream: UUID | None = None
+    actor_kind: ActorKind | None = None
+    channel: str | None = None
+    toggle: str | None = None
+    enabled: bool | None = None
+    source: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def as_recorded(self) -> dict[str, Any]:
+        """What was asked for, in JSON's own types."""
+        fields = {
+            "action": self.action,
+            "resource_stream": str(self.stream) if self.stream else None,
+            "actor_kind": self.actor_kind,
+            "channel": self.channel,
+            "toggle": self.toggle,
+            "enabled": self.enabled,
+            "source": self.source,
+            "since": self.since.isoformat() if self.since else None,
+            "until": self.until.isoformat() if self.until else None,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def check(self, catalogue: Catalogue) -> None:
+        """Raise `ValidationFailed` for what no entry can fit: an empty page would hide that a word is misspelt."""
+        details = {}
+        channels = [channel for channel in catalogue.channels if self.channel in (None, channel.name)]
+        toggles = {toggle.name for channel in channels for toggle in channel.visible}
+        if not channels:
+            details["channel"] = "unknown channel"
+        elif self.toggle is not None and self.toggle not in toggles:
+            details["toggle"] = "unknown toggle"
+        if self.since is not None and self.until is not None and self.since > self.until:
+            details["since"] = "must not be after until"
+        if details:
+            raise ValidationFailed(details=details)
