@@ -26,7 +26,7 @@ from infrastructure.nats_server import NatsServer
 from tests.support import processes
 from tests.support.command import Command
 from tests.support.figures import figures
-from tests.support.handed_on import STREAM, connected, faults, recorded, told
+from tests.support.handed_on import STREAM, connected, faults, patiently, recorded, told
 from tests.support.ledger import appended
 from tests.support.nats_cluster import NatsCluster
 from tests.support.stream_consumer import consumed
@@ -251,12 +251,12 @@ async def test_a_cluster_that_loses_a_node_loses_and_doubles_nothing(database_ur
             log = recorded(database_url)
             await arrived(cluster.urls[0], len(log), altogether=True)
             connection = await connected(cluster.urls[0])
-            config = (await connection.jetstream(timeout=PATIENCE).stream_info(STREAM)).config
+            config = (await patiently(lambda: connection.jetstream().stream_info(STREAM))).config
             await connection.close()
         finally:
             said = relays.close()
         # then every event is stored once.
         assert (config.num_replicas, config.storage) == (3, "file")
-        assert faults(log, await told(cluster.urls[0])) == []
+        assert faults(log, await patiently(lambda: told(cluster.urls[0]))) == []
         assert "follower stopped" not in said
     figures(record_property, events=len(log), waits=said.count("follower waits"))

@@ -1,15 +1,20 @@
 """What was recorded, what a broker has stored of it, and whether that is the same: each event once, in order."""
 
+import asyncio
+import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import nats
+import nats.errors
 import psycopg
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RawStreamMsg
 
 STREAM = "notification-preferences"
+
+Answer = TypeVar("Answer")
 
 
 class Told(NamedTuple):
@@ -67,6 +72,18 @@ async def stored(url: str, stream: str = STREAM) -> list[RawStreamMsg]:
         return messages
     finally:
         await connection.close()
+
+
+async def patiently(ask: Callable[[], Awaitable[Answer]], seconds: float = 30) -> Answer:
+    """The answer, asked for again while a cluster elects somebody who knows it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await ask()
+        except nats.errors.Error:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 async def told(url: str, stream: str = STREAM) -> list[Told]:
