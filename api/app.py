@@ -6,7 +6,19 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import audit_log, description, docs, errors, events, health, history, metrics, notifications, users
+from api import (
+    audit_log,
+    decisions,
+    description,
+    docs,
+    errors,
+    events,
+    health,
+    history,
+    metrics,
+    notifications,
+    users,
+)
 from api.lean_route import LeanRoutes
 from api.request_context import RequestContext
 from api.services import Lifespan, Services
@@ -35,7 +47,16 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         lifespan=surrounded,
     )
     app.state.authenticator = services.authenticator
-    for add in (notifications.add, history.add, users.add, audit_log.add, events.add, health.add, metrics.add):
+    for add in (
+        notifications.add,
+        history.add,
+        users.add,
+        audit_log.add,
+        events.add,
+        decisions.add,
+        health.add,
+        metrics.add,
+    ):
         add(app, services)
     docs.add(app, lambda: description.document(app))
     errors.install(app)

@@ -9,7 +9,6 @@ from starlette.types import Scope
 from application.identity import (
     AUDIT_READ,
     EVENTS_READ,
-    PREFERENCES_READ,
     ApiKey,
     ApiKeys,
     OrganizationReader,
@@ -106,9 +105,6 @@ CurrentUser = Annotated[UserSession, Depends(_user_session)]
 
 AuditReader = Annotated[OrganizationReader, Depends(_with(AUDIT_READ, Authenticator.organization_reader))]
 """A session or a key with `audit:read`, in its organization."""
-
-PreferencesReader = Annotated[OrganizationReader, Depends(_with(PREFERENCES_READ, Authenticator.organization_reader))]
-"""A session or a key with `preferences:read`, in its organization."""
 
 EventsReader = Annotated[Reader, Depends(_with(EVENTS_READ, Authenticator.reader))]
 """A session or a key with `events:read`, in its organization; a key of the platform, in all of them."""

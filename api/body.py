@@ -8,13 +8,13 @@ from starlette.types import Receive, Scope
 from api.errors import PayloadTooLarge
 
 LIMIT: Final = 16 * 1024
-"""Bytes. The largest meaningful body has a few hundred."""
+"""Bytes. The largest meaningful change of preferences has a few hundred."""
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int = LIMIT) -> bytes:
     """The whole body. Raises `PayloadTooLarge` as soon as it is known to be, announced or counted."""
     for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > LIMIT:
+        if name == b"content-length" and int(value) > limit:
             raise PayloadTooLarge
     body = b""
     while True:
@@ -23,7 +23,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
         body += chunk
-        if len(body) > LIMIT:
+        if len(body) > limit:
             raise PayloadTooLarge
         if not message.get("more_body", False):
             return body

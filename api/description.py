@@ -49,6 +49,7 @@ TAGS: Final[list[Json]] = [
     {"name": "Preferences", "description": "A user's own notification preferences, and their history."},
     {"name": "Evidence", "description": "What the users of an organization were subscribed to, when, and why."},
     {"name": "Events", "description": "For machines: every change since the beginning, in order, and each new one."},
+    {"name": "Decisions", "description": "For senders: who may be written to, with what proves it later."},
     {"name": "Operations", "description": "For those who run the service."},
 ]
 

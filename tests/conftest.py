@@ -73,10 +73,11 @@ def serve(database_url: str) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(scope="session")
 def server(new_database: Callable[[], str]) -> Iterator[Server]:
-    """One running service for all tests that only need different users. Its catalogue is published."""
+    """One running service for all tests that only need different users. Its catalogue is published, and an `admin` may
+    ask whom to write to."""
     url = new_database()
     asyncio.run(publish(url))
-    with Server(url) as running:
+    with Server(url, role_scopes="admin=audit:read,preferences:read") as running:
         yield running
 
 

@@ -9,6 +9,7 @@ replays      the log, replayed into files
 audit        the audit log, and the record of who reads it
 erasure      erasing a person
 relay        what hands events on, and the broker
+decisions    decisions, verified afterwards
 checks       what `preferences check` looks at
 evidence     checkpoints of the log, and what holds the log to them
 """
@@ -22,6 +23,7 @@ from api.bootstrap.catalogues import impact, published
 from api.bootstrap.checks import findings
 from api.bootstrap.clock import now
 from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
+from api.bootstrap.decisions import explain
 from api.bootstrap.erasure import erase
 from api.bootstrap.evidence import bundle, checkpoint, checkpoint_regularly, public_key, verify, verify_bundle
 from api.bootstrap.followers import Followers, open_followers, registered, run_followers
@@ -44,6 +46,7 @@ from infrastructure.embedded_postgres import EmbeddedPostgresError
 from infrastructure.migrations import MigrationError
 from infrastructure.nats_server import NatsServerError
 from infrastructure.settings import Settings, SettingsError
+from projections.explained_decision import CannotExplain
 
 __all__ = [
     "OPERATOR_ERRORS",
@@ -63,6 +66,7 @@ __all__ = [
     "configure_logs",
     "development_token",
     "erase",
+    "explain",
     "findings",
     "impact",
     "migrate",
@@ -101,6 +105,7 @@ OPERATOR_ERRORS: Final = (
     BrokenStream,
     BadBundle,
     Contradiction,
+    CannotExplain,
     psycopg.Error,
     OSError,
 )

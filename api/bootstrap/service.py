@@ -21,6 +21,7 @@ from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.rate_limit import RateLimit
 from api.services import Lifespan, Services
+from application.decisions import Decisions
 from application.history import History
 from application.identity import SessionVerifier
 from application.preferences import Preferences
@@ -38,6 +39,7 @@ from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.follower_register import FollowerRegister
 from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
+from infrastructure.standings import PostgresStandings
 from infrastructure.streams import PostgresStreams
 
 log = structlog.get_logger("service")
@@ -59,6 +61,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     store = PostgresPreferencesStore(database)
     feed_database = open_feed_database(of.database_url)
     preferences = Preferences(store, iter(ulid_now, None), new_key)
+    decisions = Decisions(PostgresStandings(database), now)
     history = History(store)
     audit_database = open_database(of.database_url)
     readings = make_readings(audit_database, now)
@@ -77,6 +80,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
             finally:
                 await preferences.close()
                 await audit_log.close()
+                await decisions.close()
                 await keys.close()
                 log.info("stopped", process=os.getpid())
 
@@ -84,6 +88,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         catalogue=CATALOGUE,
         authenticator=Authenticator(sessions, PostgresApiKeys(database), of.role_scopes),
         preferences=preferences,
+        decisions=decisions,
         history=history,
         users=Users(PostgresStreams(database), history, readings, now),
         feed=feed_answers(of, feed_database),

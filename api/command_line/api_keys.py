@@ -23,7 +23,7 @@ def create(
     scope: Annotated[list[str], typer.Option(help="What the key may do, e.g. audit:read. Repeat for several.")],
     org: Annotated[str | None, typer.Option(help="The organization that the key belongs to.")] = None,
     platform: Annotated[
-        bool, typer.Option("--platform", help="Instead of --org: a key that reads the events of all organizations.")
+        bool, typer.Option("--platform", help="Instead of --org: a key that sees all organizations.")
     ] = False,
 ) -> None:
     """Make a key. It is shown this once, alone on the last line; only its hash is kept."""

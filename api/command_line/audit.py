@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api import bootstrap
+from api.command_line import explain
 from api.command_line.console import notes, output
 from projections.consent import Consent, consents
 
@@ -19,6 +20,7 @@ SHOWN: Final = 20
 """Faults that are listed."""
 
 cli = typer.Typer(help="Sign what the log is, verify that it still is, and hand out evidence.", no_args_is_help=True)
+cli.command()(explain.explain)
 
 
 @cli.command("public-key")

@@ -8,12 +8,12 @@ import pytest
 from fastapi import FastAPI, Query
 
 from api import errors
-from api.authentication import AuditReader, Authenticator, EventsReader, PreferencesReader
+from api.authentication import AuditReader, Authenticator, EventsReader
 from api.request_context import RequestContext
 from application.identity import ApiKey, UserSession
 from domain.errors import Unauthenticated
 
-SCOPES = {"audit": "audit:read", "events": "events:read", "preferences": "preferences:read"}
+SCOPES = {"audit": "audit:read", "events": "events:read"}
 SESSIONS = {
     "admin": UserSession("user_ada", "sess_1", "org_math", "admin", None, 0),
     "member": UserSession("user_bob", "sess_2", "org_math", "member", None, 0),
@@ -47,10 +47,6 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
     @app.get("/audit")
     async def audit(reader: AuditReader, limit: int = Query(1, ge=1)) -> list[str]:
-        return [reader.label, reader.organization]
-
-    @app.get("/preferences")
-    async def preferences(reader: PreferencesReader, limit: int = Query(1, ge=1)) -> list[str]:
         return [reader.label, reader.organization]
 
     @app.get("/events")
@@ -99,6 +95,4 @@ async def test_who_lacks_the_scope_is_told_so_before_the_query_is_looked_at(http
 async def test_a_key_of_the_platform_reads_events_of_all_and_no_organizations_own(http) -> None:
     response = await http.get("/events", headers=known_as("am_live_platform_events"))
     assert response.json() == [f"api_key:{UUID(int=1)} (test)", None]
-    for noun in ("audit", "preferences"):
-        response = await http.get(f"/{noun}", headers=known_as(f"am_live_platform_{noun}"))
-        assert code(response) == (403, "FORBIDDEN")
+    assert code(await http.get("/audit", headers=known_as("am_live_platform_audit"))) == (403, "FORBIDDEN")

@@ -19,6 +19,7 @@ from tests.support.tokens import session_token
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "openapi.json"
 HISTORY = f"{PATH}/history"
+DECISIONS = "/v1/decisions"
 OF_USER = "/v1/users/{user_id}/notifications"
 HISTORY_OF_USER = f"{OF_USER}/history"
 AUDIT_LOG = "/v1/audit-log"
@@ -28,6 +29,7 @@ STATUSES = {
     ("get", PATH): {"200", "304", "401", "403", "500", "503"},
     ("patch", PATH): {"200", "400", "401", "403", "412", "413", "422", "429", "500", "503"},
     ("get", HISTORY): {"200", "401", "403", "422", "500", "503"},
+    ("post", DECISIONS): {"200", "400", "401", "403", "413", "422", "500", "503"},
     ("get", OF_USER): {"200", "401", "403", "422", "500", "503"},
     ("get", HISTORY_OF_USER): {"200", "401", "403", "422", "500", "503"},
     ("get", AUDIT_LOG): {"200", "401", "403", "422", "500", "503"},
@@ -52,6 +54,16 @@ ERRORS = {
     },
     ("get", PATH): {"UNAUTHORIZED", "USER_REQUIRED", "INTERNAL", "UNAVAILABLE"},
     ("get", HISTORY): {"UNAUTHORIZED", "USER_REQUIRED", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+    ("post", DECISIONS): {
+        "INVALID_INPUT",
+        "UNAUTHORIZED",
+        "FORBIDDEN",
+        "PAYLOAD_TOO_LARGE",
+        "UNKNOWN_NOTIFICATION_KEY",
+        "VALIDATION_FAILED",
+        "INTERNAL",
+        "UNAVAILABLE",
+    },
     ("get", OF_USER): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
     ("get", HISTORY_OF_USER): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
     ("get", AUDIT_LOG): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
@@ -287,4 +299,4 @@ def test_the_service_keeps_to_its_description(server, tmp_path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
         assert re.search(rf"✅ {phase}\b", run.stdout)
-    assert "Tested: 10" in run.stdout
+    assert "Tested: 11" in run.stdout

@@ -19,6 +19,7 @@ from api.rate_limit import RateLimit
 from api.services import Services
 from application.audit_log import AuditLog
 from application.audit_reads import Readings
+from application.decisions import Decisions
 from application.history import History
 from application.identity import UserSession
 from application.live_feed import LiveFeed
@@ -254,6 +255,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         catalogue=CATALOGUE,
         authenticator=Authenticator(Known(), store, {}),
         preferences=Preferences(store, iter(ulid_now, None), new_key),
+        decisions=Decisions(store, bootstrap.now),
         history=History(store),
         users=Users(store, History(store), Readings(store, iter(ulid_now, None), bootstrap.now), bootstrap.now),
         audit_log=AuditLog(store, Readings(store, iter(ulid_now, None), bootstrap.now)),

@@ -1,0 +1,15 @@
+"""Decisions, verified afterwards."""
+
+from api.bootstrap.databases import OPERATOR_PATIENCE
+from application.explanations import Explanations, Place
+from infrastructure.database import Database
+from infrastructure.decision_evidence import PostgresEvidenceStore
+from projections.explained_decision import ExplainedDecision
+
+
+async def explain(
+    url: str, organization: str | None, user: str, channel: str, toggle: str, place: Place
+) -> ExplainedDecision:
+    """Raises `CannotExplain`."""
+    async with Database(url, size=1, connect_within=5, patience=OPERATOR_PATIENCE) as database:
+        return await Explanations(PostgresEvidenceStore(database)).explain(organization, user, channel, toggle, place)

@@ -1,0 +1,113 @@
+"""The question whether users may be written to, checked against the catalogue."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple, TypeGuard
+
+from domain.catalogue import Catalogue, Toggle, path
+from domain.change import PRECEDENCE, Fault
+from domain.errors import UnknownNotificationKey, ValidationFailed
+
+MOST: Final = 10_000
+"""Users in one question."""
+
+ORGANIZATION: Final = "organization"
+FIELDS: Final = ("channel", "toggle", "users")
+
+NAME: Final = r"[!-~]{1,255}"
+"""Who has a session is named like this; anybody else can't ever have chosen anything, and is a mistake of the caller."""
+
+NAME_PHRASE: Final = "must have 1 to 255 characters, printable ASCII without spaces"
+
+_is_name: Final = re.compile(NAME).fullmatch
+
+
+class SendQuestion(NamedTuple):
+    """May these users be written to? Somebody who is named twice is answered twice."""
+
+    organization: str | None
+    channel: str
+    toggle: Toggle
+    users: Sequence[str]
+
+    @property
+    def path(self) -> str:
+        return path(self.channel, self.toggle.name)
+
+
+def send_question(document: object, catalogue: Catalogue, organization: str | None) -> SendQuestion:
+    """The question that a parsed JSON document asks, by somebody of `organization`; None is the platform.
+
+    The platform names the organization, null for users without one; anybody else may name their own.
+
+    Raises a `RefusedChange` that lists every fault, under the code of the first kind that occurs.
+    """
+    if not isinstance(document, dict):
+        raise ValidationFailed(details={"body": "must be an object"})
+    faults = list(_faults(document, catalogue, organization))
+    if faults:
+        kind = next(kind for kind in PRECEDENCE if any(fault.kind is kind for fault in faults))
+        raise kind(details={fault.field: fault.phrase for fault in faults})
+    channel = catalogue.channel(document["channel"])
+    assert channel is not None
+    toggle = channel.toggle(document["toggle"])
+    assert toggle is not None
+    return SendQuestion(document.get(ORGANIZATION, organization), channel.name, toggle, document["users"])
+
+
+def _faults(document: dict[str, object], catalogue: Catalogue, organization: str | None) -> Iterator[Fault]:
+    for field in document:
+        if field not in (*FIELDS, ORGANIZATION):
+            yield Fault(ValidationFailed, field, "unknown field")
+    for field in FIELDS:
+        if field not in document:
+            yield Fault(ValidationFailed, field, "is required")
+    yield from _wrong_organization(document, organization)
+    yield from _wrong_toggle(document, catalogue)
+    if "users" in document:
+        yield from _wrong_users(document["users"])
+
+
+def _wrong_organization(document: dict[str, object], own: str | None) -> Iterator[Fault]:
+    if own is not None:
+        if document.get(ORGANIZATION, own) != own:
+            yield Fault(ValidationFailed, ORGANIZATION, "must be your own")
+    elif ORGANIZATION not in document:
+        yield Fault(ValidationFailed, ORGANIZATION, "is required of a key of the platform")
+    elif (named := document[ORGANIZATION]) is not None:
+        if not isinstance(named, str):
+            yield Fault(ValidationFailed, ORGANIZATION, "must be a string or null")
+        elif not _is_name(named):
+            yield Fault(ValidationFailed, ORGANIZATION, NAME_PHRASE)
+
+
+def _wrong_toggle(document: dict[str, object], catalogue: Catalogue) -> Iterator[Fault]:
+    channel = None
+    if _text(name := document.get("channel", "")):
+        channel = catalogue.channel(name)
+        if channel is None and "channel" in document:
+            yield Fault(UnknownNotificationKey, "channel", "unknown channel")
+    else:
+        yield Fault(ValidationFailed, "channel", "must be a string")
+    if _text(name := document.get("toggle", "")):
+        if channel is not None and "toggle" in document and channel.toggle(name) is None:
+            yield Fault(UnknownNotificationKey, "toggle", "unknown toggle")
+    else:
+        yield Fault(ValidationFailed, "toggle", "must be a string")
+
+
+def _wrong_users(users: object) -> Iterator[Fault]:
+    if not isinstance(users, list):
+        yield Fault(ValidationFailed, "users", "must be a list")
+    elif not 1 <= len(users) <= MOST:
+        yield Fault(ValidationFailed, "users", f"must have 1 to {MOST} entries")
+    else:
+        for number, user in enumerate(users):
+            if not _text(user):
+                yield Fault(ValidationFailed, f"users.{number}", "must be a string")
+            elif not _is_name(user):
+                yield Fault(ValidationFailed, f"users.{number}", NAME_PHRASE)
+
+
+def _text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str)

@@ -1,0 +1,37 @@
+"""What decisions rested on, in PostgreSQL."""
+
+from typing import Final
+from uuid import UUID
+
+from typing_extensions import override
+
+from application.explanations import EvidenceStore
+from domain import published_catalogues
+from domain.events import CataloguePublished, PreferencesEvent
+from infrastructure.database import Database
+from infrastructure.event_codec import decode
+from infrastructure.sql import queries
+from projections.explained_decision import At, Evidence
+
+_CATALOGUES: Final = published_catalogues.STREAM
+
+
+class PostgresEvidenceStore(EvidenceStore):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = queries("decisions")
+
+    @override
+    async def evidence(self, stream: UUID) -> Evidence:
+        rows = await self._database.fetch_in_time(self._queries["evidence"], [[stream, _CATALOGUES]], prepare=False)
+        events: list[At[PreferencesEvent]] = []
+        catalogues: list[At[CataloguePublished]] = []
+        for _, position, *stored in rows:
+            if position is None:
+                continue
+            event = decode(*stored)
+            if isinstance(event, CataloguePublished):
+                catalogues.append(At(position, event))
+            else:
+                events.append(At(position, event))
+        return Evidence(rows[0][0], events, catalogues)

@@ -1,0 +1,23 @@
+-- name: standings
+-- What streams stand at with regard to one toggle, and where the log ends, all of one snapshot. Since the log's writers commit
+-- in the order of their positions, the snapshot has everything up to there, and nothing of later.
+-- Packed into one value, because a client takes longer for ten thousand rows than the database for finding them: for each
+-- stream 16 bytes of its id, 8 of its version, 8 of the position of its last event, 1 of the choice, where 2 is none.
+SELECT coalesce((SELECT max(notification_id) FROM preferences_events), 0),
+       coalesce(string_agg(uuid_send(originator_id) || int8send(version) || int8send(position)
+                           || CASE choices -> %(path)s WHEN 'true' THEN '\x01'::bytea WHEN 'false' THEN '\x00' ELSE '\x02' END,
+                           ''), '')
+FROM current_preferences
+WHERE originator_id = ANY (%(streams)s::uuid[]);
+
+-- name: evidence
+-- One user's stream and the catalogue's, each by its primary key, and where the log ends, all of one snapshot. The keys come
+-- along: to whom it may concern, who made the choice is part of the explanation. There is a row also where nothing is.
+SELECT coalesce((SELECT max(notification_id) FROM preferences_events), 0), e.*
+FROM (VALUES (1)) AS always
+LEFT JOIN (
+    SELECT notification_id, originator_id, originator_version, topic, state, sealed_actor, key
+    FROM events_with_keys
+    WHERE originator_id = ANY (%s)
+) AS e ON true
+ORDER BY e.originator_version;

@@ -1,0 +1,132 @@
+"""What a decision rested on: the very event, found by folding what the log had by then."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Generic, NamedTuple, TypeVar
+
+from domain.catalogue import Catalogue, Toggle, path
+from domain.decision import Decision, Reason, decide
+from domain.events import CataloguePublished, NotificationToggled, PreferencesEvent
+from domain.published_catalogues import catalogue_of
+
+Of = TypeVar("Of", covariant=True)
+
+
+class At(NamedTuple, Generic[Of]):
+    """An event at its position in the log."""
+
+    position: int
+    event: Of
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A user's stream and the catalogue's, each in its order, and where the log ended when they were read."""
+
+    end: int
+    events: Sequence[At[PreferencesEvent]]
+    catalogues: Sequence[At[CataloguePublished]]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedDecision:
+    """`position` is where the log stood, `version` and `last` where the user's stream did: `last` is the position of its last
+    event, None where there was none. `decided_by` is the recorded choice, or else the `catalogue` that was applied; while a
+    release is rolled out, that may be another than the one `in_force`."""
+
+    decision: Decision
+    position: int
+    version: int
+    last: int | None
+    catalogue: At[CataloguePublished]
+    in_force: At[CataloguePublished]
+    decided_by: At[NotificationToggled] | At[CataloguePublished]
+
+
+class CannotExplain(Exception):
+    """One sentence on why there is no such decision."""
+
+
+def moment(evidence: Evidence, *, position: int | None, version: int | None) -> int:
+    """The position as of which to explain: the one given; else the last one at which the user's stream stood at `version`;
+    else the end of the log. Raises `CannotExplain` for what the log hasn't reached."""
+    if position is not None:
+        if position > evidence.end:
+            raise CannotExplain(f"the log ends at position {evidence.end}")
+        return position
+    if version is None:
+        return evidence.end
+    if version > len(evidence.events):
+        raise CannotExplain(f"the user's stream ends at version {len(evidence.events)}")
+    following = evidence.events[version:]
+    return following[0].position - 1 if following else evidence.end
+
+
+def explain(
+    evidence: Evidence, channel: str, toggle: str, position: int, catalogue_version: int | None = None
+) -> ExplainedDecision:
+    """The decision as of a position of the log, with the catalogue of this version, or else with the one then in force.
+
+    Raises `CannotExplain` where there was nothing to decide.
+    """
+    in_force = _in_force(evidence.catalogues, position)
+    catalogue = in_force if catalogue_version is None else _published(evidence.catalogues, catalogue_version)
+    asked = _toggle(catalogue_of(catalogue.event), channel, toggle)
+    choice: At[NotificationToggled] | None = None
+    version, last = 0, None
+    for version, (last, event) in enumerate(_until(position, evidence.events), 1):
+        if event.originator_version != version:
+            raise CannotExplain(
+                f"the user's stream has no version {version}: `preferences audit verify` says what happened"
+            )
+        if isinstance(event, NotificationToggled) and event.path == path(channel, toggle):
+            choice = At(last, event)
+    decision = decide(asked, choice.event.enabled if choice else None)
+    decided_by = choice if choice and decision.reason is Reason.CHOICE else catalogue
+    return ExplainedDecision(decision, position, version, last, catalogue, in_force, decided_by)
+
+
+def contradictions(
+    explained: ExplainedDecision,
+    *,
+    allowed: bool | None = None,
+    reason: Reason | None = None,
+    version: int | None = None,
+) -> list[str]:
+    """What of a claimed decision the log doesn't bear out, a phrase each. What is None isn't claimed."""
+    decision = explained.decision
+    found = []
+    if allowed is not None and allowed is not decision.allowed:
+        found.append(f"it was {'allowed' if decision.allowed else 'not allowed'}")
+    if reason is not None and reason is not decision.reason:
+        found.append(f"the reason was {decision.reason.value}, not {reason.value}")
+    if version is not None and version != explained.version:
+        found.append(f"the user's stream stood at version {explained.version}, not {version}")
+    return found
+
+
+def _in_force(catalogues: Sequence[At[CataloguePublished]], position: int) -> At[CataloguePublished]:
+    """The one published last by then; before the first publishing, the first one held."""
+    if not catalogues:
+        raise CannotExplain("no catalogue is published: run `preferences migrate`")
+    return [*catalogues[:1], *(one for one in catalogues[1:] if one.position <= position)][-1]
+
+
+def _published(catalogues: Sequence[At[CataloguePublished]], version: int) -> At[CataloguePublished]:
+    for one in catalogues:
+        if one.event.catalogue_version == version:
+            return one
+    raise CannotExplain(f"catalogue version {version} was never published")
+
+
+def _until(position: int, events: Sequence[At[PreferencesEvent]]) -> Iterator[At[PreferencesEvent]]:
+    return takewhile(lambda one: one.position <= position, events)
+
+
+def _toggle(catalogue: Catalogue, channel: str, name: str) -> Toggle:
+    known = catalogue.channel(channel)
+    toggle = known.toggle(name) if known else None
+    if toggle is None:
+        raise CannotExplain(f"catalogue version {catalogue.version} has no {path(channel, name)}")
+    return toggle

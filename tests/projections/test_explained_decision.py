@@ -1,0 +1,130 @@
+"""What a decision rested on, found in the log."""
+
+import pytest
+
+from domain.decision import Reason
+from projections.explained_decision import (
+    At,
+    CannotExplain,
+    Evidence,
+    ExplainedDecision,
+    contradictions,
+    explain,
+    moment,
+)
+from tests.support.catalogues import catalogue, published
+from tests.support.events import erased, opened, toggled
+
+OFF = toggled(2, "news", False)
+ON = toggled(4, "news", True, previous=False)
+EVIDENCE = Evidence(
+    end=60,
+    events=[At(10, opened()), At(11, OFF), At(20, toggled(3, "tips", True)), At(40, ON)],
+    catalogues=[
+        At(5, published(catalogue(1, news=True, tips=False, alerts=None))),
+        At(30, published(catalogue(2, news=False, tips=False, alerts=None, offers=True))),
+    ],
+)
+
+
+def at(position: int, toggle: str = "news") -> ExplainedDecision:
+    return explain(EVIDENCE, "email", toggle, position)
+
+
+@pytest.mark.parametrize(
+    ("position", "allowed", "version", "last", "catalogue_version"),
+    [(0, True, 0, None, 1), (9, True, 0, None, 1), (10, True, 1, 10, 1), (25, False, 3, 20, 1), (45, True, 4, 40, 2)],
+)
+def test_a_decision_is_what_the_log_had_by_then(position, allowed, version, last, catalogue_version) -> None:
+    explained = at(position)
+    assert (explained.decision.allowed, explained.version, explained.last) == (allowed, version, last)
+    assert explained.catalogue.event.catalogue_version == catalogue_version
+    assert explained.position == position
+
+
+def test_a_choice_is_explained_by_the_event_that_recorded_it() -> None:
+    for position in (11, 20, 39):
+        assert at(position).decided_by == At(11, OFF)
+    assert at(40).decided_by == At(40, ON)
+    assert at(40).decision.reason is Reason.CHOICE
+
+
+def test_a_default_is_explained_by_the_catalogue_that_had_it() -> None:
+    assert at(10).decision == (True, Reason.DEFAULT)
+    assert at(10).decided_by == EVIDENCE.catalogues[0]
+    assert at(30, "offers").decision == (True, Reason.DEFAULT)
+    assert at(30, "offers").decided_by == EVIDENCE.catalogues[1]
+
+
+def test_while_a_release_is_rolled_out_a_decision_can_rest_on_the_catalogue_before() -> None:
+    explained = explain(EVIDENCE, "email", "tips", 35, 1)
+    assert (explained.decision.reason, explained.decided_by) == (Reason.CHOICE, EVIDENCE.events[2])
+    explained = explain(EVIDENCE, "email", "news", 9, 2)
+    assert explained.decision == (False, Reason.DEFAULT)
+    assert explained.decided_by == explained.catalogue == EVIDENCE.catalogues[1]
+    assert explained.in_force == EVIDENCE.catalogues[0]
+    with pytest.raises(CannotExplain, match="catalogue version 3 was never published"):
+        explain(EVIDENCE, "email", "news", 9, 3)
+
+
+def test_what_is_mandatory_is_explained_by_the_catalogue_that_says_so() -> None:
+    assert at(20, "alerts").decision == (True, Reason.MANDATORY)
+    assert at(20, "alerts").decided_by == EVIDENCE.catalogues[0]
+
+
+def test_a_choice_stays_in_force_after_its_person_was_erased() -> None:
+    evidence = Evidence(50, [*EVIDENCE.events[:2], At(50, erased(3))], EVIDENCE.catalogues)
+    explained = explain(evidence, "email", "news", 50)
+    assert (explained.decision, explained.decided_by) == ((False, Reason.CHOICE), At(11, OFF))
+    assert (explained.version, explained.last) == (3, 50)
+
+
+@pytest.mark.parametrize(("channel", "toggle"), [("email", "offers"), ("sms", "news")])
+def test_what_the_catalogue_of_the_time_did_not_know_was_never_decided(channel: str, toggle: str) -> None:
+    with pytest.raises(CannotExplain, match=f"catalogue version 1 has no {channel}.{toggle}"):
+        explain(EVIDENCE, channel, toggle, 29)
+
+
+def test_a_stream_with_a_gap_explains_nothing() -> None:
+    evidence = Evidence(60, [EVIDENCE.events[0], *EVIDENCE.events[2:]], EVIDENCE.catalogues)
+    assert explain(evidence, "email", "news", 10).version == 1
+    with pytest.raises(CannotExplain, match="has no version 2"):
+        explain(evidence, "email", "news", 60)
+
+
+def test_without_a_published_catalogue_nothing_can_be_explained() -> None:
+    with pytest.raises(CannotExplain, match="no catalogue is published"):
+        explain(Evidence(0, [], []), "email", "news", 0)
+
+
+def test_the_moment_is_the_position_given_or_the_end_of_the_log() -> None:
+    assert moment(EVIDENCE, position=17, version=None) == 17
+    assert moment(EVIDENCE, position=17, version=99) == 17
+    assert moment(EVIDENCE, position=None, version=None) == 60
+    with pytest.raises(CannotExplain, match="the log ends at position 60"):
+        moment(EVIDENCE, position=61, version=None)
+
+
+@pytest.mark.parametrize(("version", "position"), [(0, 9), (1, 10), (2, 19), (3, 39), (4, 60)])
+def test_a_version_alone_means_the_last_moment_at_which_the_stream_stood_there(version: int, position: int) -> None:
+    assert moment(EVIDENCE, position=None, version=version) == position
+    assert at(position).version == version
+
+
+def test_a_version_that_was_never_reached_is_no_moment() -> None:
+    with pytest.raises(CannotExplain, match="ends at version 4"):
+        moment(EVIDENCE, position=None, version=5)
+
+
+def test_a_claim_that_is_true_or_not_made_is_not_contradicted() -> None:
+    assert contradictions(at(25)) == []
+    assert contradictions(at(25), allowed=False, reason=Reason.CHOICE, version=3) == []
+
+
+def test_each_untrue_part_of_a_claim_is_named() -> None:
+    assert contradictions(at(25), allowed=True, reason=Reason.DEFAULT, version=2) == [
+        "it was not allowed",
+        "the reason was choice, not default",
+        "the user's stream stood at version 3, not 2",
+    ]
+    assert contradictions(at(45), allowed=False) == ["it was allowed"]
