@@ -70,8 +70,7 @@ def _data(event: Event) -> dict[str, Any]:
             return {"organization": event.organization, "actor": _actor(event), **_circumstances(event)}
         case PreferencesErased():
             return {"organization": event.organization, **_circumstances(event)}
-        case CataloguePublished():
-            return {"channels": event.channels, **_circumstances(event)}
+    return {"channels": event.channels, **_circumstances(event)}
 
 
 def _circumstances(event: Event) -> dict[str, Any]:
