@@ -1,13 +1,18 @@
 -- name: find_classes
--- The classes among these that have a number: one look-up in their unique index for each.
+-- The classes among these that have a number. Choices and other events are looked up apart, because a comparison that takes
+-- null for null would have to read all classes of the organization, while these two each find theirs in the unique index.
+WITH k AS MATERIALIZED (
+    SELECT *
+    FROM ROWS FROM (json_to_recordset(%s::json)
+         AS (organization text, action text, channel text, toggle text, enabled boolean, source text, actor_kind text))
+         WITH ORDINALITY AS k (organization, action, channel, toggle, enabled, source, actor_kind, nth)
+)
 SELECT c.class, k.nth::integer
-FROM ROWS FROM (json_to_recordset(%s::json)
-     AS (organization text, action text, channel text, toggle text, enabled boolean, source text, actor_kind text))
-     WITH ORDINALITY AS k (organization, action, channel, toggle, enabled, source, actor_kind, nth)
-JOIN audit_classes c
-  ON c.organization = k.organization AND c.action = k.action
- AND c.channel IS NOT DISTINCT FROM k.channel AND c.toggle IS NOT DISTINCT FROM k.toggle
- AND c.enabled IS NOT DISTINCT FROM k.enabled AND c.source = k.source AND c.actor_kind = k.actor_kind;
+FROM k JOIN audit_classes c USING (organization, action, channel, toggle, enabled, source, actor_kind)
+UNION ALL
+SELECT c.class, k.nth::integer
+FROM k JOIN audit_classes c USING (organization, action, source, actor_kind)
+WHERE k.channel IS NULL AND c.channel IS NULL AND c.toggle IS NULL AND c.enabled IS NULL;
 
 -- name: add_classes
 -- Numbers for classes that have none, in the order in which they are given.
