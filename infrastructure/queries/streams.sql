@@ -15,10 +15,9 @@ WITH until AS MATERIALIZED (
     WHERE (event #>> '{timestamp,_data_}')::timestamptz <= %(until)s
     GROUP BY path
 ), shown AS (
-    SELECT e.originator_id, e.originator_version, e.topic, e.state, e.sealed_actor, k.key
+    SELECT e.originator_id, e.originator_version, e.topic, e.state, e.sealed_actor, e.key
     FROM until
-    JOIN preferences_events e ON e.originator_id = %(stream)s AND e.originator_version = until.version
-    LEFT JOIN person_keys k USING (originator_id)
+    JOIN events_with_keys e ON e.originator_id = %(stream)s AND e.originator_version = until.version
     WHERE until.path IS NOT NULL
     UNION ALL
     SELECT originator_id, originator_version, topic, state, sealed_actor, NULL

@@ -104,6 +104,17 @@ async def test_after_an_erasure_nobody_is_named(database: Database) -> None:
     assert (event.enabled, event.actor) == (False, ERASED)
 
 
+async def test_who_comes_back_after_an_erasure_is_named_from_then_on_and_not_before(database: Database) -> None:
+    await append(database, opened(), toggled(2, "news", False), erased(3))
+    await database.execute("DELETE FROM person_keys")
+    erased_row = row_after(None, opened(), toggled(2, "news", False), erased(3))
+    again = toggled(4, "digest", True)
+    back = row_after(erased_row._replace(key=bytes(32)), again)
+    assert await PostgresPreferencesStore(database).append([Append(3, [again], back, opens_key=True)])
+    actors = {event.originator_version: event.actor for event in (await until(database)).deciding}
+    assert actors == {2: ERASED, 4: again.actor}
+
+
 async def test_a_gap_is_never_papered_over(database: Database) -> None:
     await append(database, opened(), toggled(2, "news", False), toggled(3, "news", True, previous=False))
     await database.execute("DELETE FROM preferences_events WHERE originator_version = 2")
