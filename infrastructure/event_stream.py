@@ -66,12 +66,27 @@ class StreamEnd:
 class EventStream:
     """Not more than one write at a time."""
 
-    def __init__(self, servers: Sequence[str], name: str, *, replicas: int = 1, credentials: str | None = None) -> None:
-        """Name servers of one cluster and the stream; nothing happens before `open`."""
+    def __init__(
+        self,
+        servers: Sequence[str],
+        name: str,
+        *,
+        replicas: int = 1,
+        credentials: str | None = None,
+        prefix: str = "",
+        purpose: str | None = None,
+    ) -> None:
+        """Name servers of one cluster and the stream; nothing happens before `open`.
+
+        `prefix` stands before each subject, since a subject belongs to one stream only. With a `purpose`, a stream that was
+        made for another one can't be used.
+        """
         self._servers = list(servers)
         self._name = name
         self._replicas = replicas
         self._credentials = credentials
+        self._prefix = prefix
+        self._purpose = purpose
         self._connection: Client | None = None
         self._lost = asyncio.Event()
 
@@ -135,10 +150,10 @@ class EventStream:
                 headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
             payload = orjson.dumps(message.data)
             if number < len(messages):
-                await connection.publish(message.subject, payload, headers=headers)
+                await connection.publish(self._prefix + message.subject, payload, headers=headers)
         if len(messages) > 1:
             headers["Nats-Batch-Commit"] = "1"
-        return await connection.request(message.subject, payload, timeout=ANSWER_WITHIN, headers=headers)
+        return await connection.request(self._prefix + message.subject, payload, timeout=ANSWER_WITHIN, headers=headers)
 
     def _stored(self, answer: dict[str, Any], after: int, count: int) -> int:
         if error := answer.get("error"):
@@ -216,7 +231,7 @@ class EventStream:
         if not config.allow_atomic:
             config.allow_atomic = True
             config = (await stream.update_stream(config)).config
-        if wrong := _faults(config):
+        if wrong := self._faults(config):
             raise StreamUnusable(f"the stream {self._name} {wrong}")
         if config.num_replicas != self._replicas:
             log.warning("stream has other replicas", stream=self._name, has=config.num_replicas, set=self._replicas)
@@ -224,8 +239,8 @@ class EventStream:
     def _new(self) -> StreamConfig:
         return StreamConfig(
             name=self._name,
-            description="Every change of notification preferences, in the order of the log.",
-            subjects=[SUBJECTS],
+            description=self._purpose or "Every change of notification preferences, in the order of the log.",
+            subjects=[self._prefix + SUBJECTS],
             storage=StorageType.FILE,
             num_replicas=self._replicas,
             retention=RetentionPolicy.LIMITS,
@@ -235,18 +250,19 @@ class EventStream:
             allow_direct=True,
         )
 
-
-def _faults(config: StreamConfig) -> str:
-    """What keeps a stream from holding every event once, in order; empty if nothing does."""
-    if config.storage != StorageType.FILE:
-        return "is kept in memory: events that were acknowledged would be lost"
-    if config.mirror or config.sources or config.subject_transform:
-        return "takes in messages from elsewhere"
-    if config.subjects != [SUBJECTS]:
-        return f"has the subjects {', '.join(config.subjects or [])} instead of {SUBJECTS}"
-    if config.no_ack or config.sealed:
-        return "acknowledges nothing"
-    return ""
+    def _faults(self, config: StreamConfig) -> str:
+        """What keeps a stream from holding every event once, in order; empty if nothing does."""
+        if config.storage != StorageType.FILE:
+            return "is kept in memory: events that were acknowledged would be lost"
+        if config.mirror or config.sources or config.subject_transform:
+            return "takes in messages from elsewhere"
+        if config.subjects != [self._prefix + SUBJECTS]:
+            return f"has the subjects {', '.join(config.subjects or [])} instead of {self._prefix + SUBJECTS}"
+        if self._purpose and config.description != self._purpose:
+            return f"was made for something else: {config.description}"
+        if config.no_ack or config.sealed:
+            return "acknowledges nothing"
+        return ""
 
 
 @contextmanager

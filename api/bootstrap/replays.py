@@ -1,16 +1,24 @@
-"""Replaying the log into files."""
+"""Replaying the log."""
 
-from contextlib import AbstractContextManager
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
+from api.bootstrap.relay import running_broker
 from application.feed import Selection, select
-from application.replay import Destination, Progress, Replayed, replay
+from application.replay import Destination, Progress, Replayed, ReplayRefused, replay
 from domain.catalogue import CATALOGUE
 from infrastructure.database import Database
 from infrastructure.event_feed import PostgresEventFeed
 from infrastructure.replays.lines import LinesFile
 from infrastructure.replays.request import Request
+from infrastructure.replays.stream import StreamReplay
+from infrastructure.settings import Settings
+
+_STREAM: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Form(StrEnum):
@@ -18,6 +26,7 @@ class Form(StrEnum):
 
     JSONL = "jsonl"
     PARQUET = "parquet"
+    NATS = "nats"
 
 
 def replay_selection(organization: str | None, kind: str | None, channel: str | None, toggle: str | None) -> Selection:
@@ -30,14 +39,35 @@ async def replay_into(url: str, destination: Destination, selection: Selection, 
         return await replay(PostgresEventFeed(database), selection, destination, progress)
 
 
-def replay_destination(
-    form: Form, output: Path, after: int, selection: Selection
-) -> AbstractContextManager[Destination]:
-    """Raises `ReplayRefused` where this is not to be added to what is there."""
+@asynccontextmanager
+async def replay_destination(
+    of: Settings, form: Form, output: str, after: int, selection: Selection
+) -> AsyncIterator[Destination]:
+    """`output` is a path, or the name of a stream. Raises `ReplayRefused` and the broker's errors where this is not to be
+    added to what is there."""
     request = Request.of(after, selection)
-    if form is Form.JSONL:
-        return LinesFile.open(output, request)
-    # Imported when it is wanted: it is larger than all the rest together.
-    from infrastructure.replays.parquet import ParquetFolder
+    match form:
+        case Form.JSONL:
+            with LinesFile.open(Path(output), request) as lines:
+                yield lines
+        case Form.PARQUET:
+            # Imported when it is wanted: it is larger than all the rest together.
+            from infrastructure.replays.parquet import ParquetFolder
 
-    return ParquetFolder.open(output, request)
+            with ParquetFolder.open(Path(output), request) as folder:
+                yield folder
+        case Form.NATS:
+            _refuse_unsuitable(output, of)
+            credentials = str(of.nats_credentials) if of.nats_credentials else None
+            with running_broker(of) as servers:
+                async with StreamReplay.open(
+                    servers, output, request, replicas=of.nats_replicas, credentials=credentials
+                ) as stream:
+                    yield stream
+
+
+def _refuse_unsuitable(name: str, of: Settings) -> None:
+    if not _STREAM.fullmatch(name):
+        raise ReplayRefused(f"{name!r} can't be a stream's name here: letters, digits, - and _")
+    if name == of.nats_stream:
+        raise ReplayRefused(f"the stream {name} is the relay's own")

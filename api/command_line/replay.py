@@ -1,8 +1,7 @@
-"""The log, replayed into files."""
+"""The log, replayed into a file, a folder or a stream."""
 
 import asyncio
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -11,12 +10,23 @@ from api import bootstrap
 from api.command_line.console import notes, output
 from domain.errors import ValidationFailed
 
+COLUMNS: Final = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+)
+
 
 def replay(
     to: Annotated[
-        bootstrap.Form, typer.Option(help="A file with one CloudEvent a line, or a folder of Parquet files.")
+        bootstrap.Form,
+        typer.Option(help="A file with one CloudEvent a line, a folder of Parquet files, or a stream of JetStream."),
     ],
-    output_: Annotated[Path, typer.Option("--output", help="The file, or the folder; it is made if it isn't there.")],
+    output_: Annotated[
+        str, typer.Option("--output", help="The file, the folder or the stream; it is made if it isn't there.")
+    ],
     after: Annotated[int, typer.Option(help="Only events behind this position; 0 is the beginning.", min=0)] = 0,
     kind: Annotated[
         str | None, typer.Option("--type", help="Only this type, e.g. notification-preferences.toggled.v1.")
@@ -33,25 +43,19 @@ def replay(
         selection = bootstrap.replay_selection(org, kind, channel, toggle)
     except ValidationFailed as error:
         raise typer.BadParameter("; ".join(f"{field}: {phrase}" for field, phrase in error.details.items())) from None
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with (
-        bootstrap.migrated_database() as url,
-        bootstrap.replay_destination(to, output_, after, selection) as destination,
-        Progress(*columns, console=notes) as progress,
-    ):
-        task = progress.add_task("replaying", total=None)
-        done = asyncio.run(
-            bootstrap.replay_into(
-                url,
-                destination,
-                selection,
-                lambda position, end: progress.update(task, completed=position, total=end),
-            )
-        )
+    settings = bootstrap.settings()
+
+    async def run(url: str) -> bootstrap.Replayed:
+        async with bootstrap.replay_destination(settings, to, output_, after, selection) as destination:
+            # Not before it is known that there is something to be seen.
+            with Progress(*COLUMNS, console=notes) as progress:
+                task = progress.add_task("replaying", total=None)
+
+                def show(position: int, end: int) -> None:
+                    progress.update(task, completed=position, total=end)
+
+                return await bootstrap.replay_into(url, destination, selection, show)
+
+    with bootstrap.migrated_database(settings) as url:
+        done = asyncio.run(run(url))
     output.print(f"{done.events} events, up to position {done.position}")

@@ -1,0 +1,60 @@
+"""A JetStream stream of its own, under subjects of its own. The stream's last event says where to go on."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Self
+
+import orjson
+from typing_extensions import override
+
+from application.ports import Recorded
+from application.replay import Destination, ReplayRefused
+from infrastructure.event_stream import EventStream
+from infrastructure.replays.request import Request
+from projections.nats_messages import message
+
+
+class StreamReplay(Destination):
+    """Each write names the message that it expects to be the last, so none is stored twice, whatever became of the one
+    before."""
+
+    def __init__(self, stream: EventStream, sequence: int, position: int) -> None:
+        self._stream = stream
+        self._sequence = sequence
+        self._position = position
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, servers: Sequence[str], name: str, request: Request, *, replicas: int, credentials: str | None
+    ) -> AsyncIterator[Self]:
+        """Raises `StreamUnusable` where the stream is not this request's, and `BrokerUnavailable`."""
+        purpose = f"A replay of notification preferences: {orjson.dumps(asdict(request)).decode()}"
+        stream = EventStream(
+            servers, name, replicas=replicas, credentials=credentials, prefix=f"{name}.", purpose=purpose
+        )
+        try:
+            await stream.open()
+            end = await stream.end()
+            if end.position is None:
+                raise ReplayRefused(f"the last message of the stream {name} was purged: nobody can say where to go on")
+            yield cls(stream, end.sequence, max(request.after, end.position))
+        finally:
+            await stream.close()
+
+    @property
+    @override
+    def position(self) -> int:
+        return self._position
+
+    @override
+    async def write(self, events: Sequence[Recorded], position: int) -> None:
+        if events:
+            messages = [message(*recorded) for recorded in events]
+            self._sequence = await self._stream.append(messages, self._sequence)
+        self._position = position
+
+    @override
+    async def finish(self) -> None:
+        """What was acknowledged is there."""
