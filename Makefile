@@ -1,6 +1,6 @@
 # Everything a person or CI does with this project. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench openapi lock format clean
+.PHONY: help run test check bench example-email-sender example-analytics openapi lock format clean
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -8,7 +8,7 @@ BIN    := .venv/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 run: .venv/.installed ## set up and serve on http://127.0.0.1:8000 (PORT, DATA_DIR and the other settings are honoured)
 	@exec $(BIN)/preferences serve
@@ -24,6 +24,12 @@ check: .venv/.installed-dev ## formatting, lint, types, and the dependency contr
 
 bench: .venv/.installed-dev ## measure against the contenders; writes bench/results.json
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+example-email-sender: .venv/.installed ## beside `make run`: an e-mail sender that decides from a replica of its own
+	@SERVICE_URL=$${SERVICE_URL-http://127.0.0.1:$${PORT:-8000}} exec $(BIN)/python -m examples.email_sender follow $(EXAMPLE_ARGS)
+
+example-analytics: .venv/.installed-dev ## three questions to the whole log, answered and drawn
+	@exec $(BIN)/python -m examples.analytics $(EXAMPLE_ARGS)
 
 openapi: .venv/.installed-dev ## renew the golden copy of the API's description
 	$(BIN)/preferences openapi > tests/golden/openapi.json
