@@ -45,7 +45,7 @@ def _weeks(axes: Axes, answer: Answer) -> None:
     step = len(weeks) // 12 + 1
     axes.set_xticks(range(0, len(weeks), step), [f"{week:%d %b %Y}" for week in weeks[::step]], rotation=30, ha="right")
     axes.set_xlim(-0.8, max(len(weeks), 6) - 0.2)
-    axes.legend(frameon=False)
+    _legend(axes)
 
 
 def _sources(axes: Axes, answer: Answer) -> None:
@@ -57,13 +57,18 @@ def _sources(axes: Axes, answer: Answer) -> None:
 
 def _catalogues(axes: Axes, answer: Answer, days: int) -> None:
     newest = max((row[0] for row in answer.rows), default=None)
-    axes.set_title(f"Net change, {days} days around catalogue {newest}", loc="left")
+    axes.set_title(f"Net change around catalogue {newest}, {days} days", loc="left")
     rows = [row for row in answer.rows if row[0] == newest]
     _bars(axes, [at - 0.2 for at in range(len(rows))], [row[2] or 0 for row in rows], 5, label="before", width=0.4)
     _bars(axes, [at + 0.2 for at in range(len(rows))], [row[3] or 0 for row in rows], 0, label="after", width=0.4)
     axes.axhline(0, color="#57606a", linewidth=0.8)
     axes.set_xticks(range(len(rows)), [row[1].partition(".")[2] for row in rows], rotation=20, ha="right")
-    axes.legend(frameon=False)
+    _legend(axes)
+
+
+def _legend(axes: Axes) -> None:
+    """Beside the bars, none of which it may cover."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
 
 
 def _bars(axes: Axes, at: Sequence[float], heights: Sequence[int], colour: int, **options: Any) -> None:

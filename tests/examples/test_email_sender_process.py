@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from nats.js import JetStreamContext
 
 from domain.preferences import stream_id
 from examples.email_sender.decision import Reason
@@ -162,17 +163,37 @@ def test_a_position_that_is_not_kept_with_its_effect_is_caught_doubling(
 
 
 def test_a_stream_that_is_made_anew_is_read_anew(service, relay, sender: EmailSender, broker, database_url) -> None:
-    async def delete() -> None:
-        connection = await connected(broker.url)
-        await connection.jetstream().delete_stream(STREAM)
-        await connection.close()
-
     choose(service, "user_ada", product_updates=False)
     sender.until(lambda: sender.place().position == end(database_url))
-    asyncio.run(delete())
+    asyncio.run(with_jetstream(broker, lambda jetstream: jetstream.delete_stream(STREAM)))
     choose(service, "user_ada", product_updates=True)
     sender.until(lambda: sender.place().position == end(database_url))
     assert sender.decided("user_ada", "product_updates") == (True, Reason.CHOICE)
+
+
+def test_it_does_not_begin_in_the_middle(service, relay, sender: EmailSender, broker, database_url, tmp_path) -> None:
+    # Given a stream that has discarded what one sender knows
+    choose(service, "user_ada", product_updates=False)
+    sender.until(lambda: sender.place().position == end(database_url))
+    asyncio.run(with_jetstream(broker, lambda jetstream: jetstream.purge_stream(STREAM, keep=1)))
+    # then another one, which would never hear of it, doesn't begin,
+    (tmp_path / "another").mkdir()
+    another = EmailSender(tmp_path / "another", nats_url=broker.url)
+    another.start()
+    assert another.process.wait(30) == 1
+    assert "a replica has to be begun from GET /v1/events" in another.said()
+    another.close()
+    # and the one that knows goes on.
+    sender.kill()
+    sender.start()
+    choose(service, "user_ada", product_updates=True)
+    sender.until(lambda: sender.decided("user_ada", "product_updates") == (True, Reason.CHOICE))
+
+
+async def with_jetstream(broker: NatsServer, do: Callable[[JetStreamContext], Awaitable[object]]) -> None:
+    connection = await connected(broker.url)
+    await do(connection.jetstream())
+    await connection.close()
 
 
 def test_without_a_broker_it_soon_sends_only_what_is_mandatory(service, relay, sender: EmailSender, broker) -> None:
