@@ -31,12 +31,32 @@ DROP TABLE current_preferences;
 ALTER TABLE nameless_preferences RENAME TO current_preferences;
 ALTER INDEX nameless_preferences_pkey RENAME TO current_preferences_pkey;
 
+-- The string under a name in an event's state, wherever it stands. It is cut out, since to parse the whole state costs four
+-- times as much: in compact JSON without any escape (`plain`), a quote can only begin or end a string, so `"name":"` is the name
+-- itself. What is written otherwise is parsed.
+CREATE FUNCTION string_in(state text, plain boolean, name text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(
+        CASE WHEN plain THEN nullif(split_part(split_part(state, '"' || name || '":"', 2), '"', 1), '') END,
+        jsonb_path_query_first(state::jsonb, ('$.**."' || name || '"')::jsonpath) #>> '{}'
+    )
+$$;
+
+-- The same for a boolean.
+CREATE FUNCTION boolean_in(state text, plain boolean, name text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE CASE WHEN plain THEN left(split_part(state, '"' || name || '":', 2), 4) END
+           WHEN 'true' THEN true
+           WHEN 'fals' THEN false
+           ELSE (state::jsonb ->> name)::boolean END
+$$;
+
 -- The projection to current preferences: what the events between two positions make of each stream. The live path merges it
 -- into the rows in the append's own transaction, and a rebuild into an empty table, so both say the same.
 --
 -- `since` is the first version folded and `events` their number: together with the version that a row has, they tell a gap.
 -- Of `parts` parts (a power of two) only the streams of one are folded, so that several connections can share the work.
--- The subqueries are kept apart by OFFSET 0: each event is parsed once, and what is sorted is small.
+-- The subqueries are kept apart by OFFSET 0: each event is read once, and what is sorted is small.
 CREATE FUNCTION fold_preferences(after bigint, up_to bigint, part integer DEFAULT 0, parts integer DEFAULT 1)
 RETURNS TABLE (originator_id uuid, since bigint, version bigint, events bigint, "position" bigint,
                modified_at timestamptz, choices jsonb)
@@ -45,19 +65,20 @@ LANGUAGE sql STABLE AS $$
            max(occurred_at COLLATE "C")::timestamptz,
            coalesce(jsonb_object_agg(path, enabled) FILTER (WHERE path IS NOT NULL), '{}')
     FROM (
-        SELECT originator_id, originator_version, notification_id, event #>> '{timestamp,_data_}' AS occurred_at,
-               CASE topic WHEN 'notification-preferences.toggled'
-                          THEN (event ->> 'channel') || '.' || (event ->> 'toggle') END AS path,
-               event -> 'enabled' AS enabled
+        SELECT originator_id, originator_version, notification_id, string_in(event, plain, '_data_') AS occurred_at,
+               CASE WHEN chosen THEN string_in(event, plain, 'channel') || '.' || string_in(event, plain, 'toggle') END AS path,
+               CASE WHEN chosen THEN boolean_in(event, plain, 'enabled') END AS enabled
         FROM (
-            SELECT originator_id, originator_version, notification_id, topic, convert_from(state, 'UTF8')::jsonb AS event
+            SELECT originator_id, originator_version, notification_id, convert_from(state, 'UTF8') AS event,
+                   position('\x5c'::bytea IN state) = 0 AS plain,
+                   topic = 'notification-preferences.toggled' AS chosen
             FROM preferences_events
             WHERE notification_id > after AND notification_id <= up_to
               AND (parts = 1 OR uuid_hash(originator_id) & (parts - 1) = part)
               AND topic IN ('notification-preferences.opened', 'notification-preferences.toggled',
                             'notification-preferences.erased')
             OFFSET 0
-        ) AS parsed
+        ) AS found
         ORDER BY originator_id, originator_version
         OFFSET 0
     ) AS ordered

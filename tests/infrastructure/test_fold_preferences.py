@@ -1,8 +1,10 @@
 """The projection to current preferences, in the database, held against the aggregate."""
 
+import json
 import random
 from uuid import UUID
 
+import orjson
 import psycopg
 import pytest
 
@@ -45,6 +47,29 @@ def test_who_opened_and_chose_nothing_has_a_row_without_choices(connection) -> N
 
 def test_an_erasure_leaves_the_choices_in_force(connection) -> None:
     record(connection, opened(), toggled(2, "news", False), erased(3))
+    assert folded(connection)[ADA][-1] == {"email.news": False}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda state: orjson.dumps(state),
+        lambda state: json.dumps(state).encode(),
+        lambda state: json.dumps(state, indent=2, sort_keys=True).encode(),
+        lambda state: json.dumps(state, separators=(",", ":")).replace("news", "n\\u0065ws").encode(),
+    ],
+    ids=["compact", "with spaces", "on many lines", "with escapes"],
+)
+@pytest.mark.parametrize(
+    "more", [{}, {"note": 'the "toggle":"x" and "enabled":true of \\'}, {"actor": {"user": '"channel":"x"'}}]
+)
+def test_an_event_says_the_same_however_its_json_is_written(connection, written, more) -> None:
+    record(connection, opened())
+    stored = encode(toggled(2, "news", False), KEY)
+    connection.execute(
+        "INSERT INTO preferences_events (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)",
+        [*stored[:3], written({**more, **orjson.loads(stored.state)})],
+    )
     assert folded(connection)[ADA][-1] == {"email.news": False}
 
 
