@@ -11,7 +11,7 @@ from application.ports import Recorded
 from domain.catalogue import Catalogue
 from domain.errors import ValidationFailed
 from domain.events import CataloguePublished, Event, NotificationToggled
-from projections.cloud_events import TYPES, cloud_event
+from projections.cloud_events import TYPES, unwritten_cloud_event
 
 CHUNK: Final = 500
 """Events read at once: what bounds the memory of a reader, and how long others wait for it (some 5 ms)."""
@@ -97,7 +97,7 @@ class EventFeed(Protocol):
 
 def as_json(recorded: Recorded) -> bytes:
     """The event as everybody outside sees it: a CloudEvent, in its JSON form."""
-    return orjson.dumps(cloud_event(recorded.position, recorded.event))
+    return orjson.dumps(unwritten_cloud_event(recorded.position, recorded.event), option=orjson.OPT_UTC_Z)
 
 
 async def slices(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[Slice, None]:

@@ -4,7 +4,9 @@ What leaves the house is decided here, once. Every event does, so that a stream'
 nothing is missing. The user is named, staff only as staff, and sessions not at all.
 """
 
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
 from domain.provenance import ERASED
@@ -32,6 +34,16 @@ def cloud_event(position: int, event: Event) -> dict[str, Any]:
     `subject` is the user, and absent where nobody can say any more who it was. `partitionkey` is the stream, which
     stands for the same user in the same organization before and after erasure.
     """
+    time = event.timestamp.isoformat().replace("+00:00", "Z")
+    return _document(position, event, time, str(event.originator_id))
+
+
+def unwritten_cloud_event(position: int, event: Event) -> dict[str, Any]:
+    """The same, whose `time` and `partitionkey` are left to the JSON encoder to write, which is much faster at it."""
+    return _document(position, event, event.timestamp, event.originator_id)
+
+
+def _document(position: int, event: Event, time: datetime | str, stream: UUID | str) -> dict[str, Any]:
     event_type = type(event)
     # Built in one go: whoever reads the whole log does this for each event of it.
     document: dict[str, Any] = {
@@ -39,9 +51,9 @@ def cloud_event(position: int, event: Event) -> dict[str, Any]:
         "id": event.event_id,
         "source": SOURCE,
         "type": TYPES[event_type],
-        "time": event.timestamp.isoformat().replace("+00:00", "Z"),
+        "time": time,
         "sequence": f"{position:020}",
-        "partitionkey": str(event.originator_id),
+        "partitionkey": stream,
         "datacontenttype": "application/json",
         "dataschema": SCHEMAS[event_type],
     }

@@ -1,6 +1,7 @@
 """The feed: what is selected, and going through it piece by piece."""
 
 from contextlib import aclosing
+from datetime import timedelta
 
 import orjson
 import pytest
@@ -9,7 +10,7 @@ from application.feed import CHUNK, EVERYTHING, Selection, Slice, as_json, slice
 from application.ports import Recorded
 from domain.events import NotificationToggled, PreferencesErased
 from projections.cloud_events import cloud_event
-from tests.support.events import ADA, BOB, catalogue_published, erased, opened, toggled
+from tests.support.events import ADA, BOB, NOON, catalogue_published, erased, opened, toggled
 from tests.support.memory_feed import MemoryFeed
 
 OPENED, DIGEST, ALERTS, ERASED = (
@@ -41,8 +42,11 @@ def test_a_selection_has_what_fits_all_of_it(selection, selected) -> None:
     assert tuple(event for event in EVENTS if selection.has(event)) == selected
 
 
-def test_an_event_leaves_the_house_as_a_cloud_event() -> None:
-    assert orjson.loads(as_json(Recorded(7, DIGEST))) == cloud_event(7, DIGEST)
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("time", [NOON, NOON + timedelta(microseconds=1), NOON + timedelta(milliseconds=120)])
+def test_an_event_leaves_the_house_as_a_cloud_event(event, time) -> None:
+    object.__setattr__(event, "timestamp", time)
+    assert orjson.loads(as_json(Recorded(7, event))) == cloud_event(7, event)
 
 
 async def all_of(feed: MemoryFeed, after: int, end: int, selection: Selection = EVERYTHING) -> list[Slice]:
