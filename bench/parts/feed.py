@@ -25,8 +25,6 @@ from bench.wrk import Answers
 from infrastructure import migrations
 
 NAME = "feed"
-BEYOND = 2**62
-"""A position that is never reached: only what is new is wanted."""
 
 
 def measure(stage: Stage) -> list[Figure]:
@@ -71,9 +69,9 @@ def _stream(stage: Stage) -> Figure:
 
 
 async def _measured(stage: Stage, trial: Trial, hers: str, of_all: str, pause: int) -> tuple[Answers, list[float]]:
-    port = trial.server.port
-    async with _arrivals(port, hers) as arrived:
-        draining = asyncio.create_task(_drain(port, of_all))
+    port, end = trial.server.port, trial.record.position()
+    async with _arrivals(port, hers, end) as arrived:
+        draining = asyncio.create_task(_drain(port, of_all, end))
         try:
             return await latencies_beside(stage, trial, pause, arrived)
         finally:
@@ -81,25 +79,28 @@ async def _measured(stage: Stage, trial: Trial, hers: str, of_all: str, pause: i
 
 
 @asynccontextmanager
-async def _arrivals(port: int, key: str) -> AsyncIterator[dict[str, float]]:
-    """When each of her changes arrived, by the request that made it."""
+async def _arrivals(port: int, key: str, after: int) -> AsyncIterator[dict[str, float]]:
+    """When each of her changes arrived, by the request that made it. Begins once the stream has."""
     arrived: dict[str, float] = {}
+    begun = asyncio.Event()
 
     async def note() -> None:
-        async with aclosing(read_stream(port, key, 0)) as lines:
+        async with aclosing(read_stream(port, key, after)) as lines:
             async for line in lines:
+                begun.set()
                 if line.startswith(b"data:") and b"toggled" in line:
                     at = time.perf_counter()
                     arrived[orjson.loads(line[5:])["data"]["request_id"]] = at
 
     noting = asyncio.create_task(note())
+    await begun.wait()
     try:
         yield arrived
     finally:
         noting.cancel()
 
 
-async def _drain(port: int, key: str) -> None:
-    async with aclosing(read_stream(port, key, BEYOND)) as lines:
+async def _drain(port: int, key: str, after: int) -> None:
+    async with aclosing(read_stream(port, key, after)) as lines:
         async for _ in lines:
             pass

@@ -6,8 +6,10 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from application.feed import CHUNK, EVERYTHING, Selection, Slice, as_json, slices
+from application.feed import CHUNK, EVERYTHING, Selection, Slice, as_json, select, slices
 from application.ports import Recorded
+from domain.catalogue import CATALOGUE as CATALOGUE_IN_FORCE
+from domain.errors import ValidationFailed
 from domain.events import NotificationToggled, PreferencesErased
 from projections.cloud_events import cloud_event
 from tests.support.events import ADA, BOB, NOON, catalogue_published, erased, opened, toggled
@@ -40,6 +42,36 @@ EVENTS = (OPENED, DIGEST, ALERTS, ERASED, CATALOGUE, NOBODYS)
 )
 def test_a_selection_has_what_fits_all_of_it(selection, selected) -> None:
     assert tuple(event for event in EVENTS if selection.has(event)) == selected
+
+
+@pytest.mark.parametrize(
+    ("words", "selection"),
+    [
+        ((None, None, None, None), EVERYTHING),
+        (("org_math", None, None, None), Selection(organization="org_math")),
+        ((None, "notification-preferences.erased.v1", None, None), Selection(kind=PreferencesErased)),
+        ((None, None, "email", "product_updates"), Selection(channel="email", toggle="product_updates")),
+        ((None, None, None, "product_updates"), Selection(toggle="product_updates")),
+    ],
+)
+def test_what_outsiders_ask_for_is_a_selection(words, selection) -> None:
+    assert select(CATALOGUE_IN_FORCE, *words) == selection
+
+
+@pytest.mark.parametrize(
+    ("words", "details"),
+    [
+        ((None, "toggled", None, None), {"type": "unknown type"}),
+        ((None, None, "in_app", "product_updates"), {"channel": "unknown channel"}),
+        ((None, None, "email", "product_news"), {"toggle": "unknown toggle"}),
+        ((None, None, None, "security_alerts"), {"toggle": "unknown toggle"}),
+        (("org_math", "x", "y", "z"), {"type": "unknown type", "channel": "unknown channel"}),
+    ],
+)
+def test_a_word_that_the_log_cannot_have_is_refused(words, details) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        select(CATALOGUE_IN_FORCE, *words)
+    assert refused.value.details == details
 
 
 @pytest.mark.parametrize("event", EVENTS)
