@@ -13,6 +13,8 @@ REQUEST_ID: Final = "request_id"
 # Under /v1 every answer is somebody's own: a shared cache must not keep it, a browser must ask again before it uses it.
 PRIVATE: Final = (b"cache-control", b"private, no-cache")
 
+PROBED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
 
 class RequestContext:
     """Puts a ULID under `request_id` into the scope, and into the header `X-Request-Id` of whatever is answered."""
@@ -49,7 +51,9 @@ class RequestContext:
                 answer = Answer(500, failure("INTERNAL", "internal error", request_id))
                 await answer(scope, receive, send_with_id)
         finally:
-            self._log.info(
+            # Probes and scrapes come every few seconds, and would bury what somebody looks for.
+            write = self._log.debug if scope["path"] in PROBED else self._log.info
+            write(
                 "request",
                 request_id=request_id,
                 method=scope["method"],
