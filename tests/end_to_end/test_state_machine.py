@@ -55,7 +55,7 @@ def machine(server: Server, client: httpx.Client) -> type[RuleBasedStateMachine]
             self.steps = 0
             self.tags: dict[Any, str] = {}
             with psycopg.connect(server.database_url, autocommit=True) as connection:
-                connection.execute("TRUNCATE preferences_events, current_preferences")
+                connection.execute("TRUNCATE preferences_events, current_preferences, person_keys")
 
         @rule(who=st.sampled_from(USERS), partial=PARTIALS)
         def patch(self, who: Any, partial: dict[str, bool]) -> None:
