@@ -34,11 +34,11 @@ async def end_of_log(connection: Connection) -> int:
 
 def _decoded(rows: Sequence[TupleRow]) -> list[Recorded]:
     events = []
-    for position, *stored in rows:
+    for row in rows:
         try:
-            events.append(Recorded(position, decode(*stored)))
+            events.append(Recorded(row[0], decode(*row[1:])))
         except UnreadableEvent as error:
-            error.position = position
+            error.position = row[0]
             raise
     return events
 

@@ -43,10 +43,12 @@ def unseal(sealed: bytes, key: bytes, event_id: str) -> Actor:
         text = AESGCM(key).decrypt(ulid_to_bytes(event_id)[_NONCE], sealed, event_id.encode())
     except InvalidTag:
         raise Unsealable(f"the actor of event {event_id}") from None
-    user, *others = text.decode().split(_SEPARATOR)
-    actor: Actor = {"user": user}
-    if others and others[0]:
-        actor["session"] = others[0]
-    if len(others) > 1:
-        actor["impersonator"] = others[1]
+    values = text.decode().split(_SEPARATOR)
+    if len(values) == 2:  # nearly always
+        return {"user": values[0], "session": values[1]}
+    actor: Actor = {"user": values[0]}
+    if len(values) > 2:
+        actor["impersonator"] = values[2]
+        if values[1]:
+            actor["session"] = values[1]
     return actor

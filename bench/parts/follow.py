@@ -1,4 +1,4 @@
-"""Following the log from position 0, each event decoded to a domain object.
+"""Following the log from position 0, each event decoded to a domain object, its actor unsealed.
 
 Run as a program, it follows the log of the database it is given, once, and prints how many events it saw in how many
 seconds: a process of its own, on the core that is otherwise the server's.
@@ -11,8 +11,7 @@ import sys
 import time
 from statistics import median
 
-import psycopg
-
+from application.feed import EVERYTHING, slices
 from bench.cores import pin
 from bench.figure import Figure
 from bench.server import ROOT
@@ -20,10 +19,10 @@ from bench.stage import Stage
 from bench.stored_log import fill
 from bench.users import numbered
 from infrastructure import migrations
-from infrastructure.event_log import read_after
+from infrastructure.database import Database
+from infrastructure.event_feed import PostgresEventFeed
 
 NAME = "follow"
-BATCH = 1000
 
 
 def measure(stage: Stage) -> list[Figure]:
@@ -52,12 +51,12 @@ def _run(stage: Stage, url: str, expected: int) -> float:
 
 
 async def follow(url: str) -> tuple[int, float]:
-    seen = position = 0
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+    seen = 0
+    async with Database(url, size=2) as database:
+        feed = PostgresEventFeed(database)
         started = time.perf_counter()
-        while events := await read_after(connection, position, BATCH):
-            seen += len(events)
-            position = events[-1].position
+        async for piece in slices(feed, 0, await feed.end(), EVERYTHING):
+            seen += len(piece.events)
         return seen, time.perf_counter() - started
 
 
