@@ -109,7 +109,7 @@ def _state() -> sql.Composed:
             ("@source@", "source"),
             (BEGIN.isoformat(), "to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"),
         ):
-            text = sql.SQL("replace({}, {}, {})").format(text, sql.Literal(placeholder), sql.SQL(column))  # type: ignore[arg-type]
+            text = sql.SQL("replace({}, {}, {})").format(text, sql.Literal(placeholder), sql.SQL(column))
         return text
 
     return sql.SQL(

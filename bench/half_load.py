@@ -47,7 +47,7 @@ async def latencies_beside(
     await _change_minds(trial.server.port, stage.issuer.token(WHO_WAITS), acknowledged, load)
     answers = await load
     async with asyncio.timeout(30):
-        while len(arrived) < len(acknowledged):  # noqa: ASYNC110
+        while len(arrived) < len(acknowledged):  # noqa: ASYNC110 - another process moves on, and has no event of ours to set
             await asyncio.sleep(0.05)
     if set(arrived) != set(acknowledged) or answers.refused or answers.broken:
         raise VoidRun(f"{len(arrived)} of {len(acknowledged)} changes arrived, {answers.refused} were refused")

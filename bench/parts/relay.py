@@ -102,7 +102,7 @@ async def relay(url: str, broker: str) -> tuple[int, float]:
         started = time.perf_counter()
         running = asyncio.create_task(FollowerRunner(url, ours, stands_at=ours.stands_at).run(stop))
         query = "SELECT FROM followers WHERE name = %s AND position = %s"
-        while not await (await connection.execute(query, [FOLLOWER, end])).fetchall():  # noqa: ASYNC110
+        while not await (await connection.execute(query, [FOLLOWER, end])).fetchall():  # noqa: ASYNC110 - another process moves on, and has no event of ours to set
             await asyncio.sleep(0.01)
         seconds = time.perf_counter() - started
     stop.set()

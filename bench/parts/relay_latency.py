@@ -79,7 +79,7 @@ async def _arrivals(broker: str) -> AsyncIterator[dict[str, float]]:
 
     connection = await nats.connect(broker)
     async with asyncio.timeout(30):
-        while STREAM not in [info.config.name for info in await connection.jetstream().streams_info()]:  # noqa: ASYNC110
+        while STREAM not in [info.config.name for info in await connection.jetstream().streams_info()]:  # noqa: ASYNC110 - another process moves on, and has no event of ours to set
             await asyncio.sleep(0.05)
     subject = f"notification-preferences.{WHO_WAITS.organization}.toggled"
     await connection.jetstream().subscribe(subject, cb=note, ordered_consumer=True)

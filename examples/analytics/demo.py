@@ -77,5 +77,5 @@ def _choose(url: str, token: str, toggle: str, enabled: bool) -> None:
         headers={"Authorization": f"Bearer {token}"},
         method="PATCH",
     )
-    with urlopen(request, timeout=30):  # noqa: S310
+    with urlopen(request, timeout=30):  # noqa: S310 - our own service
         pass

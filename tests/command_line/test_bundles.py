@@ -41,7 +41,7 @@ def test_a_bundle_is_verified_without_a_database_and_shows_what_it_proves(
 
 def test_one_changed_byte_is_one_sentence(ada: tuple[str, str], inside) -> None:
     file, key = ada
-    with open(file, "r+b") as bundle:  # noqa: PTH123
+    with open(file, "r+b") as bundle:  # noqa: PTH123 - one byte is changed in place
         text = bundle.read().replace(b'"enabled\\":true', b'"enabled\\":null')
         bundle.seek(0)
         bundle.write(text)

@@ -82,7 +82,7 @@ async def recorded(url: str) -> list[Recorded]:
 async def ids(server: Server, wanted: AuditFilter, organization: str = "org_math") -> list[str]:
     """Of the entries that must be found, in their order."""
     log = await recorded(server.database_url)
-    return [audit_entry(found.event).id for found in newest_first(log, organization, wanted)]  # type: ignore[arg-type]
+    return [audit_entry(found.event).id for found in newest_first(log, organization, wanted)]
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def as_filter(parameters: dict[str, str], organization: str = "org_math") -> Aud
         values["enabled"] = given.pop("enabled") == "true"
     if "resource_id" in given:
         values["stream"] = stream_id(organization, given.pop("resource_id"))
-    return AuditFilter(**values, **given)  # type: ignore[arg-type]
+    return AuditFilter(**values, **given)
 
 
 def any_parameters(chance: Chance) -> dict[str, str]:

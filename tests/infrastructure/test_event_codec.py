@@ -8,7 +8,7 @@ import pytest
 from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder, Mapper, StoredEvent, UUIDAsHex
 
 from application.ports import UnreadableEvent
-from domain import preferences as _registers_the_topics  # noqa: F401
+from domain import preferences as _registers_the_topics  # noqa: F401 - importing it is what registers them
 from domain.events import NotificationToggled
 from domain.provenance import ERASED
 from infrastructure import event_codec

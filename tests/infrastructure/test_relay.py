@@ -78,7 +78,7 @@ async def caught_up(url: str) -> None:
         behind = (
             "SELECT (SELECT max(notification_id) FROM preferences_events) > coalesce(sum(position), -1) FROM followers"
         )
-        while (await (await connection.execute(behind)).fetchall()) != [(False,)]:  # noqa: ASYNC110
+        while (await (await connection.execute(behind)).fetchall()) != [(False,)]:  # noqa: ASYNC110 - another process moves on, and has no event of ours to set
             await asyncio.sleep(0.01)
 
 
