@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -72,13 +72,13 @@ def encode_cursor(position: int) -> str:
 async def _until(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[bytes, None]:
     async with aclosing(slices(feed, after, end, selection)) as pieces:
         async for piece in pieces:
-            if piece.events:
-                yield _as_lines(piece.events)
+            if lines := _as_lines(piece.events):
+                yield lines
 
 
 async def _once(chunk: bytes) -> AsyncGenerator[bytes, None]:
     yield chunk
 
 
-def _as_lines(events: list[Recorded]) -> bytes:
+def _as_lines(events: Iterable[Recorded]) -> bytes:
     return b"".join(as_json(recorded) + b"\n" for recorded in events)

@@ -1,7 +1,7 @@
 """The log as a feed: in its order, from a position on, all of it or what was selected."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -76,9 +76,11 @@ def select(
 @dataclass(frozen=True, slots=True)
 class Slice:
     """A piece of the log. `position` is the one to go on from: what is selected up to there is in `events`, whatever
-    was left out. `more`: the log went on behind it at that moment, though maybe with nothing that is selected."""
+    was left out. `more`: the log went on behind it at that moment, though maybe with nothing that is selected.
 
-    events: list[Recorded]
+    Events may be decoded only while one goes through them, which raises `UnreadableEvent` then."""
+
+    events: Iterable[Recorded]
     position: int
     more: bool
 
@@ -103,7 +105,7 @@ def as_json(recorded: Recorded) -> bytes:
 async def slices(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[Slice, None]:
     """What is selected after one position and up to another one, which the log has reached already.
 
-    The next piece is asked for before this one is worked on, so that both sides work at once.
+    The next piece is asked for before this one is decoded and worked on, so that the database and we work at once.
     """
     coming = asyncio.ensure_future(feed.read(after, CHUNK, selection))
     try:

@@ -47,8 +47,9 @@ async def replay(feed: EventFeed, selection: Selection, destination: Destination
     events = 0
     async with aclosing(slices(feed, begin, end, selection)) as pieces:
         async for piece in pieces:
-            await destination.write(piece.events, piece.position)
-            events += len(piece.events)
+            written = [*piece.events]
+            await destination.write(written, piece.position)
+            events += len(written)
             position = piece.position
             progress(position, max(end, begin))
     await destination.finish()

@@ -79,23 +79,23 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
         return Slice(events, positions[limit - 1], more=True)
     reached = max(after, rows[0][0] if rows else 0)
     rest = await _search(connection, reached, limit - len(events), selection)
-    return Slice(events + rest.events, rest.position, rest.more)
+    return Slice([*events, *rest.events], rest.position, rest.more)
 
 
 async def _search(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
     """Goes through the log itself, and picks what is selected."""
+    if selection == EVERYTHING:
+        return Slice(*await event_log.fetch_after(connection, after, limit))
     found: list[Recorded] = []
     position = after
-    # One more than is wanted tells whether there is more.
-    size = limit + 1 if selection == EVERYTHING else CHUNK
-    for _ in range(0, SEARCHED, size):
-        looked_at = await event_log.read_after(connection, position, size)
-        for recorded in looked_at:
+    for _ in range(0, SEARCHED, CHUNK):
+        looked_at = await event_log.fetch_after(connection, position, CHUNK)
+        for recorded in looked_at.events:
             if len(found) == limit:
                 return Slice(found, position, more=True)
             position = recorded.position
             if selection.has(recorded.event):
                 found.append(recorded)
-        if len(looked_at) < size:
+        if not looked_at.more:
             return Slice(found, position, more=False)
     return Slice(found, position, more=True)
