@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import orjson
 import psycopg
@@ -15,6 +15,11 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from domain.errors import Unavailable
 
 Read = TypeVar("Read")
+
+KEYED: Final = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
+"""Options for a pool whose statements find everything by a key. What is prepared is planned once, while PostgreSQL would plan a
+look-up of several keys anew each time, which takes longer than the look-up; and a plan that was made while a table was
+small still uses its index when it is large."""
 
 
 class Connection(psycopg.AsyncConnection[TupleRow]):

@@ -23,10 +23,11 @@ class PostgresStandings(StandingsStore):
     async def standings(self, streams: Sequence[bytes], path: str) -> Standings:
         # An array as PostgreSQL writes it: the driver takes longer to find out what it is given.
         ids = "{" + ",".join([stream.hex() for stream in streams]) + "}"
-        # Planned for the number that is asked for: a plan that was made for few users, or while there were none, is not the
-        # one for thousands.
-        [(position, packed)] = await self._database.fetch(
-            self._queries["standings"], {"path": path, "streams": ids}, prepare=len(streams) <= FEW
-        )
+        if len(streams) <= FEW:
+            rows = await self._database.fetch(self._queries["standings_of_few"], [path, ids])
+            return Standings(rows[0][0], {row[1]: Standing(*row[2:]) for row in rows if row[1] is not None})
+        # Planned for the number that is asked for: a plan for any number is none for thousands.
+        statement = self._queries["standings_of_many"]
+        [(position, packed)] = await self._database.fetch(statement, [path, ids], prepare=False)
         found = _PACKED.iter_unpack(packed)
         return Standings(position, {stream: Standing(at, last, _CHOICES[choice]) for stream, at, last, choice in found})

@@ -33,7 +33,7 @@ from infrastructure import logs, migrations
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.audit_log import open_database
 from infrastructure.catalogues import PostgresCatalogues
-from infrastructure.database import Database
+from infrastructure.database import KEYED, Database
 from infrastructure.development_keys import DevelopmentKeys
 from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.follower_register import FollowerRegister
@@ -55,7 +55,7 @@ def create_app() -> ASGIApp:
 def wire(of: Settings) -> tuple[Services, Lifespan]:
     """All that is real, and the time that it lives for. Nothing is connected, fetched or started yet."""
     assert of.database_url is not None
-    database = Database(of.database_url)
+    database = Database(of.database_url, options=KEYED)
     keys = signing_keys(of)
     sessions = session_verifier(of, keys)
     store = PostgresPreferencesStore(database)
