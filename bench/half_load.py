@@ -54,7 +54,7 @@ async def latencies_beside(
     return answers, [max(0.0, arrived[one] - at) * 1000 for one, at in acknowledged.items()]
 
 
-def _send_load(trial: Trial, pause: int, seconds: int) -> Answers:
+def _send_load(trial: Trial, pause: int, seconds: float) -> Answers:
     choices = trial.users.tokens.with_suffix(".choices")
     choices.write_text("".join("01"[choice] for choice in trial.record.choices(trial.users.users)))
     load = Load("PATCH", CONNECTIONS, seconds, trial.users.tokens, choices, pause=pause)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from itertools import islice
+from math import ceil
 from pathlib import Path
 
 import psycopg
@@ -44,11 +45,11 @@ class Pgbench:
             script = script.replace(place, value)
         self._script.write_text(script)
 
-    def run(self, method: Method, connections: int, seconds: int) -> Run:
+    def run(self, method: Method, connections: int, seconds: float) -> Run:
         assert method == "PATCH"
         position = self.record.position()
         program = PostgresBinaries.locate().folder / "pgbench"
-        command = [program, "-n", "-M", "prepared", f"-c{connections}", "-j1", f"-T{seconds}", "-f", self._script]
+        command = [program, "-n", "-M", "prepared", f"-c{connections}", "-j1", f"-T{ceil(seconds)}", "-f", self._script]
         done = subprocess.run(
             [*command, "--log", f"--log-prefix={self._prefix}", psycopg.conninfo.make_conninfo(self._url)],
             env={"PATH": os.environ["PATH"]},

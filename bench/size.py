@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Size:
-    """`seconds` and `warm_up` are whole ones, which is all that wrk knows; a warm-up of 0 is none."""
+    """`seconds` is the length of a run; a `warm_up` of 0 is none."""
 
     rounds: int
-    seconds: int
+    seconds: float
     warm_up: int
     connections: tuple[int, ...]
     users: int
@@ -49,18 +49,18 @@ FULL = Size(
 
 QUICK = Size(
     rounds=1,
-    seconds=1,
+    seconds=0.3,
     warm_up=0,
-    connections=(1, 32),
+    connections=(32,),
     users=500,
     stored_users=2000,
-    stored_events=5,
-    long_stream=2000,
-    rebuilt_users=4000,
+    stored_events=2,
+    long_stream=500,
+    rebuilt_users=1000,
     rebuilt_events=5,
     relayed_users=1000,
-    audit_events=20_000,
+    audit_events=10_000,
     audit_pages=10,
     memory_users=500,
-    memory_requests=2000,
+    memory_requests=1000,
 )

@@ -33,7 +33,7 @@ class Trial:
         self._first = 0
         self._proven = False
 
-    def run(self, method: Method, connections: int, seconds: int) -> Run:
+    def run(self, method: Method, connections: int, seconds: float) -> Run:
         before = self._write_choices()
         position = self.record.position() if self.record.has_log else 0
         load = Load(method, connections, seconds, self.users.tokens, self._choices, self._first)

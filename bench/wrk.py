@@ -2,8 +2,11 @@
 
 import json
 import shutil
+import signal
 import subprocess
+import time
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +32,7 @@ class Load:
 
     method: Method
     connections: int
-    seconds: int
+    seconds: float
     tokens: Path
     choices: Path
     first: int = 0
@@ -67,19 +70,26 @@ def send(load: Load, address: str) -> Answers:
     return _run(SCRIPT, load.connections, load.seconds, address, arguments, load.choices.with_suffix(".result"))
 
 
-def ask(questions: Path, token: str, connections: int, seconds: int, address: str) -> Answers:
+def ask(questions: Path, token: str, connections: int, seconds: float, address: str) -> Answers:
     """The same with one request after the other of a file that `questions.lua` reads."""
     return _run(QUESTIONS, connections, seconds, address, (questions, token), questions.with_suffix(".result"))
 
 
 def _run(
-    script: Path, connections: int, seconds: int, address: str, arguments: tuple[str | Path, ...], result: Path
+    script: Path, connections: int, seconds: float, address: str, arguments: tuple[str | Path, ...], result: Path
 ) -> Answers:
-    command = [program(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", PATIENCE, "-s", script]
+    command = [program(), "-t1", f"-c{connections}", f"-d{ceil(seconds)}s", "--timeout", PATIENCE, "-s", script]
     command += [f"http://{address}", "--", *arguments]
-    done = subprocess.run(command, env={"BENCH_RESULT": str(result)}, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not result.exists():
-        raise RuntimeError(f"wrk failed: {done.stdout[-1000:]} {done.stderr[-1000:]}")
+    with subprocess.Popen(
+        command, env={"BENCH_RESULT": str(result)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        # It counts whole seconds only; told to stop, it says what it has seen so far.
+        if seconds != ceil(seconds):
+            time.sleep(seconds)
+            running.send_signal(signal.SIGINT)
+        said, _ = running.communicate()
+    if running.returncode != 0 or not result.exists():
+        raise RuntimeError(f"wrk failed: {said[-1000:]}")
     answers = Answers(**json.loads(result.read_text()))
     result.unlink()
     return answers

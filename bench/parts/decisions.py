@@ -53,7 +53,8 @@ def measure(stage: Stage) -> list[Figure]:
                 return answers
 
             _check(address, token, questions[0], batch)
-            run(many, CONNECTIONS)
+            if size.warm_up:
+                run(many, CONNECTIONS)
             rates = [run(many, CONNECTIONS).rate * batch for _ in range(size.rounds)]
             pairs = [(run(one, 1).p50, run(get, 1).p50) for _ in range(size.rounds)]
     ours, theirs = (median(side) for side in zip(*pairs, strict=True))
