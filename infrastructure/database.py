@@ -27,7 +27,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
 
     @cached_property
     def kept_cursor(self) -> psycopg.AsyncCursor[TupleRow]:
-        return self.cursor()
+        return self.cursor(binary=True)
 
     async def rows(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
         await self.kept_cursor.execute(query, parameters, prepare=prepare)
