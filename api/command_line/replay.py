@@ -25,7 +25,7 @@ def replay(
         typer.Option(help="A file with one CloudEvent a line, a folder of Parquet files, or a stream of JetStream."),
     ],
     output_: Annotated[
-        str, typer.Option("--output", help="The file, the folder or the stream; it is made if it isn't there.")
+        str, typer.Option("--output", "-o", help="The file, the folder or the stream; it is made if it isn't there.")
     ],
     after: Annotated[int, typer.Option(help="Only events behind this position; 0 is the beginning.", min=0)] = 0,
     kind: Annotated[

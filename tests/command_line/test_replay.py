@@ -70,7 +70,7 @@ def test_lines_are_the_feed_and_a_second_run_adds_what_is_new_and_nothing_else(r
     first = command("replay", "--to", "jsonl", "--output", str(path))
     assert (first.returncode, first.stdout) == (0, "1000 events, up to position 1000\n")
     put(url, LOG[1000:])
-    second = command("replay", "--to", "jsonl", "--output", str(path))
+    second = command("replay", "--to", "jsonl", "-o", str(path))
     assert second.stdout == f"{len(LOG) - 1000} events, up to position {len(LOG)}\n"
     third = command("replay", "--to", "jsonl", "--output", str(path))
     assert third.stdout == f"0 events, up to position {len(LOG)}\n"
