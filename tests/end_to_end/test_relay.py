@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -127,7 +128,9 @@ async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgr
     chance = random.Random(SEED)
     kept = tmp_path / "consumed.sqlite"
     victims: dict[str, int] = dict.fromkeys(("relay", "broker", "consumer", "database"), 0)
-    with NatsServer(tmp_path / "broker") as broker:
+    # A port that the system gives to nobody who connects somewhere: another test would have it while the broker is dead.
+    with NatsServer(tmp_path / "broker", settings={"listen": f"127.0.0.1:{unused_port()}"}) as broker:
+        address = broker.url
         # Given a stream that forgets at once which ids it has seen, two relays, a consumer, and writers
         await new_stream(broker.url, duplicate_window=0.1)
         relays = Relays(tmp_path, own_postgres.url, [broker.url])
@@ -150,6 +153,7 @@ async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgr
                         case "broker":
                             processes.kill(broker.pid)
                             await asyncio.to_thread(broker.start)
+                            assert broker.url == address
                         case "consumer":
                             processes.kill(consumer.pid)
                             consumer.wait()
@@ -164,6 +168,7 @@ async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgr
             processes.kill(consumer.pid)
             consumer.wait()
             said = relays.close()
+            sys.stderr.write(said)  # shown where the test fails
     # then what was recorded is what is stored, and what was consumed: each event once, in the order of the log.
     assert faults(log, in_stream) == []
     assert faults(log, consumed(kept)) == []
@@ -172,6 +177,13 @@ async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgr
     figures(
         record_property, seed=SEED, rounds=ROUNDS, events=len(log), refusals=said.count("doesn't end at"), **victims
     )
+
+
+def unused_port() -> int:
+    """Below those that Linux gives to whoever connects."""
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port := random.randint(20_000, 32_000))):
+            return port
 
 
 def consume(url: str, file: Path) -> subprocess.Popen[bytes]:
