@@ -78,7 +78,8 @@ class Slice:
     """A piece of the log. `position` is the one to go on from: what is selected up to there is in `events`, whatever
     was left out. `more`: the log went on behind it at that moment, though maybe with nothing that is selected.
 
-    Events may be decoded only while one goes through them, which raises `UnreadableEvent` then."""
+    Events may be decoded only while one goes through them, which raises `UnreadableEvent` then.
+    """
 
     events: Iterable[Recorded]
     position: int

@@ -26,7 +26,7 @@ class PostgresStandings(StandingsStore):
         if len(streams) <= FEW:
             rows = await self._database.fetch(self._queries["standings_of_few"], [path, ids])
             return Standings(rows[0][0], {row[1]: Standing(*row[2:]) for row in rows if row[1] is not None})
-        # Planned for the number that is asked for: a plan for any number is none for thousands.
+        # Planned each time, for the table as large as it is then.
         statement = self._queries["standings_of_many"]
         [(position, packed)] = await self._database.fetch(statement, [path, ids], prepare=False)
         found = _PACKED.iter_unpack(packed)
