@@ -42,7 +42,7 @@ FULL = Size(
     rebuilt_events=5,
     relayed_users=10_000,
     audit_events=10_000_000,
-    audit_pages=200,
+    audit_pages=1000,
     memory_users=100_000,
     memory_requests=1_000_000,
 )

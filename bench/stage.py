@@ -1,5 +1,6 @@
 """What all contenders share: one PostgreSQL, the cores, the users, a folder for what is made on the way."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -94,8 +95,9 @@ class Stage:
         }
 
     def settle(self) -> None:
-        """Have PostgreSQL write out what earlier runs left in its memory, so that no run pays for another."""
+        """Have PostgreSQL and the kernel write out what earlier runs left in memory, so that no run pays for another."""
         self._administer("CHECKPOINT")
+        os.sync()
 
     @contextmanager
     def unpinned(self) -> Iterator[None]:
