@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from starlette.types import Scope
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.one_write import OneWrite
 
 EXTENSION: Final = "preferences.connection"
 
@@ -28,12 +30,12 @@ def connection(scope: Scope) -> Connection:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's own, which tells its requests what it knows of their connection. Without that, a server that stops would
-    wait for answers that have no end, and for readers who take nothing."""
+    """uvicorn's own, which tells its requests what it knows of their connection, and sends an answer in one piece. Without
+    the former, a server that stops would wait for answers that have no end, and for readers who take nothing."""
 
     @override
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
         self._connection = Connection(transport.abort)
         self._extensions: dict[str, Any] = {EXTENSION: self._connection}
 

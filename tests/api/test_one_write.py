@@ -1,0 +1,93 @@
+"""What the kernel is given of an answer's parts, and when."""
+
+import asyncio
+
+import pytest
+
+from api.one_write import OneWrite
+
+
+class Recording(asyncio.Transport):
+    """Takes notes of what is sent, and of its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes | None] = []
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    def close(self) -> None:
+        self.sent.append(None)
+
+    def is_closing(self) -> bool:
+        return None in self.sent
+
+
+@pytest.fixture
+def transport() -> Recording:
+    return Recording()
+
+
+async def a_turn() -> None:
+    """Everybody else's, on the event loop."""
+    await asyncio.sleep(0)
+
+
+async def test_head_and_body_are_one(transport) -> None:
+    together = OneWrite(transport)
+    together.write(b"head")
+    together.write(b"body")
+    assert transport.sent == [b"headbody"]
+    await a_turn()
+    assert transport.sent == [b"headbody"]
+
+
+async def test_a_body_without_bytes_sends_the_head(transport) -> None:
+    together = OneWrite(transport)
+    together.write(b"head")
+    together.write(b"")
+    assert transport.sent == [b"head"]
+
+
+async def test_a_head_that_nothing_follows_is_sent_at_the_end_of_the_turn(transport) -> None:
+    together = OneWrite(transport)
+    together.write(b"head")
+    assert transport.sent == []
+    await a_turn()
+    assert transport.sent == [b"head"]
+
+
+async def test_everything_is_sent_once_and_in_order_with_no_more_than_one_piece_held_back(transport) -> None:
+    together = OneWrite(transport)
+    pieces = [b"%d;" % number for number in range(101)]
+    for number, piece in enumerate(pieces):
+        together.write(piece)
+        sent = b"".join(transport.sent)
+        assert sent in (b"".join(pieces[: number + 1]), b"".join(pieces[:number]))
+        if number % 7 == 0:
+            await a_turn()
+    await a_turn()
+    assert b"".join(transport.sent) == b"".join(pieces)
+
+
+async def test_what_is_held_back_is_sent_before_the_end(transport) -> None:
+    together = OneWrite(transport)
+    together.write(b"head")
+    together.close()
+    assert transport.sent == [b"head", None]
+
+
+async def test_a_connection_that_was_dropped_is_sent_nothing(transport) -> None:
+    together = OneWrite(transport)
+    together.write(b"head")
+    transport.close()
+    await a_turn()
+    assert transport.sent == [None]
+
+
+def test_all_else_is_the_transport_s_own(transport) -> None:
+    async def asked() -> bool:
+        return OneWrite(transport).is_closing()
+
+    assert not asyncio.run(asked())
