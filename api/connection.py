@@ -9,7 +9,7 @@ from starlette.types import Scope
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.one_write import OneWrite
+from api.transport import AnswerTransport
 
 EXTENSION: Final = "preferences.connection"
 
@@ -30,12 +30,14 @@ def connection(scope: Scope) -> Connection:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's own, which tells its requests what it knows of their connection, and sends an answer in one piece. Without
-    the former, a server that stops would wait for answers that have no end, and for readers who take nothing."""
+    """uvicorn's own, over a transport as answers need it, which tells its requests what it knows of their connection. Without
+    that, a server that stops would wait for answers that have no end, and for readers who take nothing."""
 
     @override
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
+        # There is no cycle before the first request.
+        answering = AnswerTransport(transport, self, lambda: getattr(self.cycle, "more_body", False))
+        super().connection_made(cast("asyncio.Transport", answering))
         self._connection = Connection(transport.abort)
         self._extensions: dict[str, Any] = {EXTENSION: self._connection}
 

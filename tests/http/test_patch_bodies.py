@@ -1,9 +1,11 @@
 """What a PATCH may say: each row of the contract's table, and JSON that two readers could understand differently."""
 
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -349,6 +351,20 @@ def test_a_large_body_in_chunks_is_refused_as_soon_as_it_is_too_large(server, fr
     assert json.loads(answer.body)["error"]["code"] == "PAYLOAD_TOO_LARGE"
     assert answer.closed
     assert events_of(user) == 0
+
+
+def test_who_sends_all_of_a_large_body_first_reads_the_refusal_then(server, fresh_user) -> None:
+    piece = b" " * (1 << 16)
+    head = request_head("PATCH", PATH, *bearer(fresh_user()).items(), ("Content-Length", str(32 * len(piece))))
+    address = urlsplit(server.url)
+    for _ in range(20):
+        with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+            connection.sendall(head)
+            for _ in range(32):
+                connection.sendall(piece)  # a connection that was reset meanwhile raises here
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b'"PAYLOAD_TOO_LARGE"' in answer
 
 
 @pytest.mark.parametrize("more", [(), (("Expect", "100-continue"),)], ids=["plain", "expecting 100"])

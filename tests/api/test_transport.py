@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.one_write import OneWrite
+from api.transport import AnswerTransport
 
 
 class Recording(asyncio.Transport):
@@ -23,10 +23,31 @@ class Recording(asyncio.Transport):
     def is_closing(self) -> bool:
         return None in self.sent
 
+    def write_eof(self) -> None:
+        self.sent.append(b"<end>")
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def resume_reading(self) -> None: ...
+
+
+class Told(asyncio.Protocol):
+    """Whom the connection belongs to."""
+
+    lost = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+
 
 @pytest.fixture
 def transport() -> Recording:
     return Recording()
+
+
+def answering(transport: asyncio.Transport, *, more: bool = False) -> AnswerTransport:
+    return AnswerTransport(transport, Told(), lambda: more)
 
 
 async def a_turn() -> None:
@@ -35,7 +56,7 @@ async def a_turn() -> None:
 
 
 async def test_head_and_body_are_one(transport) -> None:
-    together = OneWrite(transport)
+    together = answering(transport)
     together.write(b"head")
     together.write(b"body")
     assert transport.sent == [b"headbody"]
@@ -44,14 +65,14 @@ async def test_head_and_body_are_one(transport) -> None:
 
 
 async def test_a_body_without_bytes_sends_the_head(transport) -> None:
-    together = OneWrite(transport)
+    together = answering(transport)
     together.write(b"head")
     together.write(b"")
     assert transport.sent == [b"head"]
 
 
 async def test_a_head_that_nothing_follows_is_sent_at_the_end_of_the_turn(transport) -> None:
-    together = OneWrite(transport)
+    together = answering(transport)
     together.write(b"head")
     assert transport.sent == []
     await a_turn()
@@ -59,7 +80,7 @@ async def test_a_head_that_nothing_follows_is_sent_at_the_end_of_the_turn(transp
 
 
 async def test_everything_is_sent_once_and_in_order_with_no_more_than_one_piece_held_back(transport) -> None:
-    together = OneWrite(transport)
+    together = answering(transport)
     pieces = [b"%d;" % number for number in range(101)]
     for number, piece in enumerate(pieces):
         together.write(piece)
@@ -72,22 +93,49 @@ async def test_everything_is_sent_once_and_in_order_with_no_more_than_one_piece_
 
 
 async def test_what_is_held_back_is_sent_before_the_end(transport) -> None:
-    together = OneWrite(transport)
+    together = answering(transport)
     together.write(b"head")
     together.close()
     assert transport.sent == [b"head", None]
 
 
 async def test_a_connection_that_was_dropped_is_sent_nothing(transport) -> None:
-    together = OneWrite(transport)
+    together = answering(transport)
     together.write(b"head")
     transport.close()
     await a_turn()
     assert transport.sent == [None]
 
 
-def test_all_else_is_the_transport_s_own(transport) -> None:
-    async def asked() -> bool:
-        return OneWrite(transport).is_closing()
+async def test_where_more_is_to_come_only_our_side_ends_until_there_was_time_to_read(transport, monkeypatch) -> None:
+    monkeypatch.setattr("api.transport.LINGER", 0.01)
+    together = answering(transport, more=True)
+    together.write(b"answer")
+    together.close()
+    assert together.is_closing()
+    assert transport.sent == [b"answer", b"<end>"]
+    await asyncio.sleep(0.02)
+    assert transport.sent == [b"answer", b"<end>", None]
 
-    assert not asyncio.run(asked())
+
+async def test_a_server_that_stops_waits_for_nobody_who_has_his_answer(transport) -> None:
+    together = answering(transport, more=True)
+    together.close()
+    together.close()
+    assert transport.sent == [b"<end>", None]
+
+
+async def test_whom_the_connection_belongs_to_is_told_of_its_end(transport) -> None:
+    owner = Told()
+    AnswerTransport(transport, owner, lambda: True).close()
+    assert transport.protocol.data_received(b"more of the body") is None
+    assert not owner.lost
+    transport.protocol.connection_lost(None)
+    assert owner.lost
+
+
+def test_all_else_is_the_transport_s_own(transport) -> None:
+    async def asked() -> object:
+        return answering(transport).get_extra_info("peername", "nobody")
+
+    assert asyncio.run(asked()) == "nobody"
