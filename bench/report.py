@@ -38,15 +38,14 @@ def show_goals(console: Console, figures: Sequence[Figure]) -> None:
     for title, justify in (("", "left"), ("measured", "right"), ("goal", "right"), ("", "center"), ("made of", "left")):
         table.add_column(title, justify=justify)
     by_name = {figure.name: figure for figure in figures}
-    for goal in GOALS:
-        figure = by_name.get(goal.figure)
+    measured = [(goal, by_name[goal.figure]) for goal in GOALS if goal.figure in by_name]
+    for goal, figure in measured:
         limit = f"{goal.direction} {_number(goal.limit)} {goal.unit}"
-        if figure is None:
-            table.add_row(goal.title, "-", limit, "", "not measured")
-            continue
         mark = "[green]✓[/]" if goal.reached_by(figure.value) else "[red]✗[/]"
         table.add_row(goal.title, f"{_number(figure.value)} {goal.unit}", limit, mark, figure.detail)
     console.print(table)
+    if others := len(GOALS) - len(measured):
+        console.print(f"{others} other goals were not measured")
 
 
 def show_void(console: Console, measured: Iterable[Measured]) -> None:
