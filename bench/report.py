@@ -43,9 +43,10 @@ def show_goals(console: Console, figures: Sequence[Figure]) -> None:
         limit = f"{goal.direction} {_number(goal.limit)} {goal.unit}"
         mark = "[green]✓[/]" if goal.reached_by(figure.value) else "[red]✗[/]"
         table.add_row(goal.title, f"{_number(figure.value)} {goal.unit}", limit, mark, figure.detail)
-    console.print(table)
-    if others := len(GOALS) - len(measured):
-        console.print(f"{others} other goals were not measured")
+    if measured:
+        console.print(table)
+    if missing := len(GOALS) - len(measured):
+        console.print(f"not measured this time: {missing} of {len(GOALS)} goals")
 
 
 def show_void(console: Console, measured: Iterable[Measured]) -> None:
