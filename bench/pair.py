@@ -23,14 +23,15 @@ class Rates:
 
 def compare(stage: Stage, first: Trial, second: Trial, *, connections: int) -> Rates:
     """PATCH/s of the first against the second."""
-    if stage.size.warm_up:
-        for trial in (first, second):
-            _counting(trial.run("PATCH", connections, stage.size.seconds))
     pairs = []
     for _ in range(stage.size.rounds):
         pair = []
         for trial in (first, second):
             stage.settle()
+            # After a checkpoint PostgreSQL logs each page whole that is changed for the first time: where many are stored, that
+            # is another one for nearly every change. A checkpoint comes every five minutes, not with every run.
+            if stage.size.warm_up:
+                _counting(trial.run("PATCH", connections, stage.size.warm_up))
             pair.append(_counting(trial.run("PATCH", connections, stage.size.seconds)))
         pairs.append(pair)
     rates = [(one.answers.rate, other.answers.rate) for one, other in pairs]
