@@ -249,6 +249,7 @@ async def test_a_lost_connection_is_noticed_at_once(folder) -> None:
         pids = processes.freeze(server.pid)
         asked = asyncio.create_task(stream.end())
         await asyncio.sleep(0.1)
+        assert not asked.done()
         processes.kill(server.pid)
         processes.thaw(pids)
         async with asyncio.timeout(2):

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -34,10 +36,28 @@ def kill(pid: int) -> None:
 
 
 def freeze(pid: int) -> list[int]:
-    """Stop the process and its descendants where they stand; who they are, for `thaw`."""
+    """Stop the process and its descendants where they stand; who they are, for `thaw`.
+
+    None of their threads runs any more afterwards: on a busy machine one goes on for milliseconds after the signal was
+    sent, and could still answer.
+    """
     pids = family(pid)
     send(signal.SIGSTOP, pids)
+    patience = time.monotonic() + 10
+    while not all(stands_still(each) for each in pids):
+        assert time.monotonic() < patience, "a process goes on although it was told to stop where it stands"
+        time.sleep(0.001)
     return pids
+
+
+def stands_still(pid: int) -> bool:
+    """Whether each thread of the process is stopped or dead."""
+    states = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                states.append((thread / "stat").read_text().rpartition(")")[2].split()[0])
+    return set(states) <= set("TtZX")
 
 
 def thaw(pids: list[int]) -> None:
