@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -50,6 +51,12 @@ def create_app() -> ASGIApp:
     of = Settings.from_environment()
     logs.configure(of.log_level)
     return app.create(*wire(of), ulid_now)
+
+
+def create_worker() -> ASGIApp:
+    """The same, in one of several processes. A Ctrl-C reaches all of them, but the one that started them ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return create_app()
 
 
 def wire(of: Settings) -> tuple[Services, Lifespan]:

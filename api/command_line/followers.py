@@ -1,7 +1,6 @@
 """What follows the log: running it, and looking after it."""
 
 import asyncio
-import signal
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -13,6 +12,7 @@ from rich.text import Text
 from api import bootstrap
 from api.command_line.companion import end_with_parent
 from api.command_line.console import notes, output
+from api.command_line.ending import stop_when_told, unwind_when_told
 
 cli = typer.Typer(help="List, pause, resume and reset what follows the log.", no_args_is_help=True)
 
@@ -26,9 +26,7 @@ def follow(
     """Run the followers of the log until SIGTERM. Where several processes do, one leads and the others stand by."""
 
     async def run(url: str) -> None:
-        stop = asyncio.Event()
-        for ending in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(ending, stop.set)
+        stop = stop_when_told()
         if beside:
             end_with_parent()
         await asyncio.gather(
@@ -38,6 +36,7 @@ def follow(
 
     settings = bootstrap.settings()
     bootstrap.configure_logs(settings)
+    unwind_when_told()  # until they run, so that a database that was started is stopped
     with bootstrap.migrated_database(settings) as url:
         asyncio.run(run(url))
 

@@ -1,11 +1,10 @@
 """`preferences relay`: every event, handed on to NATS JetStream."""
 
 import asyncio
-import signal
-import sys
 
 from api import bootstrap
 from api.command_line.console import notes
+from api.command_line.ending import stop_when_told, unwind_when_told
 
 
 def relay() -> None:
@@ -15,15 +14,10 @@ def relay() -> None:
     """
 
     async def run() -> None:
-        stop = asyncio.Event()
-        for ending in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(ending, stop.set)
-        await bootstrap.run_relay(settings, url, servers, stop)
+        await bootstrap.run_relay(settings, url, servers, stop_when_told())
 
     settings = bootstrap.settings()
-    # Until the relay runs, a signal unwinds the stack, so that what was started is stopped.
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, lambda *_: sys.exit(0))
+    unwind_when_told()  # until the relay runs, so that what was started is stopped
     with bootstrap.relaying(settings) as (url, servers):
         if not settings.nats_url:
             notes.print(f"NATS for development on {servers[0]} — stream {settings.nats_stream}", soft_wrap=True)

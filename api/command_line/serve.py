@@ -2,12 +2,9 @@
 
 import os
 import shlex
-import signal
 import socket
-import sys
 from contextlib import ExitStack
-from types import FrameType
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
 import uvicorn
@@ -16,6 +13,7 @@ from uvicorn.supervisors import Multiprocess
 from api import bootstrap
 from api.command_line.companion import Companion
 from api.command_line.console import notes
+from api.command_line.ending import PatientServer, heed_no_more, unwind_when_told
 
 GRACE: Final = 30
 """Seconds that requests in flight have to finish after SIGTERM."""
@@ -39,17 +37,16 @@ def serve(
             os.environ[name] = str(value)
     settings = bootstrap.settings()
     bootstrap.signing_keys(settings)  # unusable ones are one sentence now, not a worker that can't start
-    # From here on a signal unwinds the stack, so that the database is stopped after the server, whenever it comes.
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stop, _leave)
+    unwind_when_told()  # so that the database is stopped after the server, whenever it comes
     listener = _listen(settings.host, settings.port)
     with listener, bootstrap.migrated_database(settings) as url, ExitStack() as beside:
         os.environ["DATABASE_URL"] = url
         if settings.followers:
             bootstrap.configure_logs(settings)
             beside.enter_context(Companion("follow"))
+        alone = settings.web_concurrency == 1
         config = uvicorn.Config(
-            "api.bootstrap.service:create_app",
+            "api.bootstrap.service:" + ("create_app" if alone else "create_worker"),
             factory=True,
             workers=settings.web_concurrency,
             http="api.connection:HttpProtocol",
@@ -65,17 +62,14 @@ def serve(
             timeout_graceful_shutdown=GRACE,
         )
         _greet(settings, listener.getsockname()[1])
-        server = uvicorn.Server(config)
-        if settings.web_concurrency == 1:
+        server = PatientServer(config)
+        if alone:
             server.run(sockets=[listener])
         else:
             Multiprocess(config, sockets=[listener]).run()
-    if not server.started and settings.web_concurrency == 1:
+            heed_no_more()
+    if alone and not server.started:
         raise typer.Exit(1)
-
-
-def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -59,8 +59,7 @@ def follow(
     ] = None,
 ) -> None:
     """Keep the replica up to date until Ctrl-C, and print each decision about one user whenever it changes."""
-    # A signal unwinds the stack, so that what was started here is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, end)
     lag = partial(relay_lag, service) if service else no_lag
     with ExitStack() as running, Replica.write(replica) as kept:
         servers = (nats_url or running.enter_context(running_relay())).split(",")
@@ -107,6 +106,12 @@ def _decided(replica: Replica, org: str | None, user: str, toggle: str, bound: f
 
 def _word(decision: Decision) -> str:
     return "send" if decision.allowed else "don't send"
+
+
+def end(*_: object) -> None:
+    """Unwind the stack, so that what was started here is stopped; told so again, as some supervisors do, go on with that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
 
 
 def complain(what: str) -> None:

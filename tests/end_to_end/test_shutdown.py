@@ -103,6 +103,20 @@ async def test_what_is_in_flight_is_answered_and_recorded_and_then_the_database_
     assert log.missing([Answered(answers[0].stream, "never said", {}, {})]) == ["never said"]
 
 
+@signals
+@worker_counts
+async def test_who_is_told_again_and_again_still_stops_what_it_started(how, workers, folder) -> None:
+    async with embedded(folder, workers) as (server, postgres):
+        deadline = time.monotonic() + 20
+        while server.process.poll() is None:
+            tell(server, how)
+            await asyncio.sleep(0.002)
+            assert time.monotonic() < deadline
+        assert server.process.returncode == 0
+        assert not processes.lives(postgres.pid)
+        assert b"Traceback" not in server.log()
+
+
 @worker_counts
 async def test_under_load_nobody_is_told_of_a_failure_and_nothing_that_was_acknowledged_is_lost(
     workers, serve, database_url, record_property
