@@ -12,8 +12,8 @@ def parse(body: bytes) -> Any:
     """The document; an empty one is an empty object.
 
     Raises `MalformedInput` for what isn't JSON in UTF-8, for text after the value, for NaN and Infinity, for a document
-    nested deeper than the interpreter goes, and for a key given twice in one object. Numbers come back as floats: none
-    is ever valid here, and digits by the thousand are not worth counting.
+    nested deeper than the interpreter goes (1,000 levels in Python 3.11, 10,000 in 3.13), and for a key given twice in one
+    object. Numbers come back as floats: none is ever valid here, and digits by the thousand are not worth counting.
     """
     if not body.strip(WHITE_SPACE):
         return {}

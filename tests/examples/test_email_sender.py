@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -158,5 +159,5 @@ def everything(file: Path) -> bytes:
 
 
 def names(file: Path) -> list[tuple[str, str, str]]:
-    with sqlite3.connect(file) as kept:
+    with closing(sqlite3.connect(file)) as kept:
         return kept.execute("SELECT key, organization, user FROM names").fetchall()

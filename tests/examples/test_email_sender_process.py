@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -112,7 +112,10 @@ def test_killed_at_any_moment_it_knows_every_choice(
     sender.until(lambda: sender.place().position == end(database_url))
     # then it has taken in each event once (else a version would have been missing or doubled, and stopped it),
     versions = {str(stream_id("org_math", user)) for user in USERS}
-    with psycopg.connect(database_url) as connection, sqlite3.connect(sender.file) as kept:
+    with (
+        psycopg.connect(database_url) as connection,
+        closing(sqlite3.connect(sender.file, isolation_level=None)) as kept,
+    ):
         recorded = connection.execute(
             "SELECT originator_id::text, max(originator_version) FROM preferences_events GROUP BY 1"
         ).fetchall()
@@ -137,7 +140,7 @@ def test_what_is_delivered_again_changes_nothing(service, relay, sender: EmailSe
     reached = sender.place()
     # Given a sender that has forgotten where it was in the stream, and begins at its beginning
     sender.kill()
-    with sqlite3.connect(sender.file) as kept:
+    with closing(sqlite3.connect(sender.file, isolation_level=None)) as kept:
         kept.execute("UPDATE place SET sequence = 0")
     sender.start()
     # then everything is told again, and nothing changes.
@@ -154,7 +157,7 @@ def test_a_position_that_is_not_kept_with_its_effect_is_caught_doubling(
     sender.until(lambda: sender.place().position == end(database_url))
     # Given one whose position was lost, and whose effect wasn't
     sender.kill()
-    with sqlite3.connect(sender.file) as kept:
+    with closing(sqlite3.connect(sender.file, isolation_level=None)) as kept:
         kept.execute("UPDATE place SET sequence = 0, position = 0")
     sender.start()
     # then it stops instead of counting anything twice.

@@ -203,8 +203,8 @@ async def test_the_background_refreshes_without_traffic(key_server, jwk, rsa_key
     assert keys.current("ours") is None
     await keys.close()
     asked = key_server.requests
-    await asyncio.sleep(0.05)
-    assert key_server.requests == asked
+    await asyncio.sleep(0.2)
+    assert key_server.requests <= asked + 1  # what was on its way in a thread may still arrive; ten more are due by now
 
 
 async def test_an_unchanged_key_stays_the_same_object_and_a_changed_one_does_not(
