@@ -1,16 +1,19 @@
 """Connections to PostgreSQL, and the one place where its errors become ours."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
+from time import monotonic
 from typing import Any, Final, Self, TypeVar
 
 import orjson
 import psycopg
+from psycopg.abc import RV, PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from typing_extensions import override
 
 from domain.errors import Unavailable
 
@@ -22,16 +25,44 @@ look-up of several keys anew each time, which takes longer than the look-up; and
 small still uses its index when it is large."""
 
 
+KEPT_FOR: Final = 60.0
+"""Seconds after which a connection goes through the pool, which replaces the old ones."""
+
+
 class Connection(psycopg.AsyncConnection[TupleRow]):
     """Keeps one cursor for all of its statements: a new one learns anew how each type is written and read."""
+
+    taken_at = 0.0
+    _deadline: float | None = None
 
     @cached_property
     def kept_cursor(self) -> psycopg.AsyncCursor[TupleRow]:
         return self.cursor(binary=True)
 
-    async def rows(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
-        await self.kept_cursor.execute(query, parameters, prepare=prepare)
+    async def rows(
+        self, query: Any, parameters: Any = (), *, prepare: bool = True, deadline: float | None = None
+    ) -> list[TupleRow]:
+        """Raises `Unavailable` where the server hasn't answered by `deadline`, a time of the monotonic clock."""
+        self._deadline = deadline
+        try:
+            await self.kept_cursor.execute(query, parameters, prepare=prepare)
+        finally:
+            self._deadline = None
         return await self.kept_cursor.fetchall()
+
+    @override
+    async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """A server that is there and doesn't answer keeps a statement for ever, its own time limit included. To cancel the
+        statement is no way out: the driver asks that same server to end it, and waits for that. The connection is given up."""
+        if self._deadline is None:
+            return await super().wait(gen, interval, timeout)
+        try:
+            return await super().wait(gen, interval, max(0.0, self._deadline - monotonic()))
+        except psycopg.OperationalError as error:
+            if monotonic() < self._deadline or self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            await self.close()
+            raise Unavailable("no answer from the database in time") from error
 
 
 # What the server answers while it can't serve, having recorded nothing: a read-only standby, a deadlock, a lock or a
@@ -65,7 +96,9 @@ class Database:
     ) -> None:
         self._connect_within = connect_within
         self._patience = patience
-        self._abandoned: set[asyncio.Task[list[TupleRow]]] = set()
+        self._waiting = 0
+        self._at_hand: Connection | None = None
+        self._closed = False
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             connection_class=Connection,
@@ -95,18 +128,45 @@ class Database:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closed = True
+        if self._at_hand is not None:
+            await self._pool.putconn(self._at_hand)
         await self._pool.close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection. Raises `Unavailable`; as `ConnectionLost` where a statement's outcome is unknown."""
         try:
-            async with self._pool.connection() as connection:
+            connection = await self._take()
+            try:
                 yield connection
+            finally:
+                await self._give_back(connection)
         except PoolTimeout as error:
             raise Unavailable(f"no connection to the database within {self._connect_within} s") from error
         except psycopg.Error as error:
             raise translated(error) from error
+
+    async def _take(self) -> Connection:
+        """The one at hand, or one from the pool, which takes a tenth of a lone GET to hand it out and take it back."""
+        if self._at_hand is not None:
+            connection, self._at_hand = self._at_hand, None
+            return connection
+        self._waiting += 1
+        try:
+            connection = await self._pool.getconn()
+        finally:
+            self._waiting -= 1
+        connection.taken_at = monotonic()
+        return connection
+
+    async def _give_back(self, connection: Connection) -> None:
+        well = connection.pgconn.transaction_status == TransactionStatus.IDLE
+        young = monotonic() < connection.taken_at + KEPT_FOR
+        if well and young and self._at_hand is None and not self._waiting and not self._closed:
+            self._at_hand = connection
+        else:
+            await self._pool.putconn(connection)
 
     async def fetch(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
         """The rows of a statement that only reads. What is not prepared is planned each time, for the tables as they are then."""
@@ -124,27 +184,11 @@ class Database:
                 return await read(connection)
 
     async def fetch_in_time(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
-        """The same, for a caller who waits for this alone. Raises `Unavailable` when its patience is at an end.
-
-        A server that is there and doesn't answer keeps a statement for ever, its own time limit included. To cancel the
-        statement is no way out for the caller: the driver asks that same server to end it, and waits for that.
-        """
-        fetching = asyncio.create_task(self.fetch(query, parameters, prepare=prepare))
-        try:
-            done, _ = await asyncio.wait({fetching}, timeout=self._patience)
-        finally:
-            if not fetching.done():
-                self._abandoned.add(fetching)
-                fetching.add_done_callback(self._forget)
-                fetching.cancel()
-        if not done:
-            raise Unavailable(f"no answer from the database within {self._patience} s")
-        return await fetching
-
-    def _forget(self, task: asyncio.Task[list[TupleRow]]) -> None:
-        self._abandoned.discard(task)
-        if not task.cancelled():
-            task.exception()  # Nobody is there any more to be told; asked for, it isn't logged as an oversight.
+        """The same, for a caller who waits for this alone. Raises `Unavailable` when its patience is at an end."""
+        deadline = monotonic() + self._patience
+        return await self.read(
+            lambda connection: connection.rows(query, parameters, prepare=prepare, deadline=deadline)
+        )
 
     async def execute(self, query: Any, parameters: Any = ()) -> None:
         """Run a statement that answers nothing."""
