@@ -23,7 +23,7 @@ def _instant(text: object) -> object:
 
 
 def shown(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return (instant if instant.tzinfo is UTC else instant.astimezone(UTC)).isoformat()[:-6] + "Z"
 
 
 Instant = Annotated[

@@ -24,13 +24,17 @@ class Toggle:
     mandatory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Channel:
     name: str
     toggles: tuple[Toggle, ...]
 
     def toggle(self, name: str) -> Toggle | None:
-        return next((toggle for toggle in self.toggles if toggle.name == name), None)
+        return self._toggle_of.get(name)
+
+    @cached_property
+    def _toggle_of(self) -> Mapping[str, Toggle]:
+        return {toggle.name: toggle for toggle in self.toggles}
 
     @property
     def visible(self) -> Iterator[Toggle]:
@@ -45,7 +49,11 @@ class Catalogue:
     channels: tuple[Channel, ...]
 
     def channel(self, name: str) -> Channel | None:
-        return next((channel for channel in self.channels if channel.name == name), None)
+        return self._channel_of.get(name)
+
+    @cached_property
+    def _channel_of(self) -> Mapping[str, Channel]:
+        return {channel.name: channel for channel in self.channels}
 
     @cached_property
     def defaults(self) -> Choices:

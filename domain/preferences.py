@@ -28,7 +28,7 @@ def stream_keys(organization: str | None, users: Iterable[str]) -> list[bytes]:
 
     A version 5 UUID is the SHA-1 of its namespace and name, with six bits that say so (RFC 9562, section 5.5).
     """
-    begin = STREAMS.bytes + f"[{_ENCODE(organization)},".encode()
+    begin = _begin(organization)
     keys = []
     for user in users:
         key = bytearray(sha1(begin + f"{_ENCODE(user)}]".encode(), usedforsecurity=False).digest()[:16])
@@ -39,6 +39,12 @@ def stream_keys(organization: str | None, users: Iterable[str]) -> list[bytes]:
 
 
 _ENCODE: Final = json.JSONEncoder().encode
+
+
+@lru_cache(maxsize=1000)
+def _begin(organization: str | None) -> bytes:
+    """What the names of all streams of an organization begin with."""
+    return STREAMS.bytes + f"[{_ENCODE(organization)},".encode()
 
 
 class NotificationPreferences(Aggregate):

@@ -12,7 +12,8 @@ MOST: Final = 10_000
 """Users in one question."""
 
 ORGANIZATION: Final = "organization"
-FIELDS: Final = ("channel", "toggle", "users")
+REQUIRED: Final = ("channel", "toggle", "users")
+FIELDS: Final = frozenset({*REQUIRED, ORGANIZATION})
 
 NAME: Final = r"[!-~]{1,255}"
 """Who has a session is named like this; anybody else can't ever have chosen anything, and is a mistake of the caller."""
@@ -57,9 +58,9 @@ def send_question(document: object, catalogue: Catalogue, organization: str | No
 
 def _faults(document: dict[str, object], catalogue: Catalogue, organization: str | None) -> Iterator[Fault]:
     for field in document:
-        if field not in (*FIELDS, ORGANIZATION):
+        if field not in FIELDS:
             yield Fault(ValidationFailed, field, "unknown field")
-    for field in FIELDS:
+    for field in REQUIRED:
         if field not in document:
             yield Fault(ValidationFailed, field, "is required")
     yield from _wrong_organization(document, organization)
