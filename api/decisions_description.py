@@ -39,8 +39,8 @@ def decide(catalogue: Catalogue) -> Json:
         "summary": "Decide who may be written to",
         "description": "For each of the users, in their order: whether a message of this kind may be sent, and why. `choice` is "
         "what the user recorded, `default` the catalogue's where nothing is recorded, and `mandatory` a message that is "
-        "always sent. What was acknowledged before the request is in the answer.\n\nKeep the answer: `position` says how far "
-        "the log had got, `version` how many events of the user there were, and with `catalogue_version` that is all that a "
+        "always sent. What was acknowledged before the request is in the answer.\n\nKeep the answer: `position` says up to "
+        "where in the log, `version` how many events of the user there were, and with `catalogue_version` that is all that a "
         "decision rests on. `preferences audit explain` verifies it against the log at any time later.\n\n"
         "Needs the scope `preferences:read`. Users are those of the caller's organization: who is a member is not known here, "
         "so somebody of another organization is answered like one who never chose. A key of the platform names the "
@@ -114,7 +114,10 @@ def _answer(catalogue: Catalogue) -> Json:
         "channel": {"enum": [channel.name for channel in catalogue.channels]},
         "toggle": {"enum": [toggle.name for channel in catalogue.channels for toggle in channel.toggles]},
         "catalogue_version": {**_COUNT, "minimum": 1, "description": "The one whose defaults decided."},
-        "position": {**_COUNT, "description": "Where the log ended: everything up to there is in the decisions."},
+        "position": {
+            **_COUNT,
+            "description": "What the log has up to there is in the decisions, and nothing that these users did later.",
+        },
         "decided_at": {
             "type": "string",
             "format": "date-time",

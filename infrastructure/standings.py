@@ -20,14 +20,20 @@ class PostgresStandings(StandingsStore):
         self._queries = queries("decisions")
 
     @override
-    async def standings(self, streams: Sequence[bytes], path: str) -> Standings:
+    async def standings(self, streams: Sequence[bytes], path: str, *, with_end: bool) -> Standings:
         # An array as PostgreSQL writes it: the driver takes longer to find out what it is given.
         ids = "{" + ",".join([stream.hex() for stream in streams]) + "}"
-        if len(streams) <= FEW:
-            rows = await self._database.fetch(self._queries["standings_of_few"], [path, ids])
+        if len(streams) > FEW:
+            return await self._of_many(path, ids)
+        if with_end:
+            rows = await self._database.fetch_in_time(self._queries["standings_and_end"], [path, ids])
             return Standings(rows[0][0], {row[1]: Standing(*row[2:]) for row in rows if row[1] is not None})
+        rows = await self._database.fetch_in_time(self._queries["standings"], [path, ids])
+        return Standings(None, {row[0]: Standing(*row[1:]) for row in rows})
+
+    async def _of_many(self, path: str, ids: str) -> Standings:
         # Planned each time, for the table as large as it is then.
         statement = self._queries["standings_of_many"]
-        [(position, packed)] = await self._database.fetch(statement, [path, ids], prepare=False)
+        [(end, packed)] = await self._database.fetch(statement, [path, ids], prepare=False)
         found = _PACKED.iter_unpack(packed)
-        return Standings(position, {stream: Standing(at, last, _CHOICES[choice]) for stream, at, last, choice in found})
+        return Standings(end, {stream: Standing(at, last, _CHOICES[choice]) for stream, at, last, choice in found})

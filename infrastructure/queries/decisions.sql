@@ -1,13 +1,18 @@
--- name: standings_of_few
--- What streams stand at with regard to one toggle, and where the log ends, all of one snapshot. Since the log's writers commit
--- in the order of their positions, the snapshot has everything up to there, and nothing of later.
--- There is a row also where no stream is.
+-- name: standings
+-- What streams stand at with regard to one toggle.
+SELECT uuid_send(originator_id), version, position, (choices -> %s)::boolean
+FROM current_preferences
+WHERE originator_id = ANY (%s::uuid[]);
+
+-- name: standings_and_end
+-- The same and where the log ends, all of one snapshot. Since the log's writers commit in the order of their positions, the
+-- snapshot has everything up to there, and nothing of later. There is a row also where no stream is.
 SELECT log.position, uuid_send(originator_id), c.version, c.position, (choices -> %s)::boolean
 FROM (SELECT coalesce(max(notification_id), 0) AS position FROM preferences_events) AS log
 LEFT JOIN current_preferences c ON originator_id = ANY (%s::uuid[]);
 
 -- name: standings_of_many
--- The same, packed into one value, because a client takes longer for ten thousand rows than the database for finding them:
+-- All of it packed into one value, because a client takes longer for ten thousand rows than the database for finding them:
 -- for each stream 16 bytes of its id, 8 of its version, 8 of the position of its last event, 1 of the choice, where 2 is none.
 -- For a single stream, rows are faster.
 SELECT coalesce((SELECT max(notification_id) FROM preferences_events), 0),

@@ -213,3 +213,63 @@ async def test_close_does_not_wait_for_ever_for_what_never_comes_back(handler, m
     await settle()
     assert handler.finished == []
     await batcher.close()
+
+
+class TestAtOnce:
+    """An item that comes alone is handled in its caller's own task."""
+
+    @pytest.fixture
+    async def batcher(self, handler) -> Batcher[int, int]:
+        return Batcher(handler, at_once=True)
+
+    async def test_the_caller_does_it_itself(self) -> None:
+        tasks = []
+
+        async def handle(items: Sequence[int]) -> Sequence[int]:
+            tasks.append(asyncio.current_task())
+            return items
+
+        batcher = Batcher(handle, at_once=True)
+        assert [await batcher.submit(1), await batcher.submit(2)] == [1, 2]
+        assert tasks == [asyncio.current_task()] * 2
+
+    async def test_what_arrives_meanwhile_is_a_batch_that_waits_for_nobody(self, batcher, handler) -> None:
+        handler.gate.clear()
+        calls = [asyncio.create_task(batcher.submit(item)) for item in (1, 2, 3)]
+        await settle()
+        assert handler.batches == [[1], [2, 3]]
+        handler.gate.set()
+        assert await asyncio.gather(*calls) == [2, 4, 6]
+
+    async def test_a_failure_is_its_own_and_the_next_is_handled_again(self, batcher, handler) -> None:
+        handler.failing[1] = KeyError("one")
+        with pytest.raises(KeyError, match="one"):
+            await batcher.submit(1)
+        handler.raises = RuntimeError("all")
+        with pytest.raises(RuntimeError, match="all"):
+            await batcher.submit(2)
+        handler.raises = None
+        assert await batcher.submit(3) == 6
+
+    async def test_a_caller_who_goes_takes_the_item_along_and_makes_way(self, batcher, handler) -> None:
+        handler.gate.clear()
+        gone = asyncio.create_task(batcher.submit(1))
+        await settle()
+        gone.cancel()
+        await settle()
+        handler.gate.set()
+        assert await batcher.submit(2) == 4
+        assert handler.finished == [[2]]
+
+    async def test_closing_waits_for_it_and_takes_nothing_more(self, batcher, handler) -> None:
+        handler.gate.clear()
+        call = asyncio.create_task(batcher.submit(1))
+        await settle()
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(2 * TICK)
+        assert not closing.done()
+        with pytest.raises(Unavailable):
+            await batcher.submit(2)
+        handler.gate.set()
+        await closing
+        assert await call == 2

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from application.decisions import FEW, SLICE, Decisions, Standing, Standings, StandingsStore
+from application.decisions import END_SERVES, FEW, SLICE, Decisions, Standing, Standings, StandingsStore
 from domain.catalogue import CATALOGUE
 from domain.errors import Unavailable
 from domain.preferences import stream_keys
@@ -14,23 +14,27 @@ from tests.support.events import NOON
 
 
 class MemoryStandings(StandingsStore):
-    """Choices by path and stream, of users at version 2 and position 7; the log ends at 9. Each query waits for `gate`."""
+    """Choices by path and stream, of users at version 2 and `position`; the log ends at `end`. Each query waits for `gate`."""
 
     def __init__(self) -> None:
         self.choices: dict[str, dict[bytes, bool | None]] = {}
+        self.position, self.end = 7, 9
         self.queries: list[tuple[str, int]] = []
+        self.ends_read = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
     def choose(self, user: str, path: str, choice: bool | None) -> None:
         self.choices.setdefault(path, {})[stream_keys("org_math", [user])[0]] = choice
 
-    async def standings(self, streams: Sequence[bytes], path: str) -> Standings:
+    async def standings(self, streams: Sequence[bytes], path: str, *, with_end: bool) -> Standings:
         assert len(set(streams)) == len(streams)
         self.queries.append((path, len(streams)))
         await self.gate.wait()
+        self.ends_read += with_end
         known = self.choices.get(path, {})
-        return Standings(9, {stream: Standing(2, 7, known[stream]) for stream in streams if stream in known})
+        of = {stream: Standing(2, self.position, known[stream]) for stream in streams if stream in known}
+        return Standings(self.end if with_end else None, of)
 
 
 @pytest.fixture
@@ -60,6 +64,29 @@ async def test_each_user_is_answered_in_the_order_asked_with_what_decided(store,
         ("user_other", True, "default", 2, 7),
         ("user_on", True, "choice", 2, 7),
     ]
+
+
+async def test_for_a_moment_the_end_of_the_log_is_not_read_again(store, deciding, monkeypatch) -> None:
+    for _ in range(3):
+        assert (await deciding.decide(about("user_new"))).position == 9
+    assert store.ends_read == 1
+    # Then the log has become longer:
+    store.end = 12
+    loop = asyncio.get_running_loop()
+    later = loop.time() + END_SERVES
+    monkeypatch.setattr(loop, "time", lambda: later)
+    assert (await deciding.decide(about("user_new"))).position == 12
+    assert store.ends_read == 2
+
+
+async def test_where_a_user_stands_the_log_has_come_to(store, deciding) -> None:
+    assert (await deciding.decide(about("user_new"))).position == 9
+    # Given a change of since
+    store.position = 11
+    store.choose("user_off", "email.product_updates", False)
+    # then a decision that knows it says so, and one that has nothing to do with it need not.
+    assert (await deciding.decide(about("user_new", "user_off"))).position == 11
+    assert (await deciding.decide(about("user_new"))).position == 9
 
 
 async def test_what_is_mandatory_is_allowed_and_says_where_the_user_stood(store, deciding) -> None:

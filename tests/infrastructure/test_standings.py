@@ -35,7 +35,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 async def test_of_an_empty_log_nothing_is_known_as_of_its_beginning(database) -> None:
-    assert await PostgresStandings(database).standings([ADA_KEY], "email.news") == (0, {})
+    assert await PostgresStandings(database).standings([ADA_KEY], "email.news", with_end=True) == (0, {})
     evidence = await PostgresEvidenceStore(database).evidence(ADA)
     assert (evidence.end, evidence.events, evidence.catalogues) == (0, [], [])
 
@@ -51,7 +51,7 @@ async def test_a_stream_stands_where_its_last_event_is_with_its_choice(database_
         opened(bob),
         toggled(2, "x", True, bob),
     )
-    position, of = await PostgresStandings(database).standings([ADA_KEY, NOBODY], path)
+    position, of = await PostgresStandings(database).standings([ADA_KEY, NOBODY], path, with_end=True)
     assert position == positions[-1]
     choice = {"email.news": False, "email.tips": True, "email.none": None}[path]
     assert of == {ADA_KEY: (3, positions[2], choice)}
@@ -68,7 +68,7 @@ async def test_many_streams_are_read_at_once(database_url: str, database) -> Non
             for event in (opened(stream), toggled(2, "news", number % 2 == 0, stream))
         ),
     )
-    _, of = await PostgresStandings(database).standings(stream_keys("org_math", users), "email.news")
+    _, of = await PostgresStandings(database).standings(stream_keys("org_math", users), "email.news", with_end=False)
     assert [of[stream.bytes].choice for stream in streams] == [number % 2 == 0 for number in range(500)]
     assert {standing.version for standing in of.values()} == {2}
 
