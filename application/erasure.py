@@ -27,8 +27,8 @@ class Erasing(Protocol):
         """False if the stream has moved on meanwhile."""
         ...
 
-    async def blank_projections(self, stream: UUID) -> None:
-        """Take the person out of whatever is kept beside the log."""
+    async def blank_projections(self, stream: UUID) -> int:
+        """Take the person out of whatever is kept beside the log; how many places named them."""
         ...
 
     async def in_the_open(self, stream: UUID) -> int:
@@ -45,9 +45,11 @@ class MovedOn(Exception):
 
 
 class Erased(NamedTuple):
-    """`destroyed`: there was a key, and it is gone. `in_the_open`: events that an erasure can't reach."""
+    """`destroyed`: there was a key, and it is gone. `blanked`: places beside the log that named the person.
+    `in_the_open`: events that an erasure can't reach."""
 
     destroyed: bool
+    blanked: int
     in_the_open: int
 
 
@@ -73,14 +75,15 @@ class Erasure:
     async def _attempt(self, organization: str | None, stream: UUID) -> Erased:
         async with self._erasures.attempt() as erasing:
             in_the_open = await erasing.in_the_open(stream)
+            # Whoever never chose anything may have read, and is named for that.
+            blanked = await erasing.blank_projections(stream)
             if not await erasing.destroy_key(stream):
-                return Erased(False, in_the_open)
+                return Erased(False, blanked, in_the_open)
             draft = Draft(stream, await erasing.current(stream))
             draft.erase(self._provenance(organization), self._event_ids)
             if not await erasing.append(draft.append(None)):
                 raise MovedOn
-            await erasing.blank_projections(stream)
-            return Erased(True, in_the_open)
+            return Erased(True, blanked, in_the_open)
 
     def _provenance(self, organization: str | None) -> Provenance:
         return Provenance(

@@ -45,9 +45,9 @@ class Transaction(Erasing):
         return bool(await self._connection.rows(self._preferences["append"], [stored_batch([append])]))
 
     @override
-    async def blank_projections(self, stream: UUID) -> None:
+    async def blank_projections(self, stream: UUID) -> int:
         # The audit log's index and the current preferences name nobody; only those who read others' history are named.
-        await self._connection.execute(queries("audit_reads")["erase_reader"], {"stream": stream})
+        return len(await self._connection.rows(queries("audit_reads")["erase_reader"], {"stream": stream}))
 
     @override
     async def in_the_open(self, stream: UUID) -> int:

@@ -27,6 +27,8 @@ def erase(
         result = asyncio.run(bootstrap.erase(url, org, user))
     if result.destroyed:
         output.print(f"{whose} is erased. The recorded choices stay in force.", markup=False)
+    elif result.blanked:
+        output.print(f"{whose} had no key, and is erased from the record of reading.", markup=False)
     else:
         output.print(f"Nothing to erase: there is no key of {whose}.", markup=False)
     if result.in_the_open:

@@ -18,4 +18,5 @@ LIMIT %(limit)s;
 
 -- name: erase_reader
 -- A part of erasing a person: nobody can say any more that it was them who read. What was read stays.
-UPDATE audit_reads SET reader = 'erased', impersonator = NULL WHERE reader_stream = %(stream)s;
+UPDATE audit_reads SET reader = 'erased', impersonator = NULL WHERE reader_stream = %(stream)s AND reader <> 'erased'
+RETURNING true;

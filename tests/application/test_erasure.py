@@ -49,8 +49,9 @@ class MemoryErasing(Erasing):
         self.row = append.row
         return True
 
-    async def blank_projections(self, stream: UUID) -> None:
+    async def blank_projections(self, stream: UUID) -> int:
         self.blanked.append(stream)
+        return 2
 
     async def in_the_open(self, stream: UUID) -> int:
         return self.open
@@ -65,7 +66,7 @@ def erasure(store: MemoryErasing) -> Erasure:
 
 async def test_the_key_goes_an_event_says_so_and_the_choices_stay() -> None:
     store = MemoryErasing(ROW)
-    assert await erasure(store).erase("org_math", "user_ada") == Erased(True, 0)
+    assert await erasure(store).erase("org_math", "user_ada") == Erased(True, 2, 0)
     [append] = store.appended
     [event] = append.events
     assert type(event) is PreferencesErased
@@ -80,20 +81,22 @@ async def test_a_second_time_changes_nothing() -> None:
     store = MemoryErasing(ROW)
     service = erasure(store)
     await service.erase("org_math", "user_ada")
-    assert await service.erase("org_math", "user_ada") == Erased(False, 0)
+    assert await service.erase("org_math", "user_ada") == Erased(False, 2, 0)
     assert len(store.appended) == 1
 
 
-async def test_who_never_chose_has_nothing_to_erase() -> None:
-    assert await erasure(MemoryErasing(None)).erase("org_math", "user_ada") == Erased(False, 0)
+async def test_who_never_chose_has_no_key_and_is_blanked_all_the_same() -> None:
+    store = MemoryErasing(None)
+    assert await erasure(store).erase("org_math", "user_ada") == Erased(False, 2, 0)
+    assert (store.blanked, store.appended) == ([ADA], [])
 
 
 async def test_an_attempt_that_was_overtaken_takes_no_effect_and_is_made_again() -> None:
     store = MemoryErasing(ROW, overtaken=2)
-    assert await erasure(store).erase("org_math", "user_ada") == Erased(True, 0)
-    assert (store.attempts, len(store.appended), store.blanked) == (3, 1, [ADA])
+    assert await erasure(store).erase("org_math", "user_ada") == Erased(True, 2, 0)
+    assert (store.attempts, len(store.appended), store.blanked) == (3, 1, [ADA] * 3)
 
 
 async def test_what_an_erasure_can_not_reach_is_told() -> None:
     store = MemoryErasing(ROW._replace(key=KEY), in_the_open=4)
-    assert await erasure(store).erase("org_math", "user_ada") == Erased(True, 4)
+    assert await erasure(store).erase("org_math", "user_ada") == Erased(True, 2, 4)

@@ -179,3 +179,17 @@ async def test_while_the_user_goes_on_choosing_nothing_is_lost_and_nothing_unrea
     last = len(topics) - topics[::-1].index("notification-preferences.erased")
     readable = [event for events in log.events_of.values() for event in events if event.originator_version > last]
     assert all(event.actor["user"] == user for event in readable)
+
+
+def test_who_only_read_is_erased_from_the_record_of_reading(serve, erase, user: str, database_url: str) -> None:
+    # Given an admin who has chosen nothing, and is known for having read
+    with httpx.Client(base_url=serve().url, timeout=10, headers=bearer(user, role="admin")) as http:
+        assert http.get("/v1/audit-log").status_code == 200
+        assert user in dump(database_url)
+        # when she is erased, again after she has come back, then nobody can say that it was her.
+        for _ in range(2):
+            assert erase(user) == f"{user} of org_math had no key, and is erased from the record of reading."
+            assert user not in dump(database_url)
+            assert http.get("/v1/audit-log").status_code == 200
+    erase(user)
+    assert erase(user) == f"Nothing to erase: there is no key of {user} of org_math."
