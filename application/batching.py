@@ -29,7 +29,7 @@ class Batcher(Generic[Item, Result]):
     since it may be part of a transaction by then.
 
     With `at_once`, an item that comes alone is handled in its caller's own task, two turns of the event loop sooner. That is
-    for a `handle` that bounds its own time and may be cancelled: nothing else does it then.
+    for a `handle` that bounds its own time, may be cancelled, since nothing else does it then, and may run beside a batch.
     """
 
     def __init__(

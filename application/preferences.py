@@ -161,7 +161,14 @@ class Preferences:
             raise
         except AppendRefused as error:
             if len(appends) > 1:
-                return frozenset().union(*[await self._append([append], attempts) for append in appends])
+                recorded: set[UUID] = set()
+                for append in appends:
+                    recorded |= await self._append([append], attempts)
+                    # At once: if the next one loses its connection, this one has its outcome all the same.
+                    for attempt in attempts:
+                        if attempt.outcome is None and attempt.change.stream in recorded:
+                            attempt.outcome = attempt.decided
+                return recorded
             for attempt in attempts:
                 if attempt.change.stream == appends[0].row.stream:
                     attempt.outcome = error

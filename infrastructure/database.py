@@ -25,6 +25,10 @@ look-up of several keys anew each time, which takes longer than the look-up; and
 small still uses its index when it is large."""
 
 
+READ_COMMITTED: Final = r"-c default_transaction_isolation=read\ committed"
+"""An option for whoever counts on a statement that sees what was committed while the one before it waited for a lock. A
+database, or a role, may have another default."""
+
 KEPT_FOR: Final = 60.0
 """Seconds after which a connection goes through the pool, which replaces the old ones."""
 
@@ -42,7 +46,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     async def rows(
         self, query: Any, parameters: Any = (), *, prepare: bool = True, deadline: float | None = None
     ) -> list[TupleRow]:
-        """Raises `Unavailable` where the server hasn't answered by `deadline`, a time of the monotonic clock."""
+        """Raises `NoAnswer` where the server hasn't answered by `deadline`, a time of the monotonic clock."""
         self._deadline = deadline
         try:
             await self.kept_cursor.execute(query, parameters, prepare=prepare)
@@ -62,13 +66,17 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
             if monotonic() < self._deadline or self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
             await self.close()
-            raise Unavailable("no answer from the database in time") from error
+            raise NoAnswer("no answer from the database in time") from error
 
 
 # What the server answers while it can't serve, having recorded nothing: a read-only standby, a deadlock, a lock or a
 # statement that took too long. Classes 53 and 58 are a full disk, full memory, too many connections, a broken disk.
 _TEMPORARY = {"25006", "40001", "40P01", "55P03", "57014"}
 _TEMPORARY_CLASSES = {"53", "58"}
+
+
+class NoAnswer(Unavailable):
+    """The server is there, and hasn't answered in time. What was under way has an unknown outcome."""
 
 
 class ConnectionLost(Unavailable):
@@ -106,7 +114,9 @@ class Database:
                 "autocommit": True,
                 "application_name": application,
                 "connect_timeout": 2,
-                "options": f"-c statement_timeout={int(answer_within * 1000)} -c timezone=UTC {options}",
+                "options": f"-c statement_timeout={int(answer_within * 1000)} -c timezone=UTC {READ_COMMITTED}"
+                # Whoever has gone, or stands still within a transaction, keeps neither a backend nor a lock.
+                f" -c client_connection_check_interval=1s -c idle_in_transaction_session_timeout=5s {options}",
                 # A peer that has vanished without a word is noticed within seconds, not after two hours.
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
@@ -129,8 +139,7 @@ class Database:
 
     async def __aexit__(self, *_: object) -> None:
         self._closed = True
-        if self._at_hand is not None:
-            await self._pool.putconn(self._at_hand)
+        await self._put_away()
         await self._pool.close()
 
     @asynccontextmanager
@@ -168,6 +177,11 @@ class Database:
         else:
             await self._pool.putconn(connection)
 
+    async def _put_away(self) -> None:
+        if self._at_hand is not None:
+            connection, self._at_hand = self._at_hand, None
+            await self._pool.putconn(connection)
+
     async def fetch(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
         """The rows of a statement that only reads. What is not prepared is planned each time, for the tables as they are then."""
         return await self.read(lambda connection: connection.rows(query, parameters, prepare=prepare))
@@ -179,13 +193,16 @@ class Database:
                 return await read(connection)
         except ConnectionLost:
             # When one is dead, the others of the pool usually are too.
+            await self._put_away()
             await self._pool.check()
             async with self.connection() as connection:
                 return await read(connection)
 
-    async def fetch_in_time(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
-        """The same, for a caller who waits for this alone. Raises `Unavailable` when its patience is at an end."""
-        deadline = monotonic() + self._patience
+    async def fetch_in_time(
+        self, query: Any, parameters: Any = (), *, prepare: bool = True, patience: float | None = None
+    ) -> list[TupleRow]:
+        """The same. Raises `Unavailable` when the patience, in seconds, is at an end; by default the caller's own."""
+        deadline = monotonic() + (self._patience if patience is None else patience)
         return await self.read(
             lambda connection: connection.rows(query, parameters, prepare=prepare, deadline=deadline)
         )
@@ -202,8 +219,10 @@ def translated(error: psycopg.Error) -> Exception:
     if state in _TEMPORARY or state[:2] in _TEMPORARY_CLASSES:
         return Unavailable(f"the database refuses: {error}")
     # Without a state of its own the error is libpq's: the connection. 57P is the server ending it, which can strike
-    # between a commit and its answer.
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (not state or state[:3] == "57P"):
+    # between a commit and its answer; 08 is how a pooler says that it lost the server.
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (
+        not state or state[:3] == "57P" or state[:2] == "08"
+    ):
         return ConnectionLost(f"the connection to the database was lost: {error}")
     return error
 

@@ -65,7 +65,7 @@ def decode(
         if sealed_actor:
             fields["actor"] = ERASED if key is None else unseal(sealed_actor, key, fields["event_id"])
     except (KeyError, ValueError, TypeError) as error:
-        raise UnreadableEvent(f"{topic} of stream {stream}, version {version}: {error!r}") from error
+        raise UnreadableEvent(f"{topic} of stream {stream}, version {version}: {type(error).__name__}") from error
     fields["originator_id"] = stream
     fields["originator_version"] = version
     # As the library does it: events are frozen, so their fields are set past their constructor.

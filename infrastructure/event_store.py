@@ -3,7 +3,8 @@
 from binascii import b2a_base64
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from typing import cast
+from time import monotonic
+from typing import Final, cast
 from uuid import UUID
 
 import orjson
@@ -13,12 +14,15 @@ from typing_extensions import override
 
 from application.ports import Append, AppendRefused, OutcomeUnknown, PreferencesStore
 from domain.events import NotificationToggled, PreferencesEvent
-from infrastructure.database import ConnectionLost, Database
+from infrastructure.database import ConnectionLost, Database, NoAnswer
 from infrastructure.event_codec import decode, encode
 from infrastructure.sql import queries
 from projections.current_preferences import CurrentPreferences
 
 NEWEST = 2**63 - 1
+
+ANSWERED_WITHIN: Final = 5.0
+"""Seconds after which a server that hasn't answered to an append is taken for lost: it mustn't keep all changes for ever."""
 
 
 class PostgresPreferencesStore(PreferencesStore):
@@ -30,7 +34,7 @@ class PostgresPreferencesStore(PreferencesStore):
     async def load(self, streams: Sequence[UUID]) -> dict[UUID, CurrentPreferences]:
         # An array as PostgreSQL writes it: the driver takes longer to find out what it is given.
         ids = "{" + ",".join([stream.hex for stream in streams]) + "}"
-        rows = await self._database.fetch(self._queries["load"], [ids])
+        rows = await self._database.fetch_in_time(self._queries["load"], [ids])
         return {row[0]: CurrentPreferences(*row) for row in rows}
 
     @override
@@ -41,8 +45,10 @@ class PostgresPreferencesStore(PreferencesStore):
             raise AppendRefused(str(error)) from error
         try:
             async with self._database.connection() as connection:
-                return {stream for (stream,) in await connection.rows(self._queries["append"], [batch])}
-        except ConnectionLost as error:
+                deadline = monotonic() + ANSWERED_WITHIN
+                rows = await connection.rows(self._queries["append"], [batch], deadline=deadline)
+                return {stream for (stream,) in rows}
+        except (ConnectionLost, NoAnswer) as error:
             raise OutcomeUnknown(error.reason) from error
         except errors.UniqueViolation as error:
             # Somebody who doesn't take our lock was faster, the library's own application for one. Alone, that is a
@@ -56,7 +62,7 @@ class PostgresPreferencesStore(PreferencesStore):
     @override
     async def recorded(self, events: Sequence[PreferencesEvent]) -> AbstractSet[str]:
         places = [[event.originator_id for event in events], [event.originator_version for event in events]]
-        rows = await self._database.fetch(self._queries["recorded"], places)
+        rows = await self._database.fetch_in_time(self._queries["recorded"], places)
         return {decode(*row).event_id for row in rows}
 
     @override

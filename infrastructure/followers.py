@@ -10,7 +10,7 @@ import structlog
 
 from application.followers import LARGEST, Follower, Following, StandsAt, Step
 from domain.errors import Unavailable
-from infrastructure.database import translated
+from infrastructure.database import READ_COMMITTED, translated
 from infrastructure.follower_journal import Connection, PostgresJournal
 from infrastructure.sql import queries
 
@@ -91,7 +91,7 @@ class FollowerRunner:
                 # The server ends a session that says nothing for so long: a leader that is frozen, or that the network
                 # has cut off, must not keep another one from leading. One that works comes by at least once a second.
                 # Nothing is lost by not waiting for the disk: position and effect would be lost together.
-                options="-c timezone=UTC -c idle_session_timeout=5s -c synchronous_commit=off"
+                options=f"-c timezone=UTC -c idle_session_timeout=5s -c synchronous_commit=off {READ_COMMITTED}"
                 f" -c idle_in_transaction_session_timeout={self._patience}s",
                 keepalives_idle=3,
                 keepalives_interval=2,

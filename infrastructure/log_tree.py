@@ -12,6 +12,7 @@ from typing_extensions import override
 from application.evidence import KeptNote, LeafTile, StoredEvidence, StoredTree, TreeStore
 from domain.checkpoint import Checkpoint
 from domain.merkle import TILE, Tile
+from infrastructure.database import READ_COMMITTED
 from infrastructure.sql import queries
 
 DATABASE: Final = "the database"
@@ -101,7 +102,9 @@ class PostgresTreeStore(TreeStore):
     @override
     @contextmanager
     def exclusively(self) -> Iterator[PostgresTree]:
-        with psycopg.connect(self._url, application_name="preferences checkpoint", connect_timeout=5) as connection:
+        with psycopg.connect(
+            self._url, application_name="preferences checkpoint", connect_timeout=5, options=READ_COMMITTED
+        ) as connection:
             connection.execute(_QUERIES["hold"])
             yield PostgresTree(connection)
 

@@ -13,6 +13,7 @@ from typing_extensions import override
 from application.rebuild import BrokenStream, Comparison, Folded, Shadow
 from domain.errors import Unavailable
 from domain.events import PreferencesOpened
+from infrastructure.database import READ_COMMITTED
 from infrastructure.event_codec import decode
 from infrastructure.sql import queries
 
@@ -21,7 +22,7 @@ Connection = psycopg.AsyncConnection[TupleRow]
 _QUERIES: Final[dict[str, LiteralString]] = queries("rebuild")
 
 # What is sorted for a stretch of the log fits, so that nothing is written to disk for it.
-_OPTIONS: Final = "-c timezone=UTC -c jit=off -c work_mem=128MB -c hash_mem_multiplier=1"
+_OPTIONS: Final = f"-c timezone=UTC -c jit=off -c work_mem=128MB -c hash_mem_multiplier=1 {READ_COMMITTED}"
 
 
 class ShadowTable(Shadow):
@@ -82,6 +83,8 @@ class ShadowTable(Shadow):
     @asynccontextmanager
     async def swap(self) -> AsyncIterator[int]:
         async with self._connection.transaction():
+            # Whoever stands still here, in a shell that was suspended, must not keep all writers waiting.
+            await self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = '5s'")
             await self._one("hold_writers")
             yield await self.end()
             await self._connection.execute(_QUERIES["swap"])

@@ -10,6 +10,9 @@ from application.decisions import FEW, Standing, Standings, StandingsStore
 from infrastructure.database import Database
 from infrastructure.sql import queries
 
+PATIENCE_FOR_MANY: Final = 5.0
+"""Seconds. Ten thousand rows may have to be read from a disk."""
+
 _PACKED: Final = Struct(">16sqqB")
 _CHOICES: Final = (False, True, None)
 
@@ -34,6 +37,8 @@ class PostgresStandings(StandingsStore):
     async def _of_many(self, path: str, ids: str) -> Standings:
         # Planned each time, for the table as large as it is then.
         statement = self._queries["standings_of_many"]
-        [(end, packed)] = await self._database.fetch(statement, [path, ids], prepare=False)
+        [(end, packed)] = await self._database.fetch_in_time(
+            statement, [path, ids], prepare=False, patience=PATIENCE_FOR_MANY
+        )
         found = _PACKED.iter_unpack(packed)
         return Standings(end, {stream: Standing(at, last, _CHOICES[choice]) for stream, at, last, choice in found})

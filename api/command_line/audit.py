@@ -106,6 +106,7 @@ def bundle(
         notes.print(f"{user} has chosen nothing: there is nothing to prove.", markup=False)
         raise typer.Exit(1)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as bundle_file:
+        os.fchmod(bundle_file.fileno(), 0o600)  # a file that was there has the mode that it had
         bundle_file.write(data)
     notes.print(f"{len(opened.events)} events; verify it with `preferences audit verify-bundle`", markup=False)
 

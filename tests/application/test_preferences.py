@@ -173,6 +173,27 @@ async def test_one_bad_member_never_harms_the_others(preferences, store) -> None
     assert EVE not in store.rows
 
 
+async def test_what_was_recorded_before_a_neighbour_lost_its_connection_has_its_outcome(preferences, store) -> None:
+    class Refused(Mishap):
+        def before(self, store: MemoryStore, appends: Sequence[Append]) -> None:
+            if len(appends) > 1:
+                raise AppendRefused("not together")
+            if appends[0].row.stream == EVE:
+                raise Unavailable("down")
+
+    store.mishaps = [Refused() for _ in range(9)]
+    blocker = asyncio.create_task(preferences.change(change(BOB, digest=False)))
+    unchanged = State.of(ADA, None)
+    results = await asyncio.gather(
+        blocker,
+        preferences.change(change(ADA, precondition=lambda state: state == unchanged, digest=True)),
+        preferences.change(change(EVE, digest=True)),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [State, State, Unavailable]
+    assert results[1].choices == {DIGEST: True}
+
+
 async def test_an_unreachable_store_is_told_at_once_and_nothing_is_recorded(preferences, store) -> None:
     store.unreachable = [Unavailable("down")]
     with pytest.raises(Unavailable):

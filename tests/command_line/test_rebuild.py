@@ -141,3 +141,18 @@ async def test_while_users_change_their_preferences_nothing_fails_and_nothing_is
         assert version == 3 + count
         assert choices == {"email.weekly_usage_digest": asked[user], "email.product_updates": False}
     assert await asyncio.to_thread(lambda: preferences("rebuild", "--compare-only").returncode) == 0
+
+
+def test_the_table_is_kept_as_it_was_and_everybody_may_what_they_might(preferences: Command, chosen: str) -> None:
+    def kept() -> tuple[Any, ...]:
+        query = "SELECT reloptions, relacl::text, relowner FROM pg_class WHERE relname = 'current_preferences'"
+        with psycopg.connect(chosen) as connection:
+            return connection.execute(query).fetchone()
+
+    with psycopg.connect(chosen, autocommit=True) as connection:
+        connection.execute("GRANT SELECT ON current_preferences TO pg_monitor WITH GRANT OPTION")
+        connection.execute("GRANT SELECT, UPDATE ON current_preferences TO PUBLIC")
+    before = kept()
+    assert preferences("rebuild").returncode == 0
+    assert kept() == before
+    assert before[0] == ["fillfactor=70"]

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
+from psycopg import errors
 
 from domain.errors import Unavailable
 from infrastructure import database as module
-from infrastructure.database import Database
+from infrastructure.database import ConnectionLost, Database, translated
+from infrastructure.shadow_table import ShadowTable
 
 PID = "SELECT pg_backend_pid()"
 
@@ -87,3 +89,48 @@ async def test_nothing_stays_open(database_url: str) -> None:
     async with asyncio.timeout(5):
         while connections(database_url):  # noqa: ASYNC110 - a backend ends by itself, and tells nobody
             await asyncio.sleep(0.01)
+
+
+async def test_what_is_read_again_is_read_on_a_living_connection(database_url: str) -> None:
+    async with Database(database_url, size=2) as database:
+        # Given a connection that is reading, another one at hand,
+        async with database.connection() as busy:
+            reading = await pid(database)
+            [(other,)] = await busy.rows(PID)
+        first = asyncio.create_task(database.fetch("SELECT pg_sleep(0.5), pg_backend_pid()"))
+        await asyncio.sleep(0.1)
+        await pid(database)
+        # and all of them cut,
+        with psycopg.connect(database_url, autocommit=True) as killer:
+            for backend in (reading, other):
+                killer.execute("SELECT pg_terminate_backend(%s, 1000)", [backend])
+        # then what was being read is read all the same.
+        [(_, third)] = await first
+        assert third not in (reading, other)
+
+
+async def test_a_backend_that_nobody_waits_for_any_more_ends(database_url: str) -> None:
+    async with Database(database_url, patience=0.1, application="test_database") as database:
+        with pytest.raises(Unavailable):
+            await database.fetch_in_time("SELECT pg_sleep(30)")
+        working = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%%'"
+        async with asyncio.timeout(8):
+            while await database.fetch(working) != [(0,)]:  # noqa: ASYNC110 - a backend ends by itself, and tells nobody
+                await asyncio.sleep(0.1)
+
+
+async def test_statements_see_what_was_committed_before_them_whatever_the_databases_default(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        [name] = connection.execute("SELECT current_database()").fetchone()
+        alter = psycopg.sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'")
+        connection.execute(alter.format(psycopg.sql.Identifier(name)))
+    async with Database(database_url) as database, ShadowTable.open(database_url) as shadow:
+        assert await database.fetch("SHOW transaction_isolation") == [("read committed",)]
+        async with shadow.swap():
+            cursor = await shadow._connection.execute("SHOW transaction_isolation")
+            assert await cursor.fetchone() == ("read committed",)
+
+
+@pytest.mark.parametrize("error", [errors.ConnectionFailure, errors.ProtocolViolation, errors.AdminShutdown])
+def test_a_connection_that_was_lost_is_told_as_such_by_whatever_stands_between(error: type[psycopg.Error]) -> None:
+    assert isinstance(translated(error("lost")), ConnectionLost)
