@@ -35,8 +35,8 @@ openapi: .venv/.installed-dev ## renew the golden copy of the API's description
 	$(BIN)/preferences openapi > tests/golden/openapi.json
 
 lock: .venv/.installed-dev ## compile the hash-pinned requirements from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --group build --group dev -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --group build --group dev -c requirements.txt -o requirements-dev.txt
 
 format: .venv/.installed-dev ## put the code into the house's format
 	$(BIN)/ruff format .
