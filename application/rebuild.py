@@ -6,11 +6,19 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from domain.errors import Unavailable
+
 STRIDE: Final = 1_000_000
 """Positions folded at a time: what bounds the memory of a rebuild, and the steps in which its progress is told."""
 
 NEARLY_THERE: Final = 500
 """Positions that may be left when the writers are made to wait for the rest: a few milliseconds' worth."""
+
+ATTEMPTS: Final = 20
+"""How often the swap is tried while somebody else holds a table that it needs."""
+
+PAUSE: Final = 1.0
+"""Seconds between two attempts, in which those whom one of them kept waiting are served."""
 
 Progress = Callable[[int, int], None]
 """Called with the position reached, and the last one."""
@@ -49,6 +57,10 @@ class BrokenStream(Exception):
     """A stream has a gap: the log is not whole, and nothing that is made from it could be trusted."""
 
 
+class TableInUse(Unavailable):
+    """Somebody has held a table for longer than everybody behind us can be made to wait for it."""
+
+
 class Shadow(Protocol):
     """A table beside the live one, empty at first."""
 
@@ -76,7 +88,10 @@ class Shadow(Protocol):
         ...
 
     def swap(self) -> AbstractAsyncContextManager[int]:
-        """Writers wait inside; at the end the shadow is the live table. Gives the last position."""
+        """Nobody reads or writes inside; at the end the shadow is the live table. Gives the last position.
+
+        Raises `TableInUse`, before anything was done.
+        """
         ...
 
 
@@ -91,17 +106,30 @@ class Rebuild:
         self._users = 0
 
     async def run(self, *, swap: bool) -> RebuildResult:
-        """Rebuild, compare, and swap where that is asked for, whatever the comparison says: the log is the truth."""
+        """Rebuild, compare, and swap where that is asked for, whatever the comparison says: the log is the truth.
+
+        Raises `TableInUse` if the swap couldn't be made, and `BrokenStream`. The live table is then as it was.
+        """
         await self._catch_up()
         async with self._shadow.snapshot() as end:
             await self._finish(end)
             comparison = await self._shadow.compare()
         result = RebuildResult(self._events, self._users, self._position, comparison)
         if swap:
-            await self._catch_up()
-            async with self._shadow.swap() as end:
-                await self._finish(end)
+            await self._swap()
         return result
+
+    async def _swap(self) -> None:
+        for left in reversed(range(ATTEMPTS)):
+            await self._catch_up()
+            try:
+                async with self._shadow.swap() as end:
+                    await self._finish(end)
+                return
+            except TableInUse:
+                if not left:
+                    raise
+            await asyncio.sleep(PAUSE)
 
     async def _catch_up(self) -> None:
         """Until so little is left that somebody can wait for the rest of it."""

@@ -1,16 +1,16 @@
 """The shadow of the current preferences, in PostgreSQL."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final, LiteralString, Self
 from uuid import UUID
 
 import psycopg
-from psycopg import IsolationLevel
+from psycopg import IsolationLevel, errors
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
-from application.rebuild import BrokenStream, Comparison, Folded, Shadow
+from application.rebuild import BrokenStream, Comparison, Folded, Shadow, TableInUse
 from domain.errors import Unavailable
 from domain.events import PreferencesOpened
 from infrastructure.database import READ_COMMITTED
@@ -21,8 +21,12 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("rebuild")
 
-# What is sorted for a stretch of the log fits, so that nothing is written to disk for it.
-_OPTIONS: Final = f"-c timezone=UTC -c jit=off -c work_mem=128MB -c hash_mem_multiplier=1 {READ_COMMITTED}"
+# What is sorted for a stretch of the log fits, so that nothing is written to disk for it. Whoever waits for a table makes
+# everybody behind wait as well, so nobody waits for long.
+_OPTIONS: Final = (
+    "-c timezone=UTC -c jit=off -c work_mem=128MB -c hash_mem_multiplier=1 -c lock_timeout=200ms"
+    f" -c client_connection_check_interval=1s {READ_COMMITTED}"
+)
 
 
 class ShadowTable(Shadow):
@@ -37,7 +41,7 @@ class ShadowTable(Shadow):
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
-        """Raise `Unavailable` if another rebuild is under way."""
+        """Raise `Unavailable` if another rebuild is under way, `TableInUse` if what it left behind is held by somebody."""
         async with AsyncExitStack() as opened:
             connections = [
                 await opened.enter_async_context(
@@ -50,12 +54,17 @@ class ShadowTable(Shadow):
             shadow = cls(connections)
             if not (await shadow._one("guard"))[0]:
                 raise Unavailable("another rebuild is under way")
-            await shadow._connection.execute(_QUERIES["create_shadow"])
+            try:
+                await shadow._connection.execute(_QUERIES["create_shadow"])
+            except errors.LockNotAvailable as error:
+                raise await shadow._in_use() from error
             try:
                 yield shadow
             finally:
                 if not shadow._connection.closed:
-                    await shadow._connection.execute("DROP TABLE IF EXISTS current_preferences_rebuild")
+                    # Where somebody holds it, it stays for the next one to drop.
+                    with suppress(errors.LockNotAvailable):
+                        await shadow._connection.execute("DROP TABLE IF EXISTS current_preferences_rebuild")
 
     @override
     async def end(self) -> int:
@@ -82,12 +91,16 @@ class ShadowTable(Shadow):
     @override
     @asynccontextmanager
     async def swap(self) -> AsyncIterator[int]:
-        async with self._connection.transaction():
-            # Whoever stands still here, in a shell that was suspended, must not keep all writers waiting.
-            await self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = '5s'")
-            await self._one("hold_writers")
-            yield await self.end()
-            await self._connection.execute(_QUERIES["swap"])
+        try:
+            async with self._connection.transaction():
+                # Whoever stands still here, in a shell that was suspended, must not keep all writers waiting.
+                await self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = '5s'")
+                await self._one("hold_writers")
+                await self._connection.execute(_QUERIES["hold_tables"])
+                yield await self.end()
+                await self._connection.execute(_QUERIES["swap"])
+        except errors.LockNotAvailable as error:
+            raise await self._in_use() from error
 
     @override
     async def compare(self) -> Comparison:
@@ -114,6 +127,12 @@ class ShadowTable(Shadow):
         if broken is not None:
             raise BrokenStream(f"stream {broken} has a gap between positions {after} and {up_to}")
         return Folded(events, opened)
+
+    async def _in_use(self) -> TableInUse:
+        (holders,) = await self._one("in_use")
+        return TableInUse(
+            f"the preferences are held by {holders or 'others, time and again'}; nothing was changed, try again later"
+        )
 
     async def _one(self, name: str) -> TupleRow:
         row = await (await self._connection.execute(_QUERIES[name])).fetchone()

@@ -65,9 +65,19 @@ LIMIT 20;
 -- The lock of append_events: whoever appends waits until this transaction ends.
 SELECT pg_advisory_xact_lock(7305114882901);
 
+-- name: hold_tables
+-- Readers wait from here to the commit, a few milliseconds.
+LOCK TABLE current_preferences, current_preferences_rebuild IN ACCESS EXCLUSIVE MODE;
+
+-- name: in_use
+-- Who keeps a table of ours for longer than others can wait: a dump, a transaction that somebody left open.
+SELECT string_agg(DISTINCT format('process %s (%s)', pid, coalesce(nullif(application_name, ''), 'without a name')), ', ')
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE granted AND pid <> pg_backend_pid() AND coalesce(xact_start < clock_timestamp() - current_setting('lock_timeout')::interval, true)
+      AND relation IN (to_regclass('current_preferences'), to_regclass('current_preferences_rebuild'));
+
 -- name: swap
--- Two renames, seen by everybody at once. Readers wait for no longer than the commit takes.
-SET LOCAL lock_timeout = '5s';
+-- Two renames, seen by everybody at once.
 DROP TABLE current_preferences;
 ALTER TABLE current_preferences_rebuild RENAME TO current_preferences;
 ALTER INDEX current_preferences_rebuild_pkey RENAME TO current_preferences_pkey;

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from application import rebuild
-from application.rebuild import Comparison, Folded, Rebuild
+from application.rebuild import Comparison, Folded, Rebuild, TableInUse
 
 
 class MemoryShadow:
@@ -14,8 +14,8 @@ class MemoryShadow:
 
     parts = 2
 
-    def __init__(self, end: int, *meanwhile: int) -> None:
-        self.log_end, self.meanwhile = end, [0, *meanwhile]
+    def __init__(self, end: int, *meanwhile: int, in_use: int = 0) -> None:
+        self.log_end, self.meanwhile, self.in_use = end, [0, *meanwhile], in_use
         self.steps: list[str] = []
 
     async def end(self) -> int:
@@ -31,6 +31,9 @@ class MemoryShadow:
     @asynccontextmanager
     async def swap(self) -> AsyncIterator[int]:
         self.steps.append("hold")
+        if self.in_use:
+            self.in_use -= 1
+            raise TableInUse
         yield await self.end()
         self.steps.append("swap")
 
@@ -52,6 +55,8 @@ class MemoryShadow:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuild, "NEARLY_THERE", 2)
     monkeypatch.setattr(rebuild, "STRIDE", 10)
+    monkeypatch.setattr(rebuild, "ATTEMPTS", 3)
+    monkeypatch.setattr(rebuild, "PAUSE", 0)
 
 
 async def run(shadow: MemoryShadow, *, swap: bool = True) -> rebuild.RebuildResult:
@@ -83,6 +88,33 @@ async def test_the_writers_are_not_held_before_little_is_left() -> None:
     await run(shadow)
     folds = ["fold 0 2-7", "fold 1 2-7", "fold 0 7-11", "fold 1 7-11"]
     assert shadow.steps == ["snapshot", "rest 0-2", "compare", "release", *folds, "hold", "swap"]
+
+
+async def test_while_somebody_holds_the_table_the_swap_is_tried_again_with_what_came_meanwhile() -> None:
+    shadow = MemoryShadow(2, 0, 0, 3, 0, 1, in_use=2)
+    result = await run(shadow)
+    folds = ["fold 0 2-5", "fold 1 2-5"]
+    assert shadow.steps == [
+        "snapshot",
+        "rest 0-2",
+        "compare",
+        "release",
+        "hold",
+        *folds,
+        "hold",
+        "hold",
+        "rest 5-6",
+        "swap",
+    ]
+    assert (result.events, result.position) == (2, 2)
+
+
+async def test_who_never_lets_go_is_told_of_and_nothing_is_swapped() -> None:
+    shadow = MemoryShadow(2, in_use=99)
+    with pytest.raises(TableInUse):
+        await run(shadow)
+    assert shadow.steps[-3:] == ["hold"] * 3
+    assert shadow.steps.count("hold") == 3
 
 
 async def test_an_empty_log_is_an_empty_table() -> None:

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
+from application import rebuild
 from domain.preferences import stream_id
 from tests.support.command import Command
 from tests.support.server import PATH, Server
@@ -141,6 +144,59 @@ async def test_while_users_change_their_preferences_nothing_fails_and_nothing_is
         assert version == 3 + count
         assert choices == {"email.weekly_usage_digest": asked[user], "email.product_updates": False}
     assert await asyncio.to_thread(lambda: preferences("rebuild", "--compare-only").returncode) == 0
+
+
+@contextmanager
+def dumping(url: str) -> Iterator[int]:
+    """What pg_dump does: it reads a table and holds all of them until it has ended. Gives its process."""
+    with psycopg.connect(url, application_name="pg_dump") as dump:
+        tables = dump.execute("SELECT format('%I', tablename) FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for (table,) in tables:
+            dump.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE")
+        yield dump.info.backend_pid
+
+
+async def test_while_the_database_is_dumped_users_are_served_and_the_swap_waits_for_its_end(
+    preferences: Command, chosen: str
+) -> None:
+    with Server(chosen) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
+            with dumping(chosen):
+                tamper(chosen)
+                rebuilding = asyncio.create_task(asyncio.to_thread(preferences, "rebuild"))
+                for number in range(300):
+                    content = json.dumps({"email": {"weekly_usage_digest": number % 2 == 0}})
+                    written = await http.patch(PATH, content=content, headers=bearer(USERS[2]))
+                    read = await http.get(PATH, headers=bearer(USERS[2]))
+                    assert (written.status_code, read.status_code) == (200, 200)
+                    assert read.json()["data"] == written.json()["data"]
+                    await asyncio.sleep(0.01)
+                assert not rebuilding.done()
+            result = await rebuilding
+    assert result.stdout.splitlines()[-1] == "2 users differ; the live table now says what the log says"
+    assert await asyncio.to_thread(lambda: preferences("rebuild", "--compare-only").returncode) == 0
+
+
+def test_a_dump_that_takes_too_long_is_named(inside, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebuild, "ATTEMPTS", 2)
+    tamper(chosen)
+    before, schema = rows(chosen), tables(chosen)
+    with dumping(chosen) as process:
+        result = inside("rebuild")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        f"error: the preferences are held by process {process} (pg_dump); nothing was changed, try again later"
+    )
+    assert (rows(chosen), tables(chosen)) == (before, schema)
+
+
+def test_a_shadow_that_is_being_dumped_stays_for_the_next_rebuild(inside, chosen: str) -> None:
+    with psycopg.connect(chosen, autocommit=True) as connection:
+        connection.execute("CREATE TABLE current_preferences_rebuild (LIKE current_preferences)")
+    with dumping(chosen) as process:
+        result = inside("rebuild", "--compare-only")
+    assert result.stderr.splitlines()[-1].startswith(f"error: the preferences are held by process {process} (pg_dump)")
+    assert inside("rebuild").returncode == 0
 
 
 def test_the_table_is_kept_as_it_was_and_everybody_may_what_they_might(preferences: Command, chosen: str) -> None:
