@@ -1,16 +1,27 @@
-"""Numbered, forward-only, checksummed changes of the schema, applied under a lock, each in a transaction of its own."""
+"""Numbered, forward-only, checksummed changes of the schema, applied under a lock, each in a transaction of its own
+that makes no request wait for a table that somebody else holds."""
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Final, LiteralString, NamedTuple
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 from psycopg.rows import TupleRow
 
 LOCK: Final = 7305114882902
+
+ATTEMPTS: Final = 30
+"""How often a migration is tried while others hold a table that it changes."""
+
+PAUSE: Final = 1.0
+"""Seconds between two attempts, in which those whom one of them kept waiting are served."""
+
+_PATIENCE: Final = "200ms"
+"""For how long a migration waits for a table: everybody who comes after it waits as well."""
 
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -76,20 +87,37 @@ def status(url: str) -> str | None:
 
 
 def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> list[Migration]:
-    """Apply what is pending and return it. Several processes may call this at once: one does it, the others wait."""
+    """Apply what is pending and return it. Several processes may call this at once: one does it, the others wait.
+
+    Raises `MigrationError` for what `pending` refuses, and where a table can't be had.
+    """
     with psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="preferences migrate") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         connection.execute(_TABLE)
         due = pending(_applied(connection))
         for migration in due:
             report(migration)
+            _apply(connection, migration)
+        return due
+
+
+def _apply(connection: psycopg.Connection[TupleRow], migration: Migration) -> None:
+    for left in reversed(range(ATTEMPTS)):
+        try:
             with connection.transaction():
+                connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_PATIENCE))
                 connection.execute(migration.sql)
                 connection.execute(
                     "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
                     [migration.number, migration.name, migration.checksum],
                 )
-        return due
+            return
+        except errors.LockNotAvailable as error:
+            if not left:
+                raise MigrationError(
+                    f"migration {migration.number:04}_{migration.name} couldn't have its tables: others held them, time and again"
+                ) from error
+        time.sleep(PAUSE)
 
 
 def _applied(connection: psycopg.Connection[TupleRow]) -> dict[int, str]:

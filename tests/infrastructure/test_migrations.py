@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -55,6 +56,46 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(empty_database: str, mo
     with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
         assert connection.execute("SELECT count(*) FROM schema_migrations").fetchone() == (len(known),)
+
+
+@pytest.fixture
+def changing_the_table(monkeypatch: pytest.MonkeyPatch) -> Migration:
+    """A migration that is still to come, and that nobody may read the preferences beside."""
+    migration = Migration(9998, "later", "ALTER TABLE current_preferences ADD COLUMN later integer")
+    known = migrations.available()
+    monkeypatch.setattr(migrations, "available", lambda: [*known, migration])
+    monkeypatch.setattr(migrations, "PAUSE", 0.3)
+    return migration
+
+
+def test_a_migration_waits_for_whoever_holds_its_table_and_makes_nobody_wait(
+    database_url: str, changing_the_table: Migration
+) -> None:
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'preferences migrate' AND wait_event = 'relation'"
+    with ThreadPoolExecutor(1) as elsewhere, psycopg.connect(database_url, autocommit=True) as user:
+        with psycopg.connect(database_url) as dump:
+            dump.execute("SELECT count(*) FROM current_preferences")
+            applied = elsewhere.submit(migrations.migrate, database_url)
+            for _ in range(2):
+                while user.execute(waits).fetchone() == (0,):
+                    assert not applied.done()
+                # For no longer than a request has.
+                user.execute("SET statement_timeout = '900ms'")
+                user.execute("SELECT count(*) FROM current_preferences")
+                assert not applied.done()
+        assert applied.result() == [changing_the_table]
+    assert migrations.status(database_url) is None
+
+
+def test_a_table_that_nobody_lets_go_of_is_a_sentence(
+    database_url: str, changing_the_table: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "ATTEMPTS", 2)
+    with psycopg.connect(database_url) as dump:
+        dump.execute("SELECT count(*) FROM current_preferences")
+        with pytest.raises(MigrationError, match="9998_later couldn't have its tables"):
+            migrations.migrate(database_url)
+    assert migrations.migrate(database_url) == [changing_the_table]
 
 
 def test_migrations_are_numbered_without_gaps() -> None:
