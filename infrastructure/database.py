@@ -9,6 +9,7 @@ from typing import Any, Final, Self, TypeVar
 import orjson
 import psycopg
 from psycopg.abc import RV, PQGen
+from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_loads
@@ -28,6 +29,9 @@ small still uses its index when it is large."""
 READ_COMMITTED: Final = r"-c default_transaction_isolation=read\ committed"
 """An option for whoever counts on a statement that sees what was committed while the one before it waited for a lock. A
 database, or a role, may have another default."""
+
+ALIVE: Final = "-c client_connection_check_interval=1s"
+"""An option for whoever holds a lock: the server notices within a second that we have gone, and lets go."""
 
 KEPT_FOR: Final = 60.0
 """Seconds after which a connection goes through the pool, which replaces the old ones."""
@@ -83,6 +87,11 @@ class ConnectionLost(Unavailable):
     """The connection broke, or never came about. What was under way on it has an unknown outcome."""
 
 
+def with_keepalives(url: str) -> str:
+    """Where to connect to, so that a peer that vanishes without a word is noticed within seconds, not after two hours."""
+    return make_conninfo(url, keepalives_idle=5, keepalives_interval=2, keepalives_count=3, tcp_user_timeout=10_000)
+
+
 class Database:
     """A pool of autocommitting connections: a statement is a transaction.
 
@@ -108,7 +117,7 @@ class Database:
         self._at_hand: Connection | None = None
         self._closed = False
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            url,
+            with_keepalives(url),
             connection_class=Connection,
             kwargs={
                 "autocommit": True,
@@ -116,12 +125,7 @@ class Database:
                 "connect_timeout": 2,
                 "options": f"-c statement_timeout={int(answer_within * 1000)} -c timezone=UTC {READ_COMMITTED}"
                 # Whoever has gone, or stands still within a transaction, keeps neither a backend nor a lock.
-                f" -c client_connection_check_interval=1s -c idle_in_transaction_session_timeout=5s {options}",
-                # A peer that has vanished without a word is noticed within seconds, not after two hours.
-                "keepalives_idle": 5,
-                "keepalives_interval": 2,
-                "keepalives_count": 3,
-                "tcp_user_timeout": 10_000,
+                f" {ALIVE} -c idle_in_transaction_session_timeout=5s {options}",
             },
             min_size=1,
             max_size=size,

@@ -12,7 +12,7 @@ from typing_extensions import override
 from application.evidence import KeptNote, LeafTile, StoredEvidence, StoredTree, TreeStore
 from domain.checkpoint import Checkpoint
 from domain.merkle import TILE, Tile
-from infrastructure.database import READ_COMMITTED
+from infrastructure.database import ALIVE, READ_COMMITTED, with_keepalives
 from infrastructure.sql import queries
 
 DATABASE: Final = "the database"
@@ -96,14 +96,19 @@ class PostgresTree(StoredTree):
 
 
 class PostgresTreeStore(TreeStore):
-    def __init__(self, url: str) -> None:
-        self._url = url
+    """`patience`: seconds that one waits for another, and that one may stand still, in a process that was suspended, before
+    the server lets the next one go on. A step takes a tenth of it where everything is in order."""
+
+    def __init__(self, url: str, patience: float = 30.0) -> None:
+        self._url = with_keepalives(url)
+        milliseconds = int(patience * 1000)
+        self._options = f"-c lock_timeout={milliseconds} -c idle_in_transaction_session_timeout={milliseconds} {ALIVE} {READ_COMMITTED}"
 
     @override
     @contextmanager
     def exclusively(self) -> Iterator[PostgresTree]:
         with psycopg.connect(
-            self._url, application_name="preferences checkpoint", connect_timeout=5, options=READ_COMMITTED
+            self._url, application_name="preferences checkpoint", connect_timeout=5, options=self._options
         ) as connection:
             connection.execute(_QUERIES["hold"])
             yield PostgresTree(connection)

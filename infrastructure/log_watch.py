@@ -10,7 +10,7 @@ from typing_extensions import override
 from application.live_tail import LogWatch
 from application.ports import Recorded
 from infrastructure import event_log
-from infrastructure.database import translated
+from infrastructure.database import translated, with_keepalives
 
 CHANNEL: Final = "preferences_log"
 
@@ -25,16 +25,12 @@ class PostgresLogWatch(LogWatch):
         """Raises `Unavailable` now, or later, when the connection has gone."""
         try:
             connection = await psycopg.AsyncConnection.connect(
-                url,
+                # Nobody else would miss a connection that has died: it is silent most of the time.
+                with_keepalives(url),
                 autocommit=True,
                 application_name=application,
                 connect_timeout=5,
                 options="-c timezone=UTC",
-                # Nobody would miss a connection that has died without a word: it is silent most of the time.
-                keepalives_idle=5,
-                keepalives_interval=2,
-                keepalives_count=3,
-                tcp_user_timeout=10_000,
             )
             async with connection:
                 await connection.execute(f"LISTEN {CHANNEL}")

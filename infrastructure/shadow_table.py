@@ -13,7 +13,7 @@ from typing_extensions import override
 from application.rebuild import BrokenStream, Comparison, Folded, Shadow, TableInUse
 from domain.errors import Unavailable
 from domain.events import PreferencesOpened
-from infrastructure.database import READ_COMMITTED
+from infrastructure.database import ALIVE, READ_COMMITTED, with_keepalives
 from infrastructure.event_codec import decode
 from infrastructure.sql import queries
 
@@ -25,7 +25,7 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("rebuild")
 # everybody behind wait as well, so nobody waits for long.
 _OPTIONS: Final = (
     "-c timezone=UTC -c jit=off -c work_mem=128MB -c hash_mem_multiplier=1 -c lock_timeout=200ms"
-    f" -c client_connection_check_interval=1s {READ_COMMITTED}"
+    f" {ALIVE} {READ_COMMITTED}"
 )
 
 
@@ -46,7 +46,7 @@ class ShadowTable(Shadow):
             connections = [
                 await opened.enter_async_context(
                     await psycopg.AsyncConnection.connect(
-                        url, autocommit=True, application_name="preferences rebuild", options=_OPTIONS
+                        with_keepalives(url), autocommit=True, application_name="preferences rebuild", options=_OPTIONS
                     )
                 )
                 for _ in range(cls.parts)

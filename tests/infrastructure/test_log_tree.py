@@ -1,0 +1,65 @@
+"""The store of the tree on a real PostgreSQL: who writes checkpoints has it alone, and for so long as it works."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from domain.checkpoint import Checkpoint
+from infrastructure.log_tree import PostgresTreeStore
+from tests.support.events import NOON
+
+FIRST = Checkpoint("example.com", 1, bytes(32), 1, NOON)
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+@contextmanager
+def watching(url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+def test_who_waited_sees_what_the_one_before_wrote_whatever_the_isolation_is_by_default(database_url: str) -> None:
+    with watching(database_url) as connection:
+        connection.execute(
+            f"ALTER DATABASE {connection.info.dbname} SET default_transaction_isolation = 'serializable'"
+        )
+
+    def last() -> str | None:
+        with PostgresTreeStore(database_url).exclusively() as tree:
+            kept = tree.last()
+            return kept.note if kept else None
+
+    with ThreadPoolExecutor(1) as elsewhere, watching(database_url) as connection:
+        with PostgresTreeStore(database_url).exclusively() as tree:
+            waiting = elsewhere.submit(last)
+            while connection.execute(WAITING).fetchone() == (0,):
+                assert not waiting.done()
+            tree.keep(FIRST, "the first one")
+        assert waiting.result() == "the first one"
+
+
+def test_who_is_kept_waiting_for_too_long_gives_up(database_url: str) -> None:
+    with (
+        PostgresTreeStore(database_url).exclusively(),
+        pytest.raises(errors.LockNotAvailable),
+        PostgresTreeStore(database_url, patience=0.2).exclusively(),
+    ):
+        pass
+
+
+def test_who_stands_still_keeps_nobody_waiting_and_nothing_of_it_is_kept(database_url: str) -> None:
+    def stand_still() -> None:
+        with PostgresTreeStore(database_url, patience=0.2).exclusively() as suspended:
+            suspended.keep(FIRST, "never committed")
+            time.sleep(0.5)
+            with PostgresTreeStore(database_url).exclusively() as tree:
+                assert tree.last() is None
+            suspended.last()
+
+    with pytest.raises(errors.IdleInTransactionSessionTimeout):
+        stand_still()
