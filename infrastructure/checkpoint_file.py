@@ -32,13 +32,14 @@ class CheckpointFile(PublishedCheckpoints):
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         tail = self._tail()
         notes = list(_NOTE.finditer(tail))
-        if tail and not notes:
+        written = note.encode()
+        if not notes and not _begins(tail, written):
             raise OSError(f"{self._path} is not a file of checkpoints")
-        torn = len(tail) - notes[-1].end() - 1 if notes else 0
+        torn = len(tail) - (notes[-1].end() + 1 if notes else 0)
         with self._path.open("ab") as file:
             if torn > 0:
                 file.truncate(file.tell() - torn)
-            file.write(note.encode() + b"\n")
+            file.write(written + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -68,3 +69,9 @@ class CheckpointFile(PublishedCheckpoints):
                 return file.read()
         except FileNotFoundError:
             return b""
+
+
+def _begins(torn: bytes, note: bytes) -> bool:
+    """Whether this can be all that was written of a note of the same origin, which is a note's first line."""
+    origin = note[: note.index(b"\n") + 1]
+    return torn.startswith(origin) or origin.startswith(torn)

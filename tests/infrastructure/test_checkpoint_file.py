@@ -52,6 +52,14 @@ def test_what_a_crash_left_unfinished_goes_and_nothing_else(file: CheckpointFile
         assert notes(file) == [ONE, TWO]
 
 
+def test_a_crash_in_the_very_first_one_is_no_obstacle(file: CheckpointFile, path: Path) -> None:
+    for length in range(len(ONE.encode()) + 1):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(ONE.encode()[:length])
+        file.append(TWO)
+        assert notes(file) == [TWO]
+
+
 def test_what_is_unfinished_is_shown_to_whoever_verifies(file: CheckpointFile, path: Path) -> None:
     file.append(ONE)
     with path.open("a") as unfinished:
@@ -66,9 +74,10 @@ def test_what_is_written_while_it_is_read_is_not_read(file: CheckpointFile) -> N
         assert [kept.note for kept in found] == [ONE]
 
 
-def test_any_other_file_is_left_alone(file: CheckpointFile, path: Path) -> None:
+@pytest.mark.parametrize("text", ["somebody's diary", "example.org\n1\nroot\n", "example.com is ours"])
+def test_any_other_file_is_left_alone(file: CheckpointFile, path: Path, text: str) -> None:
     path.parent.mkdir()
-    path.write_text("somebody's diary")
+    path.write_text(text)
     with pytest.raises(OSError, match="is not a file of checkpoints"):
         file.append(ONE)
-    assert path.read_text() == "somebody's diary"
+    assert path.read_text() == text
