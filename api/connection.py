@@ -15,7 +15,7 @@ EXTENSION: Final = "preferences.connection"
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ClientConnection:
     """`ending` is set when the server is about to stop. `abort` drops the connection, with whatever the other side
     hasn't taken yet."""
 
@@ -23,10 +23,10 @@ class Connection:
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def connection(scope: Scope) -> Connection:
+def connection(scope: Scope) -> ClientConnection:
     """Under another server: one of which nothing is known."""
-    found: Connection | None = scope.get("extensions", {}).get(EXTENSION)
-    return found or Connection()
+    found: ClientConnection | None = scope.get("extensions", {}).get(EXTENSION)
+    return found or ClientConnection()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -38,7 +38,7 @@ class HttpProtocol(HttpToolsProtocol):
         # There is no cycle before the first request.
         answering = AnswerTransport(transport, self, lambda: getattr(self.cycle, "more_body", False))
         super().connection_made(cast("asyncio.Transport", answering))
-        self._connection = Connection(transport.abort)
+        self._connection = ClientConnection(transport.abort)
         self._extensions: dict[str, Any] = {EXTENSION: self._connection}
 
     @override

@@ -8,7 +8,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.connection import Connection, connection
+from api.connection import ClientConnection, connection
 from application.live_tail import ReaderTooSlow
 from domain.errors import ServiceError
 
@@ -50,7 +50,7 @@ class Streamed(Response):
             await asyncio.wait({sending, *watching})
         await self._conclude(sending, its, send)
 
-    async def _conclude(self, sending: asyncio.Task[None], its: Connection, send: Send) -> None:
+    async def _conclude(self, sending: asyncio.Task[None], its: ClientConnection, send: Send) -> None:
         error = None if sending.cancelled() else sending.exception()
         if error is not None and not self._started:
             raise error

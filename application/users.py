@@ -17,7 +17,7 @@ from projections.as_of import PreferencesAsOf
 READ: Final = "user_preferences.read"
 READ_HISTORY: Final = "user_history.read"
 
-EVERYTHING: Final = datetime.max.replace(tzinfo=UTC)
+END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
 """The end of time, by which all that is recorded has happened."""
 
 
@@ -61,7 +61,7 @@ class Users:
         if instant is not None and instant > now:
             raise ValidationFailed(details={"as_of": "must not be in the future"})
         stream = stream_id(reader.organization, user)
-        until = instant or EVERYTHING
+        until = instant or END_OF_TIME
         version, deciding, catalogues = await self._streams.evidence(stream, until)
         catalogue = catalogues.in_force(until)
         if catalogue is None:

@@ -78,7 +78,7 @@ class PostgresApiKeys(ApiKeys):
 
     async def revoke(self, key_id: UUID) -> bool:
         """False if there is no such key, or if it was revoked before."""
-        return bool(await self._database.fetch(self._queries["revoke"], {"id": key_id}))
+        return bool(await self._database.write(self._queries["revoke"], {"id": key_id}))
 
 
 def _digest(key: str) -> bytes:

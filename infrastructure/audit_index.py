@@ -19,7 +19,7 @@ REMEMBERED: Final = 100_000
 _QUERIES: Final[dict[str, LiteralString]] = queries("audit_index")
 
 
-class AuditIndex(Follower[Connection]):
+class AuditIndexer(Follower[Connection]):
     """Two statements a batch: one more for classes that it hasn't met yet, and another for those that nobody has."""
 
     name = "audit-index"

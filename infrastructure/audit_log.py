@@ -66,7 +66,9 @@ class PostgresAuditLog(AuditIndex):
 
     @override
     async def complete_until(self) -> datetime | None:
-        rows = await self._database.fetch_in_time(self._queries["progress"], {"follower": audit_index.AuditIndex.name})
+        rows = await self._database.fetch_in_time(
+            self._queries["progress"], {"follower": audit_index.AuditIndexer.name}
+        )
         reached, end, now = rows[0]
         if not reached:
             return None

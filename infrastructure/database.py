@@ -211,6 +211,12 @@ class Database:
             lambda connection: connection.rows(query, parameters, prepare=prepare, deadline=deadline)
         )
 
+    async def write(self, query: Any, parameters: Any = ()) -> list[TupleRow]:
+        """The rows of a statement that writes. Raises `ConnectionLost` where its outcome is unknown: done again, it could
+        find that there was nothing to do."""
+        async with self.connection() as connection:
+            return await connection.rows(query, parameters)
+
     async def execute(self, query: Any, parameters: Any = ()) -> None:
         """Run a statement that answers nothing."""
         async with self.connection() as connection:

@@ -15,7 +15,7 @@ from domain.events import (
 )
 from domain.published_catalogues import STREAM
 from infrastructure import event_log
-from infrastructure.audit_index import AuditIndex
+from infrastructure.audit_index import AuditIndexer
 from infrastructure.database import Connection, Database
 from infrastructure.sql import queries
 from projections.audit_log import OPEN, Action
@@ -62,7 +62,7 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
     kinds = [NotificationToggled] if by_choice else [*_ACTIONS, CataloguePublished]
     wanted = [kind for kind in kinds if selection.kind in (None, kind)]
     parameters = {
-        "follower": AuditIndex.name,
+        "follower": AuditIndexer.name,
         "organization": selection.organization,
         "actions": [_ACTIONS[kind] for kind in wanted if kind in _ACTIONS],
         "channel": selection.channel,

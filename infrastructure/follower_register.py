@@ -30,7 +30,7 @@ class FollowerRegister:
 
     async def resume(self, name: str) -> bool:
         """False where no such follower has ever run."""
-        return bool(await self._database.fetch(self._queries["resume"], {"name": name}))
+        return bool(await self._database.write(self._queries["resume"], {"name": name}))
 
     async def reset(self, follower: Follower[Connection], to: int) -> None:
         """Undo what it made of the events after `to`, and let them come again. Raises `CannotReset`."""

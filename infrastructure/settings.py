@@ -21,7 +21,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """One process's settings. Units and defaults are in each description; the README's table is made of them."""
+    """One process's settings. Units are in each description; the README's table names all that may be set."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 

@@ -11,7 +11,7 @@ import structlog
 from application import followers
 from application.followers import CannotReset, FollowerStatus
 from domain.errors import NotFound
-from infrastructure.audit_index import AuditIndex
+from infrastructure.audit_index import AuditIndexer
 from infrastructure.database import Database
 from infrastructure.follower_journal import Connection
 from infrastructure.follower_register import FollowerRegister
@@ -31,7 +31,7 @@ log = structlog.get_logger("followers")
 
 def registered(_of: Settings) -> list[Follower]:
     """Those that `preferences follow` runs. A new one is an entry here."""
-    return [AuditIndex()]
+    return [AuditIndexer()]
 
 
 async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.Event) -> None:

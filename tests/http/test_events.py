@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from application.followers import Following, Step
-from infrastructure.audit_index import AuditIndex
+from infrastructure.audit_index import AuditIndexer
 from infrastructure.follower_journal import PostgresJournal
 from projections.cloud_events import cloud_event
 from tests.support.events import catalogue_published
@@ -41,9 +41,9 @@ def feed(request, new_database) -> Iterator[Server]:
 async def take_in(url: str) -> None:
     """Let the audit log's index follow the log to its end."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        journal = PostgresJournal(connection, AuditIndex.name)
+        journal = PostgresJournal(connection, AuditIndexer.name)
         await journal.register()
-        following = Following(AuditIndex(), journal)
+        following = Following(AuditIndexer(), journal)
         while await following.step() is Step.ON:
             pass
 

@@ -11,7 +11,7 @@ from application.audit_filter import AuditFilter
 from application.ports import Recorded
 from domain.preferences import stream_id
 from domain.provenance import Source
-from infrastructure.audit_index import AuditIndex
+from infrastructure.audit_index import AuditIndexer
 from infrastructure.audit_log import PostgresAuditLog
 from infrastructure.database import Database
 from infrastructure.event_log import read_after
@@ -112,7 +112,7 @@ async def test_nobody_finds_what_is_another_organizations(database_url: str, aud
 async def test_a_batch_that_fails_leaves_nothing_behind_and_no_class_that_isnt_there(database_url: str) -> None:
     put(database_url, Chance(SEED).events(50))
     log = await everything(database_url)
-    follower = AuditIndex()
+    follower = AuditIndexer()
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         async with connection.transaction(force_rollback=True):
             await follower.handle(log, connection)
@@ -134,7 +134,7 @@ async def test_set_back_it_makes_the_same_of_the_log_again(database_url: str) ->
     before = rows(database_url, everything_found)
     for position in (before[40][0], 0):
         async with await psycopg.AsyncConnection.connect(database_url) as connection:
-            await AuditIndex().reset(position, connection)
+            await AuditIndexer().reset(position, connection)
             await connection.execute("UPDATE followers SET position = %s", [position])
         assert rows(database_url, everything_found) == [row for row in before if row[0] <= position]
         await take_in(database_url)

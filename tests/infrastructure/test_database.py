@@ -56,6 +56,19 @@ async def test_a_connection_that_died_at_hand_is_replaced(database, database_url
     assert await pid(database) != first
 
 
+async def test_what_writes_is_done_once_though_its_answer_was_lost(database) -> None:
+    # A sequence remembers what is rolled back.
+    await database.execute("CREATE SEQUENCE done")
+    done_and_lost = "SELECT nextval('done'), pg_terminate_backend(pg_backend_pid())"
+    with pytest.raises(ConnectionLost):
+        await database.write(done_and_lost)
+    assert await database.fetch("SELECT last_value FROM done") == [(1,)]
+    with pytest.raises(ConnectionLost):
+        await database.fetch(done_and_lost)
+    assert await database.fetch("SELECT last_value FROM done") == [(3,)]
+    assert await database.write("SELECT nextval('done')") == [(4,)]
+
+
 async def test_a_connection_in_a_failed_transaction_is_not_kept(database) -> None:
     async with database.connection() as connection:
         await connection.execute("BEGIN")

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from infrastructure.settings import Settings, SettingsError, is_loopback
 from tests.support.tokens import public_pem
 
 PEM = public_pem()
+README = Path(__file__).parents[2] / "README.md"
 ISSUER = "https://clerk.example.com"
 
 
@@ -24,6 +26,14 @@ def test_with_nothing_set_it_is_development_mode_on_loopback(environment) -> Non
         8000,
         Path("data"),
         None,
+    )
+
+
+def test_the_readme_names_all_that_may_be_set() -> None:
+    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", README.read_text(), re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"\w+", row)]
+    assert sorted(named) == sorted(
+        name.upper() for name in Settings.model_fields if name != "postgres_enable_db_functions"
     )
 
 

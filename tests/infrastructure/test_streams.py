@@ -9,7 +9,7 @@ import pytest
 
 from application.ports import Append
 from application.rebuild import BrokenStream
-from application.users import EVERYTHING, Evidence
+from application.users import END_OF_TIME, Evidence
 from domain.events import NotificationToggled, PreferencesEvent
 from domain.preferences import NotificationPreferences
 from domain.provenance import ERASED, Provenance, Source
@@ -36,7 +36,7 @@ async def append(database: Database, *events: PreferencesEvent) -> None:
     assert await PostgresPreferencesStore(database).append(first)
 
 
-async def until(database: Database, instant: datetime = EVERYTHING) -> Evidence:
+async def until(database: Database, instant: datetime = END_OF_TIME) -> Evidence:
     return await PostgresStreams(database).evidence(ADA, instant)
 
 

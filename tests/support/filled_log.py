@@ -13,7 +13,7 @@ from application.followers import Following, Step
 from domain.events import Event
 from domain.preferences import stream_id
 from domain.provenance import Source
-from infrastructure.audit_index import AuditIndex
+from infrastructure.audit_index import AuditIndexer
 from infrastructure.event_codec import encode
 from infrastructure.follower_journal import PostgresJournal
 from tests.support.events import NOON, erased, opened, toggled
@@ -80,12 +80,12 @@ class Chance:
         return toggled(version, toggle, enabled, stream, previous=previous, actor=actor, **fields)
 
 
-async def take_in(url: str, follower: AuditIndex | None = None, *, batch: int = 1000) -> None:
+async def take_in(url: str, follower: AuditIndexer | None = None, *, batch: int = 1000) -> None:
     """Let the index of the audit log follow to the end of the log, beside whoever does so already."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        journal = PostgresJournal(connection, AuditIndex.name)
+        journal = PostgresJournal(connection, AuditIndexer.name)
         await journal.register()
-        following = Following(follower or AuditIndex(), journal, largest=batch)
+        following = Following(follower or AuditIndexer(), journal, largest=batch)
         while (step := await following.step()) is Step.ON:
             pass
         assert step is Step.CAUGHT_UP
