@@ -1,0 +1,66 @@
+"""A server that is there and doesn't answer, its own time limits included: nobody waits for it longer than one can."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from application.ports import Append, OutcomeUnknown
+from infrastructure import event_store, standings
+from infrastructure.database import Database, NoAnswer
+from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.standings import PostgresStandings
+from tests.support.events import ADA, opened, row_after
+from tests.support.processes import freeze, thaw
+
+FIRST = Append(0, [opened()], row_after(None, opened()), opens_key=True)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with Database(database_url, size=1, patience=0.3) as database:
+        yield database
+
+
+@asynccontextmanager
+async def frozen(database: Database) -> AsyncIterator[None]:
+    """The backend of the one connection stands still; others don't."""
+    [(pid,)] = await database.fetch("SELECT pg_backend_pid()")
+    pids = freeze(pid)
+    try:
+        async with asyncio.timeout(5):
+            yield
+    finally:
+        thaw(pids)
+
+
+async def test_who_reads_preferences_hears_in_time_and_is_served_on_the_next_connection(database: Database) -> None:
+    store = PostgresPreferencesStore(database)
+    async with frozen(database):
+        with pytest.raises(NoAnswer):
+            await store.load([ADA])
+        assert await store.load([ADA]) == {}
+
+
+async def test_who_changes_them_hears_that_nobody_knows_what_became_of_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_store, "ANSWERED_WITHIN", 0.3)
+    store = PostgresPreferencesStore(database)
+    async with frozen(database):
+        with pytest.raises(OutcomeUnknown):
+            await store.append([FIRST])
+        assert await store.recorded(FIRST.events) == set()
+
+
+@pytest.mark.parametrize("streams", [1, 500])
+async def test_who_asks_whether_to_send_hears_in_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch, streams: int
+) -> None:
+    monkeypatch.setattr(standings, "PATIENCE_FOR_MANY", 0.3)
+    store = PostgresStandings(database)
+    async with frozen(database):
+        with pytest.raises(NoAnswer):
+            await store.standings([bytes(16)] * streams, "email.news", with_end=True)
+        assert (await store.standings([bytes(16)] * streams, "email.news", with_end=True)).end == 0
