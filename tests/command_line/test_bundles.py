@@ -1,5 +1,7 @@
 """`preferences audit bundle` and `verify-bundle`."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -37,6 +39,15 @@ def test_a_bundle_is_verified_without_a_database_and_shows_what_it_proves(
     assert {"user_ada", "dashboard", "catalogue"} <= set(given)
     assert "user_ada of org_math: 3 events" in result.stdout
     assert not (folder / "nothing").exists()
+
+
+def test_a_bundle_is_for_its_owner_alone_whatever_stood_in_its_place(ada: tuple[str, str], inside, folder) -> None:
+    taken = folder / "taken.json"
+    taken.write_text("somebody's, and readable by all")
+    taken.chmod(0o644)
+    assert inside("audit", "bundle", "--org", "org_math", "--user", "user_ada", "-o", str(taken)).returncode == 0
+    for file in (ada[0], taken):
+        assert Path(file).stat().st_mode & 0o777 == 0o600
 
 
 def test_one_changed_byte_is_one_sentence(ada: tuple[str, str], inside) -> None:

@@ -1,6 +1,7 @@
 """The pool of connections: one is kept at hand, and nobody waits because of that."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -142,6 +143,18 @@ async def test_statements_see_what_was_committed_before_them_whatever_the_databa
         async with shadow.swap():
             cursor = await shadow._connection.execute("SHOW transaction_isolation")
             assert await cursor.fetchone() == ("read committed",)
+
+
+async def test_a_rebuild_that_stands_still_in_its_swap_keeps_the_writers_for_seconds_and_no_longer(
+    database_url: str,
+) -> None:
+    async with ShadowTable.open(database_url) as shadow:
+        with pytest.raises(errors.IdleInTransactionSessionTimeout):
+            async with shadow.swap():
+                time.sleep(5.5)  # noqa: ASYNC251 - everything stands still, as in a shell that was suspended
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM current_preferences").fetchone() == (0,)
+        assert connection.execute("SELECT pg_try_advisory_lock(7305114882901)").fetchone() == (True,)
 
 
 @pytest.mark.parametrize("error", [errors.ConnectionFailure, errors.ProtocolViolation, errors.AdminShutdown])

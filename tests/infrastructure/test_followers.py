@@ -248,6 +248,25 @@ async def test_nobody_is_set_ahead_and_who_can_not_be_set_back_says_so(url: str,
     assert written_down(url) == positions(url)
 
 
+async def test_a_handler_sees_what_was_committed_before_each_statement_whatever_the_databases_default(url: str) -> None:
+    class Curious(Ledger):
+        isolation: Any = None
+
+        async def handle(self, events: Any, transaction: Any) -> None:
+            await super().handle(events, transaction)
+            self.isolation = await (await transaction.execute("SHOW transaction_isolation")).fetchone()
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            f"ALTER DATABASE {connection.info.dbname} SET default_transaction_isolation = 'serializable'"
+        )
+    await record(url, 5)
+    curious = Curious()
+    async with running(url, curious):
+        await until(lambda: len(written_down(url)) == 5)
+    assert curious.isolation == ("read committed",)
+
+
 async def test_what_is_unavailable_is_waited_for_and_stops_nobody(url: str) -> None:
     class Impatient(Ledger):
         refusals = 3
