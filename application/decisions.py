@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol, TypedDict
 
 from application.batching import Batcher
 from domain.decision import decisions as decisions_by_choice
-from domain.preferences import stream_keys
+from domain.preferences import stream_id, stream_keys
 from domain.send_question import SendQuestion
 
 SLICE: Final = 1000
@@ -91,13 +91,12 @@ class Decisions:
 
     async def decide(self, question: SendQuestion) -> Decided:
         decided_at = self._clock()
-        streams: list[bytes] = []
-        for begin in range(0, len(question.users), SLICE):
-            if begin:
-                await asyncio.sleep(0)
-            streams += stream_keys(question.organization, question.users[begin : begin + SLICE])
-        queue = self._few if len(streams) <= FEW else self._many
-        position, of = await queue.submit(Asked(question.path, streams))
+        if len(question.users) <= FEW:
+            streams = [stream_id(question.organization, user).bytes for user in question.users]
+            position, of = await self._few.submit(Asked(question.path, streams))
+        else:
+            streams = await _streams_of_many(question)
+            position, of = await self._many.submit(Asked(question.path, streams))
         outcomes = decisions_by_choice(question.toggle)
         decisions: list[UserDecision] = []
         for number, (user, stream) in enumerate(zip(question.users, streams, strict=True), 1):
@@ -136,3 +135,12 @@ class Decisions:
             return Answered(max([before, *[standing.position or 0 for standing in of.values()]]), of)
         self._end, self._end_serves_until = end, now + END_SERVES
         return Answered(end, of)
+
+
+async def _streams_of_many(question: SendQuestion) -> list[bytes]:
+    streams: list[bytes] = []
+    for begin in range(0, len(question.users), SLICE):
+        if streams:
+            await asyncio.sleep(0)
+        streams += stream_keys(question.organization, question.users[begin : begin + SLICE])
+    return streams

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from hashlib import sha1
 from typing import Any, ClassVar, Final, Self, cast
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
@@ -19,14 +19,19 @@ STREAMS: Final = UUID("b2a5e1f2-6d0b-5a6f-9c5e-6f5c8d1f3a77")
 
 @lru_cache(maxsize=10_000)
 def stream_id(organization: str | None, user: str) -> UUID:
-    """The id of the stream of this user in this organization; without one, a stream of its own. No look-up needed."""
-    return uuid5(STREAMS, json.dumps([organization, user], separators=(",", ":")))
+    """The id of the stream of this user in this organization; without one, a stream of its own. No look-up needed.
+
+    It is remembered for the users of the moment. For thousands at once, `stream_keys` leaves them that place.
+    """
+    [key] = stream_keys(organization, (user,))
+    return UUID(bytes=key)
 
 
 def stream_keys(organization: str | None, users: Iterable[str]) -> list[bytes]:
-    """The same for many users at once, each as the 16 bytes of the id: a sixth of the time, and ten thousand can be asked for.
+    """The ids of many users' streams, 16 bytes each.
 
-    A version 5 UUID is the SHA-1 of its namespace and name, with six bits that say so (RFC 9562, section 5.5).
+    An id is the version 5 UUID of `STREAMS` and the JSON list of organization and user: the SHA-1 of namespace and name,
+    with six bits that say so (RFC 9562, section 5.5). To make it here takes a sixth of the time of the standard library.
     """
     begin = _begin(organization)
     keys = []
