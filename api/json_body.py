@@ -15,12 +15,17 @@ def parse(body: bytes) -> Any:
     nested deeper than the interpreter goes (1,000 levels in Python 3.11, 10,000 in 3.13), and for a key given twice in one
     object. Numbers come back as floats: none is ever valid here, and digits by the thousand are not worth counting.
     """
-    if not body.strip(WHITE_SPACE):
+    body = body.strip(WHITE_SPACE)
+    if not body:
         return {}
     try:
-        return _DECODER.decode(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        document, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            raise ValueError(f"text after the value, at character {end}")
     except (ValueError, RecursionError) as error:
         raise MalformedInput(str(error)) from error
+    return document
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

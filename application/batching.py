@@ -57,7 +57,14 @@ class Batcher(Generic[Item, Result]):
         if self._closed:
             raise Unavailable("shutting down")
         if self._at_once and not self._alone and self._worker is None:
-            return await self._handle_alone(item)
+            self._alone = True
+            try:
+                [result] = await self._handle([item])
+            finally:
+                self._alone = False
+            if isinstance(result, Exception):
+                raise result
+            return result
         if len(self._waiting) >= self._queue_limit:
             raise Unavailable("the queue is full")
         loop = asyncio.get_running_loop()
@@ -69,16 +76,6 @@ class Batcher(Generic[Item, Result]):
         if self._watch is None:
             self._watch = loop.call_later(TICK, self._give_up)
         return await future
-
-    async def _handle_alone(self, item: Item) -> Result:
-        self._alone = True
-        try:
-            [result] = await self._handle([item])
-        finally:
-            self._alone = False
-        if isinstance(result, Exception):
-            raise result
-        return result
 
     def _give_up(self) -> None:
         """Tell those who have waited for too long. One timer for all of them: one for each costs more than its item."""

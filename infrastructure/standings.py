@@ -24,6 +24,8 @@ class PostgresStandings(StandingsStore):
 
     @override
     async def standings(self, streams: Sequence[bytes], path: str, *, with_end: bool) -> Standings:
+        if len(streams) == 1 and not with_end:
+            return await self._found("standing", path, streams[0].hex())
         # An array as PostgreSQL writes it: the driver takes longer to find out what it is given.
         ids = "{" + ",".join([stream.hex() for stream in streams]) + "}"
         if len(streams) > FEW:
@@ -31,7 +33,10 @@ class PostgresStandings(StandingsStore):
         if with_end:
             rows = await self._database.fetch_in_time(self._queries["standings_and_end"], [path, ids])
             return Standings(rows[0][0], {row[1]: Standing(*row[2:]) for row in rows if row[1] is not None})
-        rows = await self._database.fetch_in_time(self._queries["standings"], [path, ids])
+        return await self._found("standings", path, ids)
+
+    async def _found(self, query: str, path: str, ids: str) -> Standings:
+        rows = await self._database.fetch_in_time(self._queries[query], [path, ids])
         return Standings(None, {row[0]: Standing(*row[1:]) for row in rows})
 
     async def _of_many(self, path: str, ids: str) -> Standings:

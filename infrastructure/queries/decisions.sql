@@ -1,3 +1,9 @@
+-- name: standing
+-- The same as the next one, for one stream: a plain look-up takes 4 µs less than that of an array.
+SELECT uuid_send(originator_id), version, position, (choices -> %s)::boolean
+FROM current_preferences
+WHERE originator_id = %s::uuid;
+
 -- name: standings
 -- What streams stand at with regard to one toggle.
 SELECT uuid_send(originator_id), version, position, (choices -> %s)::boolean

@@ -55,6 +55,10 @@ async def test_a_stream_stands_where_its_last_event_is_with_its_choice(database_
     assert position == positions[-1]
     choice = {"email.news": False, "email.tips": True, "email.none": None}[path]
     assert of == {ADA_KEY: (3, positions[2], choice)}
+    # Without the end, one is looked up in another way than several.
+    for streams in ([ADA_KEY], [ADA_KEY, NOBODY]):
+        assert await PostgresStandings(database).standings(streams, path, with_end=False) == (None, of)
+    assert await PostgresStandings(database).standings([NOBODY], path, with_end=False) == (None, {})
 
 
 async def test_many_streams_are_read_at_once(database_url: str, database) -> None:
