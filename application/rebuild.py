@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -120,16 +120,16 @@ class Rebuild:
         return result
 
     async def _swap(self) -> None:
-        for left in reversed(range(ATTEMPTS)):
-            await self._catch_up()
-            try:
-                async with self._shadow.swap() as end:
-                    await self._finish(end)
-                return
-            except TableInUse:
-                if not left:
-                    raise
+        for _ in range(ATTEMPTS - 1):
+            with suppress(TableInUse):
+                return await self._try_to_swap()
             await asyncio.sleep(PAUSE)
+        return await self._try_to_swap()
+
+    async def _try_to_swap(self) -> None:
+        await self._catch_up()
+        async with self._shadow.swap() as end:
+            await self._finish(end)
 
     async def _catch_up(self) -> None:
         """Until so little is left that somebody can wait for the rest of it."""

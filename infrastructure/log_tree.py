@@ -97,7 +97,7 @@ class PostgresTree(StoredTree):
 
 class PostgresTreeStore(TreeStore):
     """`patience`: seconds that one waits for another, and that one may stand still, in a process that was suspended, before
-    the server lets the next one go on. A step takes a tenth of it where everything is in order."""
+    the server lets the next one go on. A step takes a fraction of it."""
 
     def __init__(self, url: str, patience: float = 30.0) -> None:
         self._url = with_keepalives(url)

@@ -14,7 +14,7 @@ from api.command_line.console import notes, output
 def migrate() -> None:
     """Bring the database's schema up to date, and this release's catalogue into force.
 
-    Safe to run at any time, also several times at once. `catalogue diff` says beforehand what a new catalogue changes.
+    Safe to run at any time, also several times at once, and while users are served: where a dump holds a table, it is tried again. `catalogue diff` says beforehand what a new catalogue changes.
     """
     with bootstrap.running_database(bootstrap.settings()) as url:
         applied = bootstrap.migrate(url, notes.print)
@@ -28,7 +28,9 @@ def rebuild(
 ) -> None:
     """Rebuild the current preferences from the whole log, compare with the live ones, and swap.
 
-    The service keeps running. Exit code 1 if a user's row differed from what the log says (after the swap, it no longer does).
+    The service keeps running; while a dump holds the table, the swap is tried for some twenty seconds, and users are served.
+
+    Exit code 1 if a user's row differed from what the log says (after the swap, it no longer does).
     """
     # Nothing that a rebuild makes refers to itself, and the collector would walk all of it time and again.
     gc.disable()

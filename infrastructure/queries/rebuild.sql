@@ -73,7 +73,8 @@ LOCK TABLE current_preferences, current_preferences_rebuild IN ACCESS EXCLUSIVE 
 -- Who keeps a table of ours for longer than others can wait: a dump, a transaction that somebody left open.
 SELECT string_agg(DISTINCT format('process %s (%s)', pid, coalesce(nullif(application_name, ''), 'without a name')), ', ')
 FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE granted AND pid <> pg_backend_pid() AND coalesce(xact_start < clock_timestamp() - current_setting('lock_timeout')::interval, true)
+WHERE granted AND datname = current_database() AND pid <> pg_backend_pid()
+      AND coalesce(xact_start < clock_timestamp() - current_setting('lock_timeout')::interval, true)
       AND relation IN (to_regclass('current_preferences'), to_regclass('current_preferences_rebuild'));
 
 -- name: swap
