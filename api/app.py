@@ -20,13 +20,13 @@ from api import (
     users,
 )
 from api.lean_route import LeanRoutes
-from api.request_context import RequestContext
+from api.request_context import LogRequest, RequestContext
 from api.services import Lifespan, Services
 
 
-def create(services: Services, lifespan: Lifespan, new_id: Callable[[], str]) -> ASGIApp:
+def create(services: Services, lifespan: Lifespan, new_id: Callable[[], str], log_request: LogRequest) -> ASGIApp:
     """The whole application. `lifespan` surrounds the time in which it serves; `new_id` makes ULIDs."""
-    return RequestContext(LeanRoutes(framework(services, lifespan)), new_id=new_id)
+    return RequestContext(LeanRoutes(framework(services, lifespan)), new_id=new_id, log_request=log_request)
 
 
 def framework(services: Services, lifespan: Lifespan) -> FastAPI:

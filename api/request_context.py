@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,15 +15,19 @@ PRIVATE: Final = (b"cache-control", b"private, no-cache")
 
 PROBED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
+LogRequest: TypeAlias = Callable[[str, str, str, int, float], None]
+"""Notes that a request was answered: its id, method and path, the status, and how many seconds it took."""
+
+log = structlog.get_logger("http")
+
 
 class RequestContext:
     """Puts a ULID under `request_id` into the scope, and into the header `X-Request-Id` of whatever is answered."""
 
-    def __init__(self, app: ASGIApp, *, new_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, *, new_id: Callable[[], str], log_request: LogRequest) -> None:
         self._app = app
         self._new_id = new_id
-        # Bound here, after logging was set up: an unbound logger is bound anew for each line, also for those not written.
-        self._log = structlog.get_logger("http").bind()
+        self._log_request = log_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,19 +49,10 @@ class RequestContext:
 
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception:  # noqa: BLE001 - the one place where an error that nobody foresaw becomes an answer
-            self._log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=scope["path"])
+        except Exception:
+            log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=scope["path"])
             if not status:
                 answer = Answer(500, failure("INTERNAL", "internal error", request_id))
                 await answer(scope, receive, send_with_id)
         finally:
-            # Probes and scrapes come every few seconds, and would bury what somebody looks for.
-            write = self._log.debug if scope["path"] in PROBED else self._log.info
-            write(
-                "request",
-                request_id=request_id,
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                milliseconds=round((perf_counter() - started) * 1000, 2),
-            )
+            self._log_request(request_id, scope["method"], scope["path"], status, perf_counter() - started)

@@ -1,11 +1,29 @@
 """Logs: JSON, one object a line, on standard error. Never a token, a key, or a body."""
 
 import logging
+import os
 import sys
+from contextlib import suppress
+from typing import BinaryIO, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
+
+
+class StandardError:
+    """Takes lines, each at once. One that can't be written, to a disk that is full or to a reader that has gone, is lost, and
+    nothing else is: no request and no follower fails for want of its log."""
+
+    def __init__(self) -> None:
+        self._descriptor = sys.stderr.fileno()
+
+    def write(self, line: bytes) -> None:
+        with suppress(OSError):
+            os.write(self._descriptor, line)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
 
 
 def configure(level: str) -> None:
@@ -16,9 +34,10 @@ def configure(level: str) -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, _first_things_first, structlog.processors.JSONRenderer(serializer=_dumps)],
+        processors=[*shared, _first_things_first, structlog.processors.JSONRenderer(serializer=_dumps_bytes)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # All that it does with a file is to write lines and to flush them.
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", StandardError())),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -45,5 +64,9 @@ def _first_things_first(_: object, __: str, event: EventDict) -> EventDict:
     return {**head, **event}
 
 
+def _dumps_bytes(event: EventDict, **_: object) -> bytes:
+    return orjson.dumps(event, default=str)
+
+
 def _dumps(event: EventDict, **_: object) -> str:
-    return orjson.dumps(event, default=str).decode()
+    return _dumps_bytes(event).decode()

@@ -21,6 +21,7 @@ from api.bootstrap.feeds import feed_answers, open_feed_database
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.rate_limit import RateLimit
+from api.request_context import PROBED
 from api.services import Lifespan, Services
 from application.decisions import Decisions
 from application.history import History
@@ -38,6 +39,7 @@ from infrastructure.database import KEYED, Database
 from infrastructure.development_keys import DevelopmentKeys
 from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.follower_register import FollowerRegister
+from infrastructure.request_log import RequestLog
 from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
 from infrastructure.standings import PostgresStandings
@@ -50,7 +52,8 @@ def create_app() -> ASGIApp:
     """The application of one server process, from the environment alone. Needs `DATABASE_URL`."""
     of = Settings.from_environment()
     logs.configure(of.log_level)
-    return app.create(*wire(of), ulid_now)
+    log_request = RequestLog(of.log_level, probed=PROBED, write=logs.StandardError().write)
+    return app.create(*wire(of), ulid_now, log_request)
 
 
 def create_worker() -> ASGIApp:

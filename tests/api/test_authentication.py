@@ -54,7 +54,8 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         return [reader.label, reader.organization]
 
     errors.install(app)
-    transport = httpx.ASGITransport(RequestContext(app, new_id=lambda: "01JTBQH2FZ8K1RXC0WJ4Z9P3VM"))
+    application = RequestContext(app, new_id=lambda: "01JTBQH2FZ8K1RXC0WJ4Z9P3VM", log_request=lambda *_: None)
+    transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 

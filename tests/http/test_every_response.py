@@ -265,7 +265,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         rate_limit=RateLimit(0),
         clock=bootstrap.now,
     )
-    application = app.create(services, lifespan, ulid_now)
+    application = app.create(services, lifespan, ulid_now, log_request=lambda *_: None)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
