@@ -25,8 +25,9 @@ class Batcher(Generic[Item, Result]):
 
     `handle` answers with one result for each item, in their order; an exception in place of a result fails that item
     alone. `largest` bounds a batch and `queue_limit` the items that wait; past it `submit` raises `Unavailable` at once.
-    `patience` is how long a caller waits, in seconds, before it is told `Unavailable`; its item is handled all the same,
-    since it may be part of a transaction by then.
+    `patience` is how long a caller waits, in seconds, before it is told `Unavailable`. If its item is under way by then, it is
+    handled all the same, since it may be part of a transaction. If it still waits it is dropped: handled later, it could
+    undo what the caller, or somebody else, has done elsewhere since.
 
     With `at_once`, an item that comes alone is handled in its caller's own task, two turns of the event loop sooner. That is
     for a `handle` that bounds its own time, may be cancelled, since nothing else does it then, and may run beside a batch.
@@ -106,11 +107,20 @@ class Batcher(Generic[Item, Result]):
     async def _work(self) -> None:
         try:
             while self._waiting:
-                size = min(len(self._waiting), self._largest)
-                batch = [self._waiting.popleft() for _ in range(size)]
-                await self._handle_batch(batch)
+                if batch := self._next_batch():
+                    await self._handle_batch(batch)
         finally:
             self._worker = None
+
+    def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        """Empty, where of all who wait each has been told that nothing came of it."""
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+        while self._waiting and len(batch) < self._largest:
+            item, future = self._waiting.popleft()
+            # Who has only gone was told nothing, and what was handed in is done.
+            if not future.done() or future.cancelled():
+                batch.append((item, future))
+        return batch
 
     async def _handle_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         results: Sequence[Result | Exception]

@@ -114,7 +114,25 @@ async def test_who_gives_up_loses_nothing_of_what_was_handed_in(batcher, handler
     assert await batcher.submit(4) == 8
 
 
-async def test_patience_ends_for_the_caller_and_not_for_its_item(handler) -> None:
+async def test_what_still_waits_when_its_caller_is_told_so_is_never_done(handler) -> None:
+    # Given a batch that takes long, and one who waits behind it until nothing comes of it
+    batcher = Batcher(handler, patience=0.1)
+    handler.gate.clear()
+    under_way = asyncio.create_task(batcher.submit(1))
+    await settle()
+    with pytest.raises(Unavailable, match="no answer within"):
+        await batcher.submit(2)
+    # when the batch comes to its end
+    handler.gate.set()
+    await settle()
+    # then nothing is done that was refused, and somebody else is served, in a batch of its own.
+    assert handler.finished == [[1]]
+    assert await batcher.submit(3) == 6
+    assert handler.batches == [[1], [3]]
+    await asyncio.gather(under_way, return_exceptions=True)
+
+
+async def test_patience_ends_for_the_caller_and_not_for_what_is_under_way(handler) -> None:
     batcher = Batcher(handler, patience=0.02)
     handler.gate.clear()
     with pytest.raises(Unavailable, match="no answer within"):
