@@ -28,7 +28,7 @@ VARY: Final = (b"vary", b"Authorization")
 class Notifications:
     def __init__(self, services: Services) -> None:
         self._services = services
-        # There are few different answers: with four toggles, sixteen.
+        # There are few different answers, with four toggles sixteen, each under a few keys: for what was chosen and what wasn't.
         self._encoded = lru_cache(maxsize=1024)(self._encode)
 
     async def read(self, request: Request) -> Answer:

@@ -67,17 +67,18 @@ def bench(
     except WrkMissing as error:
         console.print(str(error))
         raise typer.Exit(2) from None
+    began = time.monotonic()
     size = QUICK if quick else FULL
     size = replace(size, rounds=rounds or size.rounds, seconds=seconds or size.seconds)
     with Stage.set_up(size, console) as stage:
         if profiled:
             profile.show(stage)
             return
-        good = _measure(stage, Selection(only), HERE if not quick and only is None else WORK / "latest")
+        good = _measure(stage, Selection(only), began)
     raise typer.Exit(0 if good else 1)
 
 
-def _measure(stage: Stage, selection: Selection, folder: Path) -> bool:
+def _measure(stage: Stage, selection: Selection, began: float) -> bool:
     """Whether every run counts."""
     facts = machine.facts(stage)
     stage.console.print(
@@ -97,9 +98,13 @@ def _measure(stage: Stage, selection: Selection, folder: Path) -> bool:
                 complete = False
             stage.console.print(f"[dim]{part.NAME}: {time.monotonic() - started:.0f} s[/]")
     _report(stage.console, measured, figures)
+    good = complete and not void
+    # What the README shows is a whole run of which everything counts, or none.
+    whole = good and selection.everything and stage.size.at_least(FULL)
+    folder = HERE if whole else WORK / "latest"
     results.write(folder, facts, stage.size, measured, figures)
-    stage.console.print(f"written: {folder / 'results.json'}")
-    return complete and not void
+    stage.console.print(f"written after {time.monotonic() - began:.0f} s: {folder / 'results.json'}")
+    return good
 
 
 def _loads(stage: Stage, selection: Selection) -> list[loads.Measured]:

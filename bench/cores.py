@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 
@@ -37,13 +38,22 @@ def pin(cores: frozenset[int], pid: int = 0) -> None:
         os.sched_setaffinity(pid, cores)
 
 
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has used so far of any core."""
+    # Behind the name in parentheses, which may contain anything, these are the 12th and 13th field.
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def pin_family(cores: frozenset[int], pid: int) -> None:
-    """The same for a process and its children."""
+    """The same as `pin` for a process and its children."""
     if not cores:
         return
-    with open(f"/proc/{pid}/task/{pid}/children") as file:  # noqa: PTH123 - a file of the kernel
-        children = [int(child) for child in file.read().split()]
-    for member in (pid, *children):
+    for member in (pid, *children(pid)):
         try:
             pin(cores, member)
         except ProcessLookupError:

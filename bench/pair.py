@@ -18,7 +18,8 @@ class Rates:
     first: float
     second: float
     ratio: float
-    runs: list[Run]
+    firsts: list[Run]
+    """The runs of the first that count."""
 
 
 def compare(stage: Stage, first: Trial, second: Trial, *, connections: int) -> Rates:
@@ -36,8 +37,7 @@ def compare(stage: Stage, first: Trial, second: Trial, *, connections: int) -> R
         pairs.append(pair)
     rates = [(one.answers.rate, other.answers.rate) for one, other in pairs]
     ours, theirs = zip(*rates, strict=True)
-    runs = [run for pair in pairs for run in pair]
-    return Rates(median(ours), median(theirs), median(a / b for a, b in rates), runs)
+    return Rates(median(ours), median(theirs), median(a / b for a, b in rates), [one for one, _ in pairs])
 
 
 def _counting(run: Run) -> Run:

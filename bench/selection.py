@@ -9,5 +9,9 @@ class Selection:
     def __init__(self, pattern: str | None) -> None:
         self.pattern = pattern
 
+    @property
+    def everything(self) -> bool:
+        return self.pattern is None
+
     def has(self, name: str) -> bool:
         return self.pattern is None or fnmatchcase(name, self.pattern) or fnmatchcase(name, f"{self.pattern}.*")

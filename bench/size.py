@@ -28,6 +28,10 @@ class Size:
     memory_users: int
     memory_requests: int
 
+    def at_least(self, other: "Size") -> bool:
+        """Whether rounds and runs are as many and as long."""
+        return self.rounds >= other.rounds and self.seconds >= other.seconds and self.users >= other.users
+
 
 FULL = Size(
     rounds=5,

@@ -91,7 +91,6 @@ class Stage:
             "DATA_DIR": str(self.work),
             "CLERK_ISSUER": ISSUER,
             "CLERK_JWT_KEY": self.issuer.public_pem,
-            "LOG_LEVEL": "warning",
         }
 
     def settle(self) -> None:

@@ -20,5 +20,6 @@ def serve(application: FastAPI | Callable[[], FastAPI]) -> None:
         access_log=False,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=75,
     )

@@ -2,16 +2,14 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from statistics import median
 
 from bench.contender import OURS
-from bench.cores import pin
 from bench.figure import Figure
 from bench.pair import compare
+from bench.spent import Spent, spent_by
 from bench.stage import Stage
 from bench.stored_log import fill
 from bench.users import numbered
@@ -21,14 +19,6 @@ NAME = "audit"
 CONNECTIONS = 32
 INTERVAL = 1
 """Seconds between checkpoints, where they are on: sixty times as often as by default, so that a short run has some."""
-
-
-@dataclass(frozen=True)
-class Spent:
-    """`seconds` from the start of the process to its end, `megabytes` (10⁶ bytes) at the most."""
-
-    seconds: float
-    megabytes: float
 
 
 def measure(stage: Stage) -> list[Figure]:
@@ -43,7 +33,7 @@ def _verification(stage: Stage) -> Figure:
         signed = _run(stage, url, "checkpoint")
         stage.settle()
         runs = [_run(stage, url, "verify") for _ in range(stage.size.rounds)]
-    megabytes = median(run.megabytes for run in runs)
+    megabytes = median(run.client for run in runs)
     return Figure(
         "audit.rate",
         median(users * events / run.seconds for run in runs),
@@ -72,7 +62,7 @@ def _checkpoints(stage: Stage) -> Figure:
 @contextmanager
 def _followed(stage: Stage, url: str, interval: int) -> Iterator[None]:
     program, _ = OURS.command
-    environment = _environment(stage, url) | {"CHECKPOINT_INTERVAL": str(interval)}
+    environment = {"PATH": os.environ["PATH"], **_environment(stage, url), "CHECKPOINT_INTERVAL": str(interval)}
     process = subprocess.Popen([program, "follow"], env=environment, stderr=subprocess.DEVNULL)
     try:
         yield
@@ -84,29 +74,10 @@ def _followed(stage: Stage, url: str, interval: int) -> Iterator[None]:
 
 
 def _run(stage: Stage, url: str, command: str) -> Spent:
-    program, _ = OURS.command
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [program, "audit", command],
-        env=_environment(stage, url),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: pin(stage.cores.server),
-    )
-    assert process.stderr
-    complaint = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"preferences audit {command} failed: {complaint.decode(errors='replace')[-1000:]}")
-    return Spent(time.monotonic() - started, used.ru_maxrss * 1024 / 1e6)
+    return spent_by("audit", command, environment=_environment(stage, url), cores=stage.cores.server)
 
 
 def _environment(stage: Stage, url: str) -> Mapping[str, str]:
     # A file of its own for each database: what was signed of another log would be held against this one.
     name = url.rsplit("/", 1)[1].split("?")[0]
-    return {
-        "PATH": os.environ["PATH"],
-        **stage.settings(url),
-        "CHECKPOINT_FILE": str(stage.work / f"{name}.checkpoints"),
-    }
+    return {**stage.settings(url), "CHECKPOINT_FILE": str(stage.work / f"{name}.checkpoints")}

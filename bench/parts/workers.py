@@ -1,14 +1,18 @@
 """Two worker processes against one, with every core for everybody."""
 
 from bench.contender import OURS
+from bench.cores import children, processor_seconds
 from bench.figure import Figure
-from bench.pair import compare
+from bench.pair import VoidRun, compare
 from bench.stage import Stage
+from bench.trial import Trial
 
 NAME = "workers"
 CONNECTIONS = 32
 ENOUGH_CORES = 4
 """For two workers, PostgreSQL and the load; with fewer, a second worker has nowhere to run."""
+LEAST_SHARE = 0.1
+"""Of the work. They share a socket, and who takes a connection from it is the kernel's choice."""
 
 
 def measure(stage: Stage) -> list[Figure]:
@@ -21,10 +25,24 @@ def measure(stage: Stage) -> list[Figure]:
     ):
         rates = compare(stage, pair, single, connections=CONNECTIONS)
         wrong = pair.record.inconsistent(after=0)
-    acknowledged = sum(run.tally.acknowledged for run in rates.runs if run.tally)
+        busy, other = _shares(pair)
+    acknowledged = sum(run.tally.acknowledged for run in rates.firsts if run.tally)
+    if other < LEAST_SHARE and stage.size.warm_up:
+        raise VoidRun(f"one of two workers did {busy:.0%} of the work: nothing is known of two")
     figures = [
-        Figure("workers.lost", wrong, f"{acknowledged:,} acknowledged changes, each found in the log exactly once")
+        Figure(
+            "workers.lost",
+            wrong,
+            f"{acknowledged:,} acknowledged changes of two workers, who shared the work {busy:.0%} to {other:.0%}, each in "
+            "the log exactly once: the run would be void otherwise",
+        )
     ]
     if len(stage.cores.everything) >= ENOUGH_CORES:
         figures.append(Figure("workers.rate", rates.ratio, f"{rates.first:,.0f}/s against {rates.second:,.0f}/s"))
     return figures
+
+
+def _shares(trial: Trial) -> tuple[float, float]:
+    """What part of their processor time the two workers had, the busier one first."""
+    spent = sorted(map(processor_seconds, children(trial.server.process.pid)), reverse=True)[:2]
+    return spent[0] / sum(spent), spent[1] / sum(spent)
