@@ -282,6 +282,25 @@ async def test_a_stream_of_another_log_is_not_written_to(database_url, new_datab
     assert faults(recorded(database_url), await told(forgetful)) == []
 
 
+@pytest.mark.parametrize("events", [3, 7], ids=["shorter than the stream", "longer than the stream"])
+async def test_a_log_that_is_restored_while_the_relay_runs_is_compared_again(
+    database_url, new_database, forgetful, events: int
+) -> None:
+    # Given a relay that has handed on, over a connection to NATS that lasts
+    await record(database_url, 5)
+    relay = Relay(EventStream([forgetful], STREAM))
+    await hand_on(relay, database_url, noted=0)
+    # when the database comes back as it was before that, and has gone on from there
+    restored = new_database()
+    await record(restored, events)
+    # then nothing is left out silently, at this attempt or at the next one.
+    for _attempt in range(2):
+        with pytest.raises(StreamUnusable, match="another one, or this one was restored"):
+            await hand_on(relay, restored, noted=0)
+    assert faults(recorded(database_url), await told(forgetful)) == []
+    await relay.close()
+
+
 @pytest.mark.parametrize(
     ("config", "fault"),
     [
