@@ -141,23 +141,6 @@ async def test_killed_between_publish_and_bookkeeping_it_repeats_nothing_however
     assert faults(recorded(database_url), await told(forgetful)) == []
 
 
-async def test_deduplication_by_id_alone_would_have_stored_it_twice(database_url, forgetful) -> None:
-    await record(database_url, 3)
-    connection = await connected(forgetful)
-    for _attempt in range(2):
-        for position, event in await events_of(database_url):
-            subject, headers, data = message(position, event)
-            headers["Nats-Msg-Id"] = event.event_id
-            await connection.jetstream().publish(
-                subject, json.dumps(data, separators=(",", ":")).encode(), headers=headers
-            )
-        await asyncio.sleep(5 * WINDOW)
-    await connection.close()
-    assert [fault.split(":")[0] for fault in faults(recorded(database_url), await told(forgetful))][:3] == [
-        "told 2 times"
-    ] * 3
-
-
 def test_the_harness_sees_what_is_missing_and_what_is_out_of_order() -> None:
     log = [Told(1, "ada", 1), Told(2, "bob", 1), Told(3, "ada", 2)]
     assert faults(log, log) == []
