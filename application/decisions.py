@@ -1,13 +1,14 @@
 """May these users be written to? Answered for up to thousands at once, with what proves each answer later."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from math import inf
 from typing import Final, NamedTuple, Protocol, TypedDict
 
 from application.batching import Batcher
 from domain.decision import decisions as decisions_by_choice
+from domain.errors import Unavailable
 from domain.preferences import stream_id, stream_keys
 from domain.send_question import SendQuestion
 
@@ -81,15 +82,27 @@ class Decisions:
     """Questions about many users are put to the store one at a time, so that they never take the connections of all others;
     while one is answered, the next one is looked up. Those about few share their round trips; who comes alone asks at once."""
 
-    def __init__(self, store: StandingsStore, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: StandingsStore, clock: Callable[[], datetime], catalogue_held: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """`catalogue_held` says whether the catalogue that questions are put with is in force, or was. It is asked until it
+        has been once."""
         self._store = store
         self._clock = clock
+        self._catalogue_held = catalogue_held
+        self._verifiable = False
         self._end = 0
         self._end_serves_until = -inf
         self._few: Batcher[Asked, Answered] = Batcher(self._look_up, at_once=True)
         self._many: Batcher[Asked, Answered] = Batcher(self._look_up, largest=1, queue_limit=16, patience=5.0)
 
     async def decide(self, question: SendQuestion) -> Decided:
+        """Raises `Unavailable`, also until the catalogue is published: a receipt that names it wouldn't hold."""
+        # Before anything is read: so the position of the answer is never one of before the publishing.
+        if not self._verifiable:
+            self._verifiable = await self._catalogue_held()
+            if not self._verifiable:
+                raise Unavailable("this release's catalogue is not published: run `preferences migrate`")
         decided_at = self._clock()
         if len(question.users) <= FEW:
             streams = [stream_id(question.organization, user).bytes for user in question.users]

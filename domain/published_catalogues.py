@@ -44,6 +44,14 @@ class PublishedCatalogues:
         published_by_then = bisect_right(self.events, instant, key=lambda event: event.timestamp)
         return catalogue_of(self.events[max(published_by_then - 1, 0)]) if self.events else None
 
+    def held(self, catalogue: Catalogue) -> bool:
+        """Whether `catalogue` is, or was, in force, so that what is decided with it can be verified. Before the first publishing
+        any release's is: it will be the first one."""
+        return not self.events or any(
+            event.catalogue_version == catalogue.version and event.channels == channels_of(catalogue)
+            for event in self.events
+        )
+
     def publishing(
         self, catalogue: Catalogue, *, at: datetime, event_id: str, request_id: str
     ) -> CataloguePublished | None:

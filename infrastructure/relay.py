@@ -29,7 +29,7 @@ class Relay:
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
         self._end: StreamEnd | None = None
-        self._is_ours = False
+        self._compared_with: Connection | None = None
 
     async def stands_at(self, position: int) -> int:
         """The position that the stream really has reached, given the one that was noted; never a later one.
@@ -38,7 +38,7 @@ class Relay:
         handed on again.
         """
         if self._end is None or not self._stream.is_open:
-            self._end, self._is_ours = None, False
+            self._end, self._compared_with = None, None
             await self._stream.open()
             end = await self._stream.end()
             if end.position is not None and end.position < position:
@@ -50,9 +50,11 @@ class Relay:
         end, self._end = self._end, None
         if end is None:
             raise BrokerUnavailable("the connection to NATS was lost")
-        if not self._is_ours:
+        # Behind another connection there may be another log: the database was restored meanwhile, or failed over to an
+        # older copy.
+        if self._compared_with is not transaction:
             await _refuse_another_log(end, transaction)
-            self._is_ours = True
+            self._compared_with = transaction
         # Where nobody can say what the stream held, what was noted counts, which is just before these events.
         after = events[0].position - 1 if end.position is None else end.position
         new = [recorded for recorded in events if recorded.position > after]

@@ -33,7 +33,7 @@ class Evidence:
 class ExplainedDecision:
     """`position` is where the log stood, `version` and `last` where the user's stream did: `last` is the position of its last
     event, None where there was none. `decided_by` is the recorded choice, or else the `catalogue` that was applied; while a
-    release is rolled out, that may be another than the one `in_force`."""
+    release is rolled out, that may be an earlier one than the one `in_force`."""
 
     decision: Decision
     position: int
@@ -94,9 +94,18 @@ def contradictions(
     reason: Reason | None = None,
     version: int | None = None,
 ) -> list[str]:
-    """What of a claimed decision the log doesn't bear out, a phrase each. What is None isn't claimed."""
+    """What of a claimed decision the log doesn't bear out, a phrase each. What is None isn't claimed; that the catalogue can
+    have been applied always is."""
     decision = explained.decision
     found = []
+    used, in_force = explained.catalogue, explained.in_force
+    # A release is published first and serves afterwards, so nobody can have applied a later one. The first one held before it
+    # was published: then it is the one in force.
+    if used != in_force and used.position > explained.position:
+        found.append(
+            f"catalogue version {used.event.catalogue_version} was not published yet, "
+            f"version {in_force.event.catalogue_version} was in force"
+        )
     if allowed is not None and allowed is not decision.allowed:
         found.append(f"it was {'allowed' if decision.allowed else 'not allowed'}")
     if reason is not None and reason is not decision.reason:

@@ -1,17 +1,19 @@
 """The composition root: the one place where real things are made and wired together.
 
 service      one server process; not imported here, since commands other than `serve` need no web framework
+feeds        the feed of events, as a server process offers it; not imported here either
 databases    the database that commands work on: running, migrated, opened
 catalogues   the catalogue: published, compared, looked at
 identities   what session tokens are verified with
 followers    what follows the log
-replays      the log, replayed into files
+replays      the log, replayed into files or a stream
 audit        the audit log, and the record of who reads it
 erasure      erasing a person
 relay        what hands events on, and the broker
 decisions    decisions, verified afterwards
 checks       what `preferences check` looks at
 evidence     checkpoints of the log, and what holds the log to them
+clock        the time, for all of them
 """
 
 from typing import Final

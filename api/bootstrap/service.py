@@ -71,7 +71,8 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     store = PostgresPreferencesStore(database)
     feed_database = open_feed_database(of.database_url)
     preferences = Preferences(store, iter(ulid_now, None), new_key)
-    decisions = Decisions(PostgresStandings(database), now)
+    catalogues = PostgresCatalogues(database)
+    decisions = Decisions(PostgresStandings(database), now, partial(_catalogue_held, catalogues))
     history = History(store)
     audit_database = open_database(of.database_url)
     readings = make_readings(audit_database, now)
@@ -104,7 +105,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         history=history,
         users=Users(PostgresStreams(database), history, readings, now),
         feed=feed_answers(of, feed_database),
-        readiness=partial(_readiness, database, PostgresCatalogues(database), sessions),
+        readiness=partial(_readiness, database, catalogues, sessions),
         audit_log=audit_log,
         followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
         rate_limit=RateLimit(of.change_rate_limit),
@@ -118,6 +119,10 @@ def openapi_document() -> str:
     services, lifespan = wire(Settings(database_url="postgresql://unused", clerk_issuer="https://unused.invalid"))
     document = description.document(app.framework(services, lifespan))
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
+
+
+async def _catalogue_held(catalogues: CatalogueLog) -> bool:
+    return (await catalogues.published()).held(CATALOGUE)
 
 
 async def _readiness(

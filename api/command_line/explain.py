@@ -35,7 +35,11 @@ def explain(
     ] = None,
     reason: Annotated[Reason | None, typer.Option(help="Claim that this was the reason.")] = None,
     catalogue: Annotated[
-        int | None, typer.Option(help="Decide with this published version. By default, the one then in force.", min=1)
+        int | None,
+        typer.Option(
+            help="Claim that this version was applied, which must have been published by then. By default, the one then in force.",
+            min=1,
+        ),
     ] = None,
 ) -> None:
     """Explain a decision, made or claimed: what it was as of a position of the log, and the very event that decided.

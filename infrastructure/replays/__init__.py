@@ -3,4 +3,5 @@
 request    what was asked for, kept beside what came of it
 lines      a file with one event a line
 parquet    a folder of Parquet files, by day
+stream     a JetStream stream of its own
 """

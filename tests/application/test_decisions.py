@@ -23,9 +23,15 @@ class MemoryStandings(StandingsStore):
         self.ends_read = 0
         self.gate = asyncio.Event()
         self.gate.set()
+        self.catalogue_is_held = True
+        self.asked_for_catalogue = 0
 
     def choose(self, user: str, path: str, choice: bool | None) -> None:
         self.choices.setdefault(path, {})[stream_keys("org_math", [user])[0]] = choice
+
+    async def catalogue_held(self) -> bool:
+        self.asked_for_catalogue += 1
+        return self.catalogue_is_held
 
     async def standings(self, streams: Sequence[bytes], path: str, *, with_end: bool) -> Standings:
         assert len(set(streams)) == len(streams)
@@ -44,7 +50,7 @@ async def store() -> MemoryStandings:
 
 @pytest.fixture
 async def deciding(store: MemoryStandings) -> Decisions:
-    return Decisions(store, lambda: NOON)
+    return Decisions(store, lambda: NOON, store.catalogue_held)
 
 
 def about(*users: str, toggle: str = "product_updates", organization: str = "org_math") -> SendQuestion:
@@ -64,6 +70,19 @@ async def test_each_user_is_answered_in_the_order_asked_with_what_decided(store,
         ("user_other", True, "default", 2, 7),
         ("user_on", True, "choice", 2, 7),
     ]
+
+
+async def test_nothing_is_decided_or_read_before_the_catalogue_is_published(store, deciding) -> None:
+    store.catalogue_is_held = False
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="catalogue is not published"):
+            await deciding.decide(about("user_new"))
+    assert store.queries == []
+    # From then on it is decided, and not asked again.
+    store.catalogue_is_held = True
+    for _ in range(3):
+        assert (await deciding.decide(about("user_new"))).position == 9
+    assert store.asked_for_catalogue == 3
 
 
 async def test_for_a_moment_the_end_of_the_log_is_not_read_again(store, deciding, monkeypatch) -> None:

@@ -104,6 +104,20 @@ def test_a_claim_that_the_log_does_not_bear_out_is_refused_in_one_sentence(recei
     )
 
 
+def test_a_claim_that_names_a_catalogue_of_later_is_refused(receipts, inside, database_url: str) -> None:
+    _, ask = receipts
+    kept = [*ask("user_bob")["user_bob"]]
+    asyncio.run(publish(database_url, Catalogue(CATALOGUE.version + 1, CATALOGUE.channels)))
+    assert inside(*ABOUT, *kept).returncode == 0
+    kept[kept.index("--catalogue") + 1] = str(CATALOGUE.version + 1)
+    result = inside(*ABOUT, *kept)
+    assert result.returncode == 1
+    assert result.stderr.strip() == (
+        "error: the claim does not hold: catalogue version 2 was not published yet, version 1 was in force"
+    )
+    assert shown(result.stdout)["catalogue"] == "version 2; by then version 1 was in force"
+
+
 def test_who_made_the_choice_and_when_is_told_while_it_can_be(receipts, inside) -> None:
     server, _ = receipts
     choose(server, "user_ada", product_updates=False)

@@ -130,6 +130,23 @@ def test_a_release_is_told_whether_its_catalogue_is_published(events, finding: s
     assert PublishedCatalogues(events).verdict(SECOND) == finding
 
 
+@pytest.mark.parametrize(
+    ("events", "held"),
+    [
+        ([published(FIRST)], False),
+        ([published(FIRST), published(SECOND)], True),
+        ([published(SECOND), published(replace(FIRST, version=3))], True),
+        # It was left out: what would be decided with it couldn't be verified, though it is older than the newest.
+        ([published(FIRST), published(replace(FIRST, version=3))], False),
+        ([published(replace(FIRST, version=2))], False),
+        # The first one holds from the beginning, and this will be it.
+        ([], True),
+    ],
+)
+def test_a_catalogue_was_held_once_it_is_published_with_this_content(events, held: bool) -> None:
+    assert PublishedCatalogues(events).held(SECOND) is held
+
+
 def test_a_release_is_told_that_its_catalogue_was_published_with_other_content() -> None:
     finding = PublishedCatalogues([published(replace(FIRST, version=2))]).verdict(SECOND)
     assert finding is not None

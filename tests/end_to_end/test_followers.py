@@ -78,9 +78,11 @@ async def test_when_the_leader_dies_or_hangs_another_one_takes_over_within_ten_s
             began = time.monotonic()
             await record(url, 10)
             until(lambda: len(written_down(url)) == 20)
-            figures(record_property, seconds_until_taken_over=round(time.monotonic() - began, 2))
+            seconds = time.monotonic() - began
             assert second.is_alive()
     assert written_down(url) == positions(url)
+    figures(record_property, seconds_until_taken_over=round(seconds, 2))
+    assert seconds < 10
 
 
 def waiting(url: str) -> int:

@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import nats.errors
@@ -25,55 +27,17 @@ from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.event_stream import SUBJECTS
 from infrastructure.nats_server import NatsServer
 from tests.support import processes
-from tests.support.command import Command
 from tests.support.figures import figures
-from tests.support.handed_on import STREAM, connected, faults, patiently, recorded, told
+from tests.support.handed_on import STREAM, Told, connected, faults, patiently, recorded, told
 from tests.support.ledger import appended
 from tests.support.nats_cluster import NatsCluster
+from tests.support.relays import Relays
 from tests.support.stream_consumer import consumed
 
 ROUNDS = 50
 SEED = 20260303
 PATIENCE = 30.0
 """Seconds in which what is waited for has happened, also on a busy machine."""
-
-
-class Relays:
-    """Processes of `preferences relay`, of which one leads."""
-
-    def __init__(self, folder: Path, database_url: str, broker_urls: list[str], **settings: object) -> None:
-        self._log = (folder / "relays.log").open("a+b")
-        self._command = Command(folder / "data", database_url)
-        self._settings = {"nats_url": ",".join(broker_urls), **settings}
-        self._database_url = database_url
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def start(self) -> int:
-        self.processes.append(self._command.run_beside(self._log, "relay", **self._settings))
-        return self.processes[-1].pid
-
-    def leader(self) -> int | None:
-        """Which one leads, by the database's own process for it."""
-        query = """
-            SELECT a.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-            WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'preferences follower relay'
-        """
-        with psycopg.connect(self._database_url) as connection:
-            return next((backend for (backend,) in connection.execute(query)), None)
-
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
-        processes.kill(process.pid)
-        process.wait()
-        self.processes.remove(process)
-
-    def close(self) -> str:
-        for process in [*self.processes]:
-            processes.send(signal.SIGCONT, [process.pid])
-            self.kill(process)
-        self._log.seek(0)
-        said = self._log.read().decode()
-        self._log.close()
-        return said
 
 
 @pytest.fixture
@@ -124,28 +88,46 @@ async def new_stream(url: str, **config: object) -> None:
     await connection.close()
 
 
-async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgres, tmp_path, record_property) -> None:
+class Outcome(NamedTuple):
+    """What was recorded, stored by the broker and consumed, what the relays said, and how often each was killed."""
+
+    log: list[Told]
+    stored: list[Told]
+    consumed: list[Told]
+    said: str
+    kills: Counter[str]
+
+
+async def killed_at_any_moment(
+    postgres: EmbeddedPostgres,
+    folder: Path,
+    victims: Sequence[str],
+    *,
+    naive: bool = False,
+    enough: Callable[[list[Told]], bool] = lambda _: False,
+) -> Outcome:
+    """While users change their minds, one of the victims is killed and started again, for so many rounds, or until `enough`
+    was consumed."""
     chance = random.Random(SEED)
-    kept = tmp_path / "consumed.sqlite"
-    victims: dict[str, int] = dict.fromkeys(("relay", "broker", "consumer", "database"), 0)
+    kept = folder / "consumed.sqlite"
+    kills: Counter[str] = Counter()
     # A port that the system gives to nobody who connects somewhere: another test would have it while the broker is dead.
-    with NatsServer(tmp_path / "broker", settings={"listen": f"127.0.0.1:{unused_port()}"}) as broker:
+    with NatsServer(folder / "broker", settings={"listen": f"127.0.0.1:{unused_port()}"}) as broker:
         address = broker.url
-        # Given a stream that forgets at once which ids it has seen, two relays, a consumer, and writers
+        # The stream forgets at once which ids it has seen.
         await new_stream(broker.url, duplicate_window=0.1)
-        relays = Relays(tmp_path, own_postgres.url, [broker.url])
+        relays = Relays(folder, postgres.url, [broker.url], naive=naive)
         consumer = consume(broker.url, kept)
         try:
             relays.start()
             relays.start()
-            async with writing(own_postgres.url):
-                for _ in range(ROUNDS):
+            async with writing(postgres.url):
+                while kills.total() < ROUNDS and not enough(consumed(kept)):
                     before = count(kept)
                     await until(lambda before=before: count(kept) > before, "something more is consumed")
                     await asyncio.sleep(chance.uniform(0, 0.1))
-                    # when one of them is killed, at any moment, and started again
-                    victim = chance.choice([*victims])
-                    victims[victim] += 1
+                    victim = chance.choice(victims)
+                    kills[victim] += 1
                     match victim:
                         case "relay":
                             relays.kill(chance.choice(relays.processes))
@@ -159,9 +141,9 @@ async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgr
                             consumer.wait()
                             consumer = consume(broker.url, kept)
                         case "database":
-                            processes.kill(own_postgres.pid)
-                            await asyncio.to_thread(own_postgres.start)
-            log = recorded(own_postgres.url)
+                            processes.kill(postgres.pid)
+                            await asyncio.to_thread(postgres.start)
+            log = recorded(postgres.url)
             await until(lambda: len(consumed(kept)) >= len(log), "everything is consumed")
             in_stream = await told(broker.url)
         finally:
@@ -169,14 +151,33 @@ async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgr
             consumer.wait()
             said = relays.close()
             sys.stderr.write(said)  # shown where the test fails
+    return Outcome(log, in_stream, consumed(kept), said, kills)
+
+
+async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgres, tmp_path, record_property) -> None:
+    # Given two relays, a consumer, and writers, when one of all these is killed time and again, at any moment
+    outcome = await killed_at_any_moment(own_postgres, tmp_path, ["relay", "broker", "consumer", "database"])
     # then what was recorded is what is stored, and what was consumed: each event once, in the order of the log.
-    assert faults(log, in_stream) == []
-    assert faults(log, consumed(kept)) == []
-    assert consumed(kept) == log
-    assert "follower stopped" not in said
-    figures(
-        record_property, seed=SEED, rounds=ROUNDS, events=len(log), refusals=said.count("doesn't end at"), **victims
-    )
+    assert faults(outcome.log, outcome.stored) == []
+    assert faults(outcome.log, outcome.consumed) == []
+    assert outcome.consumed == outcome.log
+    assert "follower stopped" not in outcome.said
+    assert outcome.kills.total() == ROUNDS
+    refusals = outcome.said.count("doesn't end at")
+    figures(record_property, seed=SEED, rounds=ROUNDS, events=len(outcome.log), refusals=refusals, **outcome.kills)
+
+
+async def test_deduplication_by_id_alone_is_caught_doubling(own_postgres, tmp_path, record_property) -> None:
+    # Given the same with relays that leave it to the stream to know an event again, when only they are killed
+    outcome = await killed_at_any_moment(own_postgres, tmp_path, ["relay"], naive=True, enough=has_doubles)
+    # then the consumer is told events twice.
+    doubled = [fault for fault in faults(outcome.log, outcome.consumed) if fault.startswith("told 2 times")]
+    assert doubled
+    figures(record_property, kills=outcome.kills["relay"], doubled=len(doubled))
+
+
+def has_doubles(told: list[Told]) -> bool:
+    return len(told) > len(set(told))
 
 
 def unused_port() -> int:

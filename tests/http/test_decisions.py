@@ -5,17 +5,19 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from ulid_transform import ulid_now
 
 from api import bootstrap
 from application.erasure import Erasure
-from domain.catalogue import CATALOGUE
+from domain.catalogue import CATALOGUE, Catalogue
 from domain.preferences import stream_id
 from domain.send_question import NAME_PHRASE
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
 from infrastructure.erasure import PostgresErasures
+from tests.support.catalogues import publish
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -174,6 +176,28 @@ async def test_a_key_of_the_platform_names_whose_users_it_means(change, ask, key
     for organization, expected in (("org_chess", [False, True]), (None, [True, False]), ("org_none", [True, True])):
         found = (await ask(user, alone, headers=platform, organization=organization))["decisions"]
         assert [one["allowed"] for one in found] == expected
+
+
+async def test_a_release_that_is_started_before_its_catalogue_is_published_decides_nothing(
+    serve, database_url: str
+) -> None:
+    await publish(database_url, Catalogue(CATALOGUE.version - 1, CATALOGUE.channels))
+    server = serve(role_scopes="admin=preferences:read")
+    asking = {
+        "json": {"channel": "email", "toggle": "product_updates", "users": ["user_ada"]},
+        "headers": bearer("user_grace", role="admin"),
+    }
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        response = await http.post(DECISIONS, **asking)
+        assert refused(response) == (503, "UNAVAILABLE", {})
+        assert response.headers["retry-after"] == "1"
+        assert b"this release's catalogue is not published" in server.log()
+        # Once it is published, then what was decided is later than that.
+        await publish(database_url)
+        answer = (await http.post(DECISIONS, **asking)).json()["data"]
+    with psycopg.connect(database_url) as connection:
+        [(published_at,)] = connection.execute("SELECT max(notification_id) FROM preferences_events").fetchall()
+    assert (answer["catalogue_version"], answer["position"]) == (CATALOGUE.version, published_at)
 
 
 async def test_a_session_whose_role_has_the_scope_may_ask(ask, change, fresh_user) -> None:

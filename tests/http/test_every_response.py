@@ -255,7 +255,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         catalogue=CATALOGUE,
         authenticator=Authenticator(Known(), store, {}),
         preferences=Preferences(store, iter(ulid_now, None), new_key),
-        decisions=Decisions(store, bootstrap.now),
+        decisions=Decisions(store, bootstrap.now, store.catalogue_held),
         history=History(store),
         users=Users(store, History(store), Readings(store, iter(ulid_now, None), bootstrap.now), bootstrap.now),
         audit_log=AuditLog(store, Readings(store, iter(ulid_now, None), bootstrap.now)),

@@ -59,12 +59,28 @@ def test_a_default_is_explained_by_the_catalogue_that_had_it() -> None:
 def test_while_a_release_is_rolled_out_a_decision_can_rest_on_the_catalogue_before() -> None:
     explained = explain(EVIDENCE, "email", "tips", 35, 1)
     assert (explained.decision.reason, explained.decided_by) == (Reason.CHOICE, EVIDENCE.events[2])
-    explained = explain(EVIDENCE, "email", "news", 9, 2)
-    assert explained.decision == (False, Reason.DEFAULT)
-    assert explained.decided_by == explained.catalogue == EVIDENCE.catalogues[1]
-    assert explained.in_force == EVIDENCE.catalogues[0]
+    explained = explain(EVIDENCE, "email", "offers", 30, 2)
+    assert (explained.decision, explained.decided_by) == ((True, Reason.DEFAULT), EVIDENCE.catalogues[1])
+    explained = explain(EVIDENCE, "email", "alerts", 35, 1)
+    assert explained.decided_by == explained.catalogue == EVIDENCE.catalogues[0]
+    assert explained.in_force == EVIDENCE.catalogues[1]
+    assert contradictions(explained, allowed=True, reason=Reason.MANDATORY, version=3) == []
     with pytest.raises(CannotExplain, match="catalogue version 3 was never published"):
         explain(EVIDENCE, "email", "news", 9, 3)
+
+
+@pytest.mark.parametrize("position", [0, 9, 29])
+def test_no_decision_can_rest_on_a_catalogue_that_was_published_later(position: int) -> None:
+    explained = explain(EVIDENCE, "email", "offers", position, 2)
+    assert explained.decision == (True, Reason.DEFAULT)
+    assert contradictions(explained, allowed=True, reason=Reason.DEFAULT) == [
+        "catalogue version 2 was not published yet, version 1 was in force"
+    ]
+    assert contradictions(explain(EVIDENCE, "email", "offers", 30, 2), allowed=True) == []
+
+
+def test_the_first_catalogue_held_before_it_was_published() -> None:
+    assert contradictions(explain(EVIDENCE, "email", "news", 4, 1), allowed=True, reason=Reason.DEFAULT) == []
 
 
 def test_what_is_mandatory_is_explained_by_the_catalogue_that_says_so() -> None:

@@ -1,0 +1,50 @@
+"""The negative control: a relay as one would naively write it, `python -m tests.support.naive_relay DATABASE_URL BROKER_URL`.
+
+It publishes what comes after the position that was noted, each event recognizable by its id alone, and notes the new
+position once all are stored. Who takes over from one that was killed in between publishes them again, and the stream
+has forgotten the ids by then.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+import orjson
+from nats.js import JetStreamContext
+from nats.js.api import Header
+
+from application.ports import Recorded
+from infrastructure import logs
+from infrastructure.follower_journal import Connection
+from infrastructure.followers import FollowerRunner
+from infrastructure.relay import NAME
+from projections.nats_messages import message
+from tests.support.handed_on import connected
+
+
+class NaiveRelay:
+    name = NAME
+
+    def __init__(self, jetstream: JetStreamContext) -> None:
+        self._jetstream = jetstream
+
+    async def handle(self, events: Sequence[Recorded], transaction: Connection) -> None:
+        """The position is committed afterwards, as for each follower."""
+        acknowledged = []
+        for subject, headers, data in (message(*recorded) for recorded in events):
+            identified = {**headers, Header.MSG_ID: headers["ce-id"]}
+            acknowledged.append(await self._jetstream.publish_async(subject, orjson.dumps(data), headers=identified))
+        await asyncio.gather(*acknowledged)
+
+    async def reset(self, position: int, transaction: Connection) -> None:
+        raise NotImplementedError
+
+
+async def relay(url: str, broker_url: str) -> None:
+    connection = await connected(broker_url)
+    await FollowerRunner(url, NaiveRelay(connection.jetstream()), poll=0.05).run(asyncio.Event())
+
+
+if __name__ == "__main__":
+    logs.configure("info")
+    asyncio.run(relay(sys.argv[1], sys.argv[2]))
