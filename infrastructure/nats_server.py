@@ -11,10 +11,12 @@ import socket
 import subprocess
 import sysconfig
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+
+from infrastructure.server_folder import ServerFolder
 
 _PATIENCE: Final = 30.0
 """Seconds that a start or a stop may take: a start reads the streams that are there."""
@@ -37,9 +39,9 @@ class NatsServer:
     def __init__(self, data_dir: Path, *, settings: Mapping[str, Any] | None = None) -> None:
         """Name the service's data folder and further settings of the server; nothing happens before `start`."""
         self._home = data_dir.resolve() / "nats"
+        self._folder = ServerFolder(self._home)
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
-        self._starter: int | None = None
         self._pid = 0
         self._ports: dict[str, list[str]] = {}
 
@@ -47,24 +49,24 @@ class NatsServer:
         """Have a server on the folder; NatsServerError says why not."""
         try:
             self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._locked():
+            with self._folder.locked():
                 # One that is just dying runs for a moment more, and is not joined.
                 while not (self._runs() and self._join()):
                     self._launch()
+                    self._folder.begin()
         except OSError as error:
             raise NatsServerError(f"NATS cannot live in {self._home}: {error}.") from error
 
     def stop(self) -> None:
         """Stop the server if this object started it; otherwise leave it alone."""
-        if self._starter is None:
+        if not self._folder.started_here:
             return
-        with self._locked():
+        with self._folder.locked():
             # Where somebody has killed and restarted the server meanwhile, that one is theirs.
             if self._runs() and self._recorded_pid() == self._pid:
                 self._halt()
             self._reap()
-            os.close(self._starter)
-            self._starter = None
+            self._folder.resign()
 
     @property
     def url(self) -> str:
@@ -85,7 +87,7 @@ class NatsServer:
     @property
     def started_here(self) -> bool:
         """Whether this object is the one that stops the server."""
-        return self._starter is not None
+        return self._folder.started_here
 
     def __enter__(self) -> Self:
         self.start()
@@ -96,22 +98,9 @@ class NatsServer:
     ) -> None:
         self.stop()
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One process at a time starts or stops; the kernel frees the lock of one that is killed."""
-        lock = self._open("start.lock")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
-
-    def _open(self, name: str) -> int:
-        return os.open(self._home / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-
     def _runs(self) -> bool:
         """Whether a server lives: it was born with a lock that nobody but the kernel takes from it."""
-        lock = self._open("server.lock")
+        lock = self._folder.open("server.lock")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -144,7 +133,7 @@ class NatsServer:
         written = self._home / "server.conf"
         written.touch(mode=0o600)
         written.write_text(json.dumps(settings, ensure_ascii=False))
-        lock = self._open("server.lock")
+        lock = self._folder.open("server.lock")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A session of its own, so that a Ctrl-C in our terminal stops us, who then stop the server.
@@ -169,19 +158,8 @@ class NatsServer:
         self._pid = self._recorded_pid()
         if not self._is_ready():
             return False
-        self._take_over()
+        self._folder.succeed()
         return True
-
-    def _take_over(self) -> None:
-        if self._starter is not None:
-            return
-        lock = self._open("starter.lock")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-        else:
-            self._starter = lock
 
     def _is_ready(self) -> bool:
         """Whether the server serves, once it does; False if it ended instead."""

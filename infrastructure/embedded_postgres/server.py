@@ -1,7 +1,6 @@
 """PostgreSQL without a database server to install: its programs come with pip, its life is ours."""
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shlex
@@ -20,6 +19,7 @@ import psycopg
 from infrastructure.embedded_postgres.account import EmbeddedPostgresError, ServerAccount
 from infrastructure.embedded_postgres.binaries import SCRATCH, PostgresBinaries
 from infrastructure.embedded_postgres.home import PORT, folder_for_programs, home_of, make_socket_folder
+from infrastructure.server_folder import ServerFolder
 
 _DATABASE = "preferences"
 _SUPERUSER = "postgres"
@@ -49,19 +49,21 @@ class EmbeddedPostgres:
         self._data_dir = data_dir
         self._settings = dict(settings or {})
         self._home = self._data = data_dir
+        self._folder = ServerFolder(data_dir)
         self._account = ServerAccount.current()
         self._binaries: PostgresBinaries
         self._socket_folder = ""
         self._port = ""
         self._password = ""
         self._pid = 0
-        self._starter: int | None = None
 
     def start(self) -> None:
         """Have a server on the folder and the service's database in it; EmbeddedPostgresError says why not."""
         with self._sentences():
             self._home, self._account = home_of(self._data_dir)
-            with self._locked():
+            if self._folder.path != self._home:
+                self._folder = ServerFolder(self._home)
+            with self._folder.locked():
                 for leftover in self._home.glob(f"{SCRATCH}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
                 programs = folder_for_programs(self._home, self._account)
@@ -77,13 +79,13 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop the server, cutting off its clients, if this object started it; otherwise leave it alone."""
-        if self._starter is None:
+        if not self._folder.started_here:
             return
-        with self._sentences(), self._locked():
+        with self._sentences(), self._folder.locked():
             # Where somebody has killed and restarted the server meanwhile, that one is theirs.
             if self._runs() and self._postmaster_line(0) == str(self._pid):
                 self._halt()
-            self._resign()
+            self._folder.resign()
 
     @property
     def url(self) -> str:
@@ -101,7 +103,7 @@ class EmbeddedPostgres:
     @property
     def started_here(self) -> bool:
         """Whether this object is the one that stops the server."""
-        return self._starter is not None
+        return self._folder.started_here
 
     @property
     def pid(self) -> int:
@@ -126,19 +128,6 @@ class EmbeddedPostgres:
         except psycopg.Error as error:
             reason = " ".join(str(error).split())
             raise EmbeddedPostgresError(f"PostgreSQL in {self._data_dir} turned us away: {reason}.") from error
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One process at a time makes, starts or stops; the kernel frees the lock of one that is killed."""
-        lock = self._open("start.lock")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
-
-    def _open(self, name: str) -> int:
-        return os.open(self._home / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
     def _refuse_other_majors(self) -> None:
         for other in sorted(self._home.glob("*/PG_VERSION")):
@@ -175,10 +164,7 @@ class EmbeddedPostgres:
 
     def _launch(self) -> None:
         """Start a server and be its starter, whatever became of an earlier one."""
-        self._resign()
-        (self._home / "starter.lock").unlink(missing_ok=True)
-        self._starter = self._open("starter.lock")
-        fcntl.flock(self._starter, fcntl.LOCK_EX)
+        self._folder.begin()
         self._binaries.discard_other_copies(folder_for_programs(self._home, self._account))
         try:
             self._start_server()
@@ -186,7 +172,7 @@ class EmbeddedPostgres:
         except BaseException:
             if self._is_alive():  # And be it still recovering, which nobody who interrupts wants to wait for.
                 self._halt()
-            self._resign()
+            self._folder.resign()
             raise
 
     def _start_server(self) -> None:
@@ -214,13 +200,7 @@ class EmbeddedPostgres:
         """Use the server that runs already, and take its starter's place if that one died without stopping it."""
         if self._open_database() != _NAME:
             return  # Somebody has started it by hand.
-        lock = self._open("starter.lock")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-        else:
-            self._starter = lock
+        self._folder.succeed()
 
     def _open_database(self) -> str:
         """Learn where the server listens, make the service's database, and return the server's name."""
@@ -233,11 +213,6 @@ class EmbeddedPostgres:
             if not connection.execute("SELECT FROM pg_database WHERE datname = %s", (_DATABASE,)).fetchall():
                 connection.execute(f"CREATE DATABASE {_DATABASE}")
             return str(connection.execute("SELECT current_setting('cluster_name')").fetchall()[0][0])
-
-    def _resign(self) -> None:
-        if self._starter is not None:
-            os.close(self._starter)
-        self._starter = None
 
     def _halt(self) -> None:
         done = self._control("stop", "-m", "fast")

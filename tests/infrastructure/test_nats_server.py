@@ -88,6 +88,21 @@ def test_who_finds_the_server_of_a_killed_starter_takes_its_place(new_server, fo
     assert not processes.lives(server.pid)
 
 
+def test_who_starts_it_anew_after_a_kill_is_the_one_who_stops_it(new_server) -> None:
+    # Given a server that was killed, though who started it lives
+    first, second = new_server(), new_server()
+    first.start()
+    processes.kill(first.pid)
+    # when somebody else starts it again
+    second.start()
+    assert second.started_here
+    # then the first one has nothing to stop any more, and the other one does.
+    first.stop()
+    assert processes.lives(second.pid)
+    second.stop()
+    assert not processes.lives(second.pid)
+
+
 def test_nothing_that_another_account_could_read_or_reach(new_server, folder) -> None:
     with new_server() as server:
         assert stat.S_IMODE((folder / "nats").stat().st_mode) == 0o700
