@@ -42,6 +42,8 @@ class Checkpointer:
         Raises `Contradiction` if the log isn't what was signed before.
         """
         with self._store.exclusively() as stored:
+            if misplaced := stored.misplaced():
+                raise Contradiction(f"an event was added at position {misplaced[0]}, where none can be")
             tree, position, new = self._grow(stored, limit)
             known = [self._opened(kept) for kept in (stored.last(), self._published.last()) if kept is not None]
             left = new == limit
@@ -66,7 +68,7 @@ class Checkpointer:
         tree = GrowingTree([() if len(tile.hashes) == TILE else tile.hashes for tile in edge])
         hashes: list[bytes] = []
         positions: list[bytes] = []
-        for leaf in stored.leaves(int.from_bytes(known[:8], "big"), len(before) + limit):
+        for leaf in stored.leaves(int.from_bytes(known[:8], "big") or 1, len(before) + limit):
             hashes.append(leaf_hash(leaf))
             positions.append(leaf[POSITION])
         if hashes[: len(before)] != before:

@@ -51,6 +51,10 @@ class PublishedCheckpoints(Protocol):
 class StoredTree(Protocol):
     """The log and its tree, within one transaction that nobody else who writes a checkpoint is in."""
 
+    def misplaced(self) -> list[int]:
+        """Positions below 1 at which an event stands, though none is ever put there: the first hundred."""
+        ...
+
     def edge(self) -> tuple[list[Tile], bytes]:
         """The rightmost tile of each level, from level 0 up, and the positions in that of level 0. They may be full."""
         ...
@@ -84,7 +88,11 @@ class StoredEvidence(Protocol):
     """All that a verification reads, as of one moment."""
 
     def leaves(self) -> Iterator[bytes]:
-        """The whole log in its order, as leaf data."""
+        """The whole log from position 1 on, in its order, as leaf data."""
+        ...
+
+    def misplaced(self) -> list[int]:
+        """Positions below 1 at which an event stands, though none is ever put there: the first hundred."""
         ...
 
     def leaf_tiles(self) -> Iterator[LeafTile]:

@@ -106,7 +106,7 @@ class Verification:
                 sentence = f"the tree was cut to {differences.entries} events; the log itself is as signed"
                 self._bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
             faults += self._bad_tiles[:1]
-        return faults + self._bad_notes
+        return [*map(_misplaced, self._stored.misplaced()), *faults, *self._bad_notes]
 
     def _hold_to(self, checkpoint: Checkpoint, root: bytes | None) -> None:
         """`root`: that over as many events; None if there are fewer."""
@@ -161,3 +161,7 @@ class Verification:
                 continue
             size = checkpoint.size
             yield checkpoint
+
+
+def _misplaced(position: int) -> Fault:
+    return Fault(Kind.ADDED, position, position, f"position {position} was added, where no event can be")

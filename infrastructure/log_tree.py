@@ -28,7 +28,7 @@ _AT_ONCE: Final = 64
 Connection = psycopg.Connection[TupleRow]
 
 
-def leaves(connection: Connection, first: int = 0, limit: int | None = None) -> Iterator[bytes]:
+def leaves(connection: Connection, first: int = 1, limit: int | None = None) -> Iterator[bytes]:
     """The log from a position on, as leaf data, row by row as the server sends it."""
     query = sql.SQL(_QUERIES["leaves"].rstrip(";")).format(first=sql.Literal(first), limit=sql.Literal(limit))
     with connection.cursor() as cursor, cursor.copy(query) as copy:
@@ -40,6 +40,10 @@ def leaves(connection: Connection, first: int = 0, limit: int | None = None) -> 
         for row in rows:
             if row != _COPY_TRAILER:
                 yield bytes(row)
+
+
+def misplaced(connection: Connection) -> list[int]:
+    return [position for (position,) in connection.execute(_QUERIES["misplaced"])]
 
 
 def entries(connection: Connection, level: int, first: int, count: int) -> Sequence[bytes]:
@@ -55,6 +59,10 @@ def _split(hashes: bytes) -> list[bytes]:
 class PostgresTree(StoredTree):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    @override
+    def misplaced(self) -> list[int]:
+        return misplaced(self._connection)
 
     @override
     def edge(self) -> tuple[list[Tile], bytes]:
@@ -144,6 +152,10 @@ class PostgresEvidence(StoredEvidence):
     @override
     def leaves(self) -> Iterator[bytes]:
         return leaves(self._log)
+
+    @override
+    def misplaced(self) -> list[int]:
+        return misplaced(self._tree)
 
     @override
     def leaf_tiles(self) -> Iterator[LeafTile]:

@@ -231,3 +231,12 @@ def test_of_a_log_that_was_altered_no_bundle_is_made(statement: str, evidence: E
         connection.execute(statement.format(ada=ADA))
     with pytest.raises(Contradiction):
         make(evidence)
+
+
+def test_of_a_stream_with_an_event_where_none_can_be_no_bundle_is_made(evidence: Evidence) -> None:
+    fill(evidence)
+    evidence.checkpoint()
+    with psycopg.connect(evidence.url) as connection:
+        connection.execute(INSERT, [-7, *encode(toggled(4, "product_updates", False, previous=True), KEY)])
+    with pytest.raises(Contradiction, match="an event was added at position -7, where none can be"):
+        make(evidence)

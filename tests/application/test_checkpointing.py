@@ -91,6 +91,10 @@ def test_every_checkpoint_continues_the_one_before(evidence: Evidence) -> None:
             "not what was",
         ),
         ("UPDATE checkpoints SET note = 'x'", "the last checkpoint in the database is not a signed note"),
+        (
+            "INSERT INTO preferences_events SELECT originator_id, 1000, -7, state, topic FROM preferences_events LIMIT 1",
+            "an event was added at position -7, where none can be",
+        ),
     ],
 )
 def test_what_is_not_as_it_was_is_never_signed(
