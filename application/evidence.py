@@ -56,7 +56,10 @@ class StoredTree(Protocol):
         ...
 
     def edge(self) -> tuple[list[Tile], bytes]:
-        """The rightmost tile of each level, from level 0 up, and the positions in that of level 0. They may be full."""
+        """The rightmost tile of each level, from level 0 up, and the positions in that of level 0. They may be full.
+
+        As they are stored: whether they can be the edge of a tree is for whoever asks to see.
+        """
         ...
 
     def leaves(self, first: int, limit: int) -> Iterator[bytes]:
