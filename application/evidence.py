@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from domain.checkpoint import Checkpoint
 from domain.merkle import Tile
+
+DATABASE: Final = "the database"
+"""The place of checkpoints that are kept there, in one transaction with the tree."""
 
 
 class Contradiction(Exception):
@@ -24,7 +27,7 @@ class LeafTile:
 
 @dataclass(frozen=True, slots=True)
 class KeptNote:
-    """A signed note, and where it was kept: `database` or the name of a file."""
+    """A signed note, and where it was kept: `DATABASE` or the name of a file."""
 
     place: str
     note: str

@@ -9,14 +9,11 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
-from application.evidence import KeptNote, LeafTile, StoredEvidence, StoredTree, TreeStore
+from application.evidence import DATABASE, KeptNote, LeafTile, StoredEvidence, StoredTree, TreeStore
 from domain.checkpoint import Checkpoint
 from domain.merkle import TILE, Tile
 from infrastructure.database import ALIVE, READ_COMMITTED, with_keepalives
 from infrastructure.sql import queries
-
-DATABASE: Final = "the database"
-"""The place of checkpoints that are kept there."""
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("evidence")
 _COPY_HEADER: Final = 19
