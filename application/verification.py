@@ -1,6 +1,7 @@
 """Holding the log to what was signed: everything is computed anew from the events, and no stored hash is believed."""
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -19,11 +20,16 @@ REPORT_EVERY: Final = 16 * TILE
 
 @dataclass(slots=True)
 class Verdict:
-    """`faults` are the first ones, by position; there may be more. `covered` is the newest checkpoint that the log agrees with."""
+    """`faults` are the first ones, by position; there may be more. `covered` is the newest checkpoint that the log agrees with.
+
+    `checkpoints` counts those that it agrees with, `agreeing` the same by place. `kept` counts all that each place has.
+    """
 
     events: int = 0
     position: int = 0
     checkpoints: int = 0
+    agreeing: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
     covered: Checkpoint | None = None
     faults: list[Fault] = field(default_factory=list)
 
@@ -31,6 +37,10 @@ class Verdict:
     def uncovered(self) -> int:
         """Events behind the newest checkpoint: nothing is signed about them yet."""
         return self.events - (self.covered.size if self.covered else 0)
+
+    def lacks(self, place: str) -> bool:
+        """Whether there are checkpoints, but none in this place: nothing there remembers more than the others do."""
+        return bool(self.kept) and not self.kept[place]
 
     @property
     def good(self) -> bool:
@@ -117,6 +127,7 @@ class Verification:
         if root == checkpoint.root:
             self._verdict.covered = checkpoint
             self._verdict.checkpoints += 1
+            self._verdict.agreeing.update(places)
             if DATABASE in places:
                 self._committed = checkpoint.size
         elif self._contradicted is None:
@@ -154,6 +165,7 @@ class Verification:
     def _opened(self, kept: Iterator[KeptNote]) -> Iterator[tuple[Checkpoint, str]]:
         size = 0
         for number, (place, note) in enumerate(((one.place, one.note) for one in kept), 1):
+            self._verdict.kept[place] += 1
             try:
                 checkpoint = Checkpoint.parse(self._notes.open(note))
                 if checkpoint.origin != self._origin:

@@ -49,12 +49,17 @@ def verify(
     key: Annotated[
         list[str] | None, typer.Option(help="Trust this public key instead of our own. Repeat for several.")
     ] = None,
+    database_only: Annotated[
+        bool, typer.Option("--database-only", help="Do without checkpoints outside of the database, if there are none.")
+    ] = False,
 ) -> None:
     """Compute everything anew from the events, and hold it to the tree and to every signed checkpoint.
 
     Exit code 1 if anything differs. The first position that was altered, added, reordered or is missing is named.
+    It is 1, too, if only the database has checkpoints: an older copy of all that is in it would agree with itself.
     """
     settings = bootstrap.settings()
+    outside = checkpoint or settings.published_checkpoints
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -77,16 +82,27 @@ def verify(
             f"{covered.size} of them, up to position {covered.position}, are as signed on "
             f"{covered.time:%Y-%m-%d %H:%M:%S} UTC ({verdict.checkpoints} checkpoints agree)"
         )
+        for place, count in sorted(verdict.agreeing.items()):
+            output.print(f"  {count} in {place}", markup=False, soft_wrap=True)
     if verdict.uncovered:
         output.print(f"{verdict.uncovered} are not covered by a checkpoint yet")
     for fault in verdict.faults[:SHOWN]:
         output.print(f"  {fault.sentence}", markup=False, soft_wrap=True)
-    if not verdict.good:
+    unremembered = verdict.lacks(str(outside))
+    if unremembered:
+        output.print(f"  {_unremembered(outside)}", markup=False, soft_wrap=True)
+    if not verdict.good or (unremembered and not database_only):
         output.print(
             "The log was altered." if verdict.altered else "What is kept beside the log as evidence isn't whole."
         )
         raise typer.Exit(1)
     output.print("Nothing was altered.")
+
+
+def _unremembered(outside: Path) -> str:
+    # The whole path, since the setting's default depends on where the command is run.
+    lacking = "has none" if outside.exists() else "isn't there"
+    return f"no checkpoint outside of the database: {outside.absolute()} {lacking}, so a restored older copy could not be told"
 
 
 @cli.command()
