@@ -132,7 +132,10 @@ def verify_bundle(
     file: Annotated[Path, typer.Argument(help="The file that `bundle` wrote.")],
     key: Annotated[str, typer.Option(help="The public key, got by a way that you trust.")],
 ) -> None:
-    """Verify a bundle offline, and show what it proves: each choice, who made it, when, how, and what they were told."""
+    """Verify a bundle offline, and show what it proves: each choice, who made it, when, how, and what they were told.
+
+    That nothing was changed after the last event in it can't be proven by a file.
+    """
     parsed, opened = bootstrap.verify_bundle(file.read_bytes(), key)
     checkpoint = opened.checkpoint
     where = f"of {parsed.organization}" if parsed.organization is not None else "without an organization"
@@ -141,21 +144,27 @@ def verify_bundle(
         f"as signed on {checkpoint.time:%Y-%m-%d %H:%M:%S} UTC over {checkpoint.size} events, up to position "
         f"{checkpoint.position}"
     )
-    columns = ("when (UTC)", "toggle", "choice", "still holds", "who", "session", "source", "told", "request")
+    columns = ("when (UTC)", "toggle", "choice", "since then", "who", "session", "source", "told", "request")
     table = Table(*columns, box=SIMPLE_HEAD)
+    last = len(opened.events)  # open_bundle saw that their versions have no gap
     for consent in consents(opened.events, opened.catalogues):
-        table.add_row(*map(Text, _row(consent)))
+        table.add_row(*map(Text, _row(consent, last)))
     output.print(table)
-    output.print("No event of this user up to the last one shown was left out: their versions have no gap.")
+    output.print(f"No event of this user up to version {last} was left out: their versions have no gap.")
+    output.print(
+        "Later changes are not excluded, not even up to the day of the signature: whoever passed the file on can have "
+        "left the last events out."
+    )
 
 
-def _row(consent: Consent) -> Iterator[str]:
+def _row(consent: Consent, last: int) -> Iterator[str]:
+    """`last`: the version up to which there is proof."""
     on = {True: "on", False: "off", None: "unknown"}
     yield f"{consent.occurred_at:%Y-%m-%d %H:%M:%S}"
     yield consent.path
     yield on[consent.enabled]
     if consent.replaced_at is None:
-        yield "yes"
+        yield f"not changed up to version {last}"
     else:
         yield f"{'withdrawn' if consent.enabled else 'changed'} {consent.replaced_at:%Y-%m-%d %H:%M:%S}"
     yield f"{consent.impersonator or 'support'} for {consent.user}" if consent.impersonated else consent.user

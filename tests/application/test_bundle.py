@@ -147,6 +147,12 @@ def test_what_is_true_but_not_the_whole_truth_is_refused(change, sentence: str, 
         verified(replace(bundle, **change(bundle)).render(), evidence.reader)
 
 
+def test_the_last_events_can_be_left_out_and_nothing_is_said_of_what_came_after(signed: tuple[Evidence, bytes]) -> None:
+    evidence, data = signed
+    bundle = Bundle.parse(data)
+    assert verified(replace(bundle, events=bundle.events[:2]).render(), evidence.reader).events == ADAS[:2]
+
+
 @pytest.mark.parametrize(
     "document",
     ["[]", "null", "{}", '{"user": 1}'],

@@ -1,13 +1,20 @@
 """`preferences audit bundle` and `verify-bundle`."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from application.bundle import Bundle
 from tests.support.command import Command, one_sentence
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
+
+
+def cells(line: str) -> list[str]:
+    return re.split(r"\s{2,}", line.strip())
 
 
 @pytest.fixture
@@ -35,10 +42,26 @@ def test_a_bundle_is_verified_without_a_database_and_shows_what_it_proves(
     given, withdrawn = lines
     assert given[2:6:3] == ["email.weekly_usage_digest", given[5]]
     assert given[3:5] == ["on", "withdrawn"]
-    assert withdrawn[3:6] == ["off", "yes", "user_ada"]
+    assert withdrawn[3:10] == ["off", "not", "changed", "up", "to", "version", "3"]
+    assert withdrawn[10] == "user_ada"
     assert {"user_ada", "dashboard", "catalogue"} <= set(given)
     assert "user_ada of org_math: 3 events" in result.stdout
     assert not (folder / "nothing").exists()
+
+
+def test_of_a_bundle_whose_withdrawal_was_left_out_it_is_not_said_that_the_consent_holds(
+    ada: tuple[str, str], inside, folder
+) -> None:
+    bundle = Bundle.parse(Path(ada[0]).read_bytes())
+    cut = folder / "cut.json"
+    cut.write_bytes(replace(bundle, events=bundle.events[:-1]).render())
+    result = inside("audit", "verify-bundle", str(cut), "--key", ada[1])
+    assert result.returncode == 0
+    [given] = [cells(line) for line in result.stdout.splitlines() if "weekly_usage_digest" in line]
+    assert given[1:4] == ["email.weekly_usage_digest", "on", "not changed up to version 2"]
+    proven, open_end = result.stdout.splitlines()[-2:]
+    assert proven == "No event of this user up to version 2 was left out: their versions have no gap."
+    assert open_end.startswith("Later changes are not excluded")
 
 
 def test_a_bundle_is_for_its_owner_alone_whatever_stood_in_its_place(ada: tuple[str, str], inside, folder) -> None:
