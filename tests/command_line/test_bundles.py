@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -47,6 +48,54 @@ def test_a_bundle_is_verified_without_a_database_and_shows_what_it_proves(
     assert {"user_ada", "dashboard", "catalogue"} <= set(given)
     assert "user_ada of org_math: 3 events" in result.stdout
     assert not (folder / "nothing").exists()
+
+
+def test_each_element_of_a_consent_is_in_the_bundle_of_who_gave_it(inside, database_url: str, folder) -> None:
+    # Given a published catalogue, a consent that support gave in Bob's name, and Bob, who withdrew it
+    assert inside("migrate").returncode == 0
+    support = {"act": {"iss": "https://dashboard.clerk.com", "sid": "sess_staff", "sub": "user_staff"}}
+    asked: list[str] = []
+    began = datetime.now(UTC).replace(microsecond=0)
+    with Server(database_url) as server, httpx.Client(base_url=server.url) as http:
+        for enabled, claims in (("true", support), ("false", {"sid": "sess_of_bob"})):
+            body = f'{{"email": {{"weekly_usage_digest": {enabled}}}}}'
+            answer = http.patch(PATH, content=body, headers=bearer("user_bob", **claims))
+            assert answer.status_code == 200
+            asked.append(answer.headers["x-request-id"])
+    ended = datetime.now(UTC)
+
+    # when his bundle is shown
+    file = str(folder / "bob.json")
+    assert inside("audit", "bundle", "--org", "org_math", "--user", "user_bob", "-o", file).returncode == 0
+    key = inside("audit", "public-key").stdout.strip()
+    shown = inside("audit", "verify-bundle", file, "--key", key).stdout.splitlines()
+
+    # then it says when, what, whether it was withdrawn, who on whose behalf, in which session, how, what they were told, and
+    # in which request.
+    given, withdrawn = [cells(line) for line in shown if "weekly_usage_digest" in line]
+    for row in (given, withdrawn):
+        assert began <= datetime.fromisoformat(f"{row[0]}+00:00") <= ended
+    toggle, told = "email.weekly_usage_digest", "catalogue 1, default off"
+    assert given[1:] == [
+        toggle,
+        "on",
+        f"withdrawn {withdrawn[0]}",
+        "user_staff for user_bob",
+        "sess_user_bob",
+        "dashboard",
+        told,
+        asked[0],
+    ]
+    assert withdrawn[1:] == [
+        toggle,
+        "off",
+        "not changed up to version 3",
+        "user_bob",
+        "sess_of_bob",
+        "dashboard",
+        told,
+        asked[1],
+    ]
 
 
 def test_of_a_bundle_whose_withdrawal_was_left_out_it_is_not_said_that_the_consent_holds(
