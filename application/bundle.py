@@ -88,7 +88,10 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a bundle proves: these events are all of the stream up to the last one, and the log has them."""
+    """What a bundle proves: these events are all of the stream up to the last one, and the log has them.
+
+    That there is none behind the last one is not proven: a bundle whose last events were left out proves the rest.
+    """
 
     checkpoint: Checkpoint
     events: Sequence[PreferencesEvent]

@@ -62,6 +62,8 @@ def make_bundle(
 def _proven(source: BundleSource, stream: UUID, checkpoint: Checkpoint) -> list[Proven]:
     found = []
     for leaf in source.stream(stream):
+        if leaf.position < 1:
+            raise Contradiction(f"an event was added at position {leaf.position}, where none can be")
         if leaf.position <= checkpoint.position:
             index = source.index(leaf.position)
             found.append(Proven(index, leaf, inclusion_proof(index, checkpoint.size, source.entries)))

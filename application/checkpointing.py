@@ -1,13 +1,13 @@
 """Growing the tree with the log, and signing what it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
 from application.evidence import Contradiction, KeptNote, Notes, PublishedCheckpoints, Signer, StoredTree, TreeStore
 from domain.checkpoint import Checkpoint
 from domain.leaf import POSITION
-from domain.merkle import TILE, GrowingTree, Tile, consistency_proof, continues, leaf_hash
+from domain.merkle import HASH, TILE, GrowingTree, Tile, consistency_proof, continues, leaf_hash
 
 STEP: Final = 512 * TILE
 """Events between two checkpoints at most: what bounds the memory and the time of one step."""
@@ -42,6 +42,8 @@ class Checkpointer:
         Raises `Contradiction` if the log isn't what was signed before.
         """
         with self._store.exclusively() as stored:
+            if misplaced := stored.misplaced():
+                raise Contradiction(f"an event was added at position {misplaced[0]}, where none can be")
             tree, position, new = self._grow(stored, limit)
             known = [self._opened(kept) for kept in (stored.last(), self._published.last()) if kept is not None]
             left = new == limit
@@ -62,11 +64,13 @@ class Checkpointer:
     def _grow(self, stored: StoredTree, limit: int) -> tuple[GrowingTree, int, int]:
         """The tree with the new events in it, the last position in it, and how many are new."""
         edge, known = stored.edge()
+        if not _is_edge(edge, known):
+            raise Contradiction("the tree of the log is damaged: its rightmost tiles don't fit together")
         before = list(edge[0].hashes) if edge else []
         tree = GrowingTree([() if len(tile.hashes) == TILE else tile.hashes for tile in edge])
         hashes: list[bytes] = []
         positions: list[bytes] = []
-        for leaf in stored.leaves(int.from_bytes(known[:8], "big"), len(before) + limit):
+        for leaf in stored.leaves(int.from_bytes(known[:8], "big") or 1, len(before) + limit):
             hashes.append(leaf_hash(leaf))
             positions.append(leaf[POSITION])
         if hashes[: len(before)] != before:
@@ -90,6 +94,20 @@ class Checkpointer:
         if checkpoint.origin != self._origin:
             raise Contradiction(f"the last checkpoint in {kept.place} is one of {checkpoint.origin}")
         return checkpoint
+
+
+def _is_edge(tiles: Sequence[Tile], positions: bytes) -> bool:
+    """Whether these are the rightmost tiles of a tree, each level counting the full tiles below it, and a position for each leaf."""
+    above = 0
+    for level in range(len(tiles) - 1, -1, -1):
+        tile = tiles[level]
+        count = len(tile.hashes)
+        if tile.level != level or not 0 < count <= TILE or any(len(one) != HASH for one in tile.hashes):
+            return False
+        if tile.index + count // TILE != above:
+            return False
+        above = tile.index * TILE + count
+    return len(positions) == (len(tiles[0].hashes) * 8 if tiles else 0)
 
 
 def _continue(before: Checkpoint, size: int, root: bytes, position: int, stored: StoredTree) -> None:

@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from domain.checkpoint import Checkpoint
 from domain.merkle import Tile
+
+DATABASE: Final = "the database"
+"""The place of checkpoints that are kept there, in one transaction with the tree."""
 
 
 class Contradiction(Exception):
@@ -24,7 +27,7 @@ class LeafTile:
 
 @dataclass(frozen=True, slots=True)
 class KeptNote:
-    """A signed note, and where it was kept: `database` or the name of a file."""
+    """A signed note, and where it was kept: `DATABASE` or the name of a file."""
 
     place: str
     note: str
@@ -51,8 +54,15 @@ class PublishedCheckpoints(Protocol):
 class StoredTree(Protocol):
     """The log and its tree, within one transaction that nobody else who writes a checkpoint is in."""
 
+    def misplaced(self) -> list[int]:
+        """Positions below 1 at which an event stands, though none is ever put there: the first hundred."""
+        ...
+
     def edge(self) -> tuple[list[Tile], bytes]:
-        """The rightmost tile of each level, from level 0 up, and the positions in that of level 0. They may be full."""
+        """The rightmost tile of each level, from level 0 up, and the positions in that of level 0. They may be full.
+
+        As they are stored: whether they can be the edge of a tree is for whoever asks to see.
+        """
         ...
 
     def leaves(self, first: int, limit: int) -> Iterator[bytes]:
@@ -84,7 +94,11 @@ class StoredEvidence(Protocol):
     """All that a verification reads, as of one moment."""
 
     def leaves(self) -> Iterator[bytes]:
-        """The whole log in its order, as leaf data."""
+        """The whole log from position 1 on, in its order, as leaf data."""
+        ...
+
+    def misplaced(self) -> list[int]:
+        """Positions below 1 at which an event stands, though none is ever put there: the first hundred."""
         ...
 
     def leaf_tiles(self) -> Iterator[LeafTile]:

@@ -49,7 +49,8 @@ class Reader:
 
     `organization` is the only one that the reader may see into; a key of the platform has none, and sees into all.
     `label` names the reader in the record of reading: `user:<id>` or `api_key:<id> (<its label>)`. A user has a
-    `stream`, whose key seals what is personal in that record, and an `impersonator` where somebody acts in their name.
+    `stream`, by which an erasure finds what names them in that record, and an `impersonator` where somebody acts in their
+    name. The record has both in the open.
     """
 
     organization: str | None

@@ -1,14 +1,15 @@
 """Holding the log to what was signed: everything is computed anew from the events, and no stored hash is believed."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import islice
+from itertools import groupby, islice
 from typing import Final
 
 from application.differences import Differences, Fault, Kind
-from application.evidence import KeptNote, Notes, StoredEvidence
+from application.evidence import DATABASE, KeptNote, Notes, StoredEvidence
 from domain.checkpoint import Checkpoint
 from domain.leaf import POSITION
 from domain.merkle import TILE, GrowingTree, Tile
@@ -19,11 +20,16 @@ REPORT_EVERY: Final = 16 * TILE
 
 @dataclass(slots=True)
 class Verdict:
-    """`faults` are the first ones, by position; there may be more. `covered` is the newest checkpoint that the log agrees with."""
+    """`faults` are the first ones, by position; there may be more. `covered` is the newest checkpoint that the log agrees with.
+
+    `checkpoints` counts those that it agrees with, `agreeing` the same by place. `kept` counts all that each place has.
+    """
 
     events: int = 0
     position: int = 0
     checkpoints: int = 0
+    agreeing: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
     covered: Checkpoint | None = None
     faults: list[Fault] = field(default_factory=list)
 
@@ -31,6 +37,10 @@ class Verdict:
     def uncovered(self) -> int:
         """Events behind the newest checkpoint: nothing is signed about them yet."""
         return self.events - (self.covered.size if self.covered else 0)
+
+    def lacks(self, place: str) -> bool:
+        """Whether there are checkpoints, but none in this place: nothing there remembers more than the others do."""
+        return bool(self.kept) and not self.kept[place]
 
     @property
     def good(self) -> bool:
@@ -55,6 +65,8 @@ class Verification:
         self._tree = GrowingTree()
         self._verdict = Verdict()
         self._contradicted: Checkpoint | None = None
+        self._committed = 0
+        """Events that the newest checkpoint in the database covers: as many as its tree must have."""
         self._bad_notes: list[Fault] = []
         self._bad_tiles: list[Fault] = []
 
@@ -69,8 +81,8 @@ class Verification:
         while block := list(islice(leaves, TILE)):
             hashes = [sha256(b"\x00" + leaf).digest() for leaf in block]
             positions = [leaf[POSITION] for leaf in block]
-            while checkpoint is not None and checkpoint.size <= verdict.events + len(hashes):
-                self._hold_to(checkpoint, tree.root(hashes[: checkpoint.size - verdict.events]))
+            while checkpoint is not None and checkpoint[0].size <= verdict.events + len(hashes):
+                self._hold_to(checkpoint, tree.root(hashes[: checkpoint[0].size - verdict.events]))
                 checkpoint = next(checkpoints, None)
             differences.compare(hashes, positions, block)
             for tile in tree.append(hashes):
@@ -102,17 +114,22 @@ class Verification:
         as_signed = not faults
         faults += differences.proven(signed)[:1]
         if as_signed and not differences.proven(signed):
-            if differences.entries < signed:
+            # A checkpoint is in the file before its tiles are committed, and after a crash in between without them.
+            if differences.entries < self._committed:
                 sentence = f"the tree was cut to {differences.entries} events; the log itself is as signed"
                 self._bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
             faults += self._bad_tiles[:1]
-        return faults + self._bad_notes
+        return [*map(_misplaced, self._stored.misplaced()), *faults, *self._bad_notes]
 
-    def _hold_to(self, checkpoint: Checkpoint, root: bytes | None) -> None:
+    def _hold_to(self, kept: tuple[Checkpoint, Collection[str]], root: bytes | None) -> None:
         """`root`: that over as many events; None if there are fewer."""
+        checkpoint, places = kept
         if root == checkpoint.root:
             self._verdict.covered = checkpoint
             self._verdict.checkpoints += 1
+            self._verdict.agreeing.update(places)
+            if DATABASE in places:
+                self._committed = checkpoint.size
         elif self._contradicted is None:
             self._contradicted = checkpoint
 
@@ -138,18 +155,17 @@ class Verification:
             sentence = f"tile {tile.index} of level {tile.level} was altered; the log itself is as signed"
             self._bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
 
-    def _checkpoints(self) -> Iterator[Checkpoint]:
-        """Those of all places by size; what is none, or is out of order, is a fault of its place."""
-        seen: Checkpoint | None = None
+    def _checkpoints(self) -> Iterator[tuple[Checkpoint, Collection[str]]]:
+        """Those of all places by size, each with its places; what is none, or is out of order, is a fault of its place."""
         places = [self._opened(notes) for notes in self._stored.checkpoints()]
-        for checkpoint in heapq.merge(*places, key=lambda checkpoint: checkpoint.size):
-            if checkpoint != seen:
-                yield checkpoint
-            seen = checkpoint
+        merged = heapq.merge(*places, key=lambda kept: kept[0].size)
+        for checkpoint, kept in groupby(merged, key=lambda kept: kept[0]):
+            yield checkpoint, {place for _, place in kept}
 
-    def _opened(self, kept: Iterator[KeptNote]) -> Iterator[Checkpoint]:
+    def _opened(self, kept: Iterator[KeptNote]) -> Iterator[tuple[Checkpoint, str]]:
         size = 0
         for number, (place, note) in enumerate(((one.place, one.note) for one in kept), 1):
+            self._verdict.kept[place] += 1
             try:
                 checkpoint = Checkpoint.parse(self._notes.open(note))
                 if checkpoint.origin != self._origin:
@@ -160,4 +176,8 @@ class Verification:
                 self._bad_notes.append(Fault(Kind.CHECKPOINT, 0, 0, f"checkpoint {number} of {place} is {error}"))
                 continue
             size = checkpoint.size
-            yield checkpoint
+            yield checkpoint, place
+
+
+def _misplaced(position: int) -> Fault:
+    return Fault(Kind.ADDED, position, position, f"position {position} was added, where no event can be")

@@ -13,6 +13,9 @@ from typing import Final
 TILE: Final = 256
 """Hashes in a full tile."""
 
+HASH: Final = 32
+"""Bytes of a hash."""
+
 EMPTY_ROOT: Final = sha256(b"").digest()
 
 Entries = Callable[[int, int, int], Sequence[bytes]]

@@ -9,14 +9,11 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
-from application.evidence import KeptNote, LeafTile, StoredEvidence, StoredTree, TreeStore
+from application.evidence import DATABASE, KeptNote, LeafTile, StoredEvidence, StoredTree, TreeStore
 from domain.checkpoint import Checkpoint
 from domain.merkle import TILE, Tile
 from infrastructure.database import ALIVE, READ_COMMITTED, with_keepalives
 from infrastructure.sql import queries
-
-DATABASE: Final = "the database"
-"""The place of checkpoints that are kept there."""
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("evidence")
 _COPY_HEADER: Final = 19
@@ -28,7 +25,7 @@ _AT_ONCE: Final = 64
 Connection = psycopg.Connection[TupleRow]
 
 
-def leaves(connection: Connection, first: int = 0, limit: int | None = None) -> Iterator[bytes]:
+def leaves(connection: Connection, first: int = 1, limit: int | None = None) -> Iterator[bytes]:
     """The log from a position on, as leaf data, row by row as the server sends it."""
     query = sql.SQL(_QUERIES["leaves"].rstrip(";")).format(first=sql.Literal(first), limit=sql.Literal(limit))
     with connection.cursor() as cursor, cursor.copy(query) as copy:
@@ -42,13 +39,19 @@ def leaves(connection: Connection, first: int = 0, limit: int | None = None) -> 
                 yield bytes(row)
 
 
+def misplaced(connection: Connection) -> list[int]:
+    return [position for (position,) in connection.execute(_QUERIES["misplaced"])]
+
+
 def entries(connection: Connection, level: int, first: int, count: int) -> Sequence[bytes]:
     index, offset = divmod(first, TILE)
     row = connection.execute(_QUERIES["tile"], [level, index]).fetchone()
-    return _split(row[0] if row else b"")[offset : offset + count]
+    return _split(row[0] if row else None)[offset : offset + count]
 
 
-def _split(hashes: bytes) -> list[bytes]:
+def _split(hashes: bytes | None) -> list[bytes]:
+    """Whatever stands there: who altered it may have dropped the constraint as well. What it is worth shows in the hashes."""
+    hashes = hashes or b""
     return [hashes[start : start + 32] for start in range(0, len(hashes), 32)]
 
 
@@ -57,10 +60,14 @@ class PostgresTree(StoredTree):
         self._connection = connection
 
     @override
+    def misplaced(self) -> list[int]:
+        return misplaced(self._connection)
+
+    @override
     def edge(self) -> tuple[list[Tile], bytes]:
         rows = self._connection.execute(_QUERIES["edge"]).fetchall()
         tiles = [Tile(level, index, _split(hashes)) for level, index, hashes, _ in rows]
-        return tiles, rows[0][3] if rows else b""
+        return tiles, (rows[0][3] if rows else None) or b""
 
     @override
     def leaves(self, first: int, limit: int) -> Iterator[bytes]:
@@ -144,6 +151,10 @@ class PostgresEvidence(StoredEvidence):
     @override
     def leaves(self) -> Iterator[bytes]:
         return leaves(self._log)
+
+    @override
+    def misplaced(self) -> list[int]:
+        return misplaced(self._tree)
 
     @override
     def leaf_tiles(self) -> Iterator[LeafTile]:

@@ -49,12 +49,17 @@ def verify(
     key: Annotated[
         list[str] | None, typer.Option(help="Trust this public key instead of our own. Repeat for several.")
     ] = None,
+    database_only: Annotated[
+        bool, typer.Option("--database-only", help="Do without checkpoints outside of the database, if there are none.")
+    ] = False,
 ) -> None:
     """Compute everything anew from the events, and hold it to the tree and to every signed checkpoint.
 
     Exit code 1 if anything differs. The first position that was altered, added, reordered or is missing is named.
+    It is 1, too, if only the database has checkpoints: an older copy of all that is in it would agree with itself.
     """
     settings = bootstrap.settings()
+    outside = checkpoint or settings.published_checkpoints
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -77,16 +82,27 @@ def verify(
             f"{covered.size} of them, up to position {covered.position}, are as signed on "
             f"{covered.time:%Y-%m-%d %H:%M:%S} UTC ({verdict.checkpoints} checkpoints agree)"
         )
+        for place, count in sorted(verdict.agreeing.items()):
+            output.print(f"  {count} in {place}", markup=False, soft_wrap=True)
     if verdict.uncovered:
         output.print(f"{verdict.uncovered} are not covered by a checkpoint yet")
     for fault in verdict.faults[:SHOWN]:
         output.print(f"  {fault.sentence}", markup=False, soft_wrap=True)
-    if not verdict.good:
+    unremembered = verdict.lacks(str(outside))
+    if unremembered:
+        output.print(f"  {_unremembered(outside)}", markup=False, soft_wrap=True)
+    if not verdict.good or (unremembered and not database_only):
         output.print(
             "The log was altered." if verdict.altered else "What is kept beside the log as evidence isn't whole."
         )
         raise typer.Exit(1)
     output.print("Nothing was altered.")
+
+
+def _unremembered(outside: Path) -> str:
+    # The whole path, since the setting's default depends on where the command is run.
+    lacking = "has none" if outside.exists() else "isn't there"
+    return f"no checkpoint outside of the database: {outside.absolute()} {lacking}, so a restored older copy could not be told"
 
 
 @cli.command()
@@ -116,7 +132,10 @@ def verify_bundle(
     file: Annotated[Path, typer.Argument(help="The file that `bundle` wrote.")],
     key: Annotated[str, typer.Option(help="The public key, got by a way that you trust.")],
 ) -> None:
-    """Verify a bundle offline, and show what it proves: each choice, who made it, when, how, and what they were told."""
+    """Verify a bundle offline, and show what it proves: each choice, who made it, when, how, and what they were told.
+
+    That nothing was changed after the last event in it can't be proven by a file.
+    """
     parsed, opened = bootstrap.verify_bundle(file.read_bytes(), key)
     checkpoint = opened.checkpoint
     where = f"of {parsed.organization}" if parsed.organization is not None else "without an organization"
@@ -125,21 +144,27 @@ def verify_bundle(
         f"as signed on {checkpoint.time:%Y-%m-%d %H:%M:%S} UTC over {checkpoint.size} events, up to position "
         f"{checkpoint.position}"
     )
-    columns = ("when (UTC)", "toggle", "choice", "still holds", "who", "session", "source", "told", "request")
+    columns = ("when (UTC)", "toggle", "choice", "since then", "who", "session", "source", "told", "request")
     table = Table(*columns, box=SIMPLE_HEAD)
+    last = len(opened.events)  # open_bundle saw that their versions have no gap
     for consent in consents(opened.events, opened.catalogues):
-        table.add_row(*map(Text, _row(consent)))
+        table.add_row(*map(Text, _row(consent, last)))
     output.print(table)
-    output.print("No event of this user up to the last one shown was left out: their versions have no gap.")
+    output.print(f"No event of this user up to version {last} was left out: their versions have no gap.")
+    output.print(
+        "Later changes are not excluded, not even up to the day of the signature: whoever passed the file on can have "
+        "left the last events out."
+    )
 
 
-def _row(consent: Consent) -> Iterator[str]:
+def _row(consent: Consent, last: int) -> Iterator[str]:
+    """`last`: the version up to which there is proof."""
     on = {True: "on", False: "off", None: "unknown"}
     yield f"{consent.occurred_at:%Y-%m-%d %H:%M:%S}"
     yield consent.path
     yield on[consent.enabled]
     if consent.replaced_at is None:
-        yield "yes"
+        yield f"not changed up to version {last}"
     else:
         yield f"{'withdrawn' if consent.enabled else 'changed'} {consent.replaced_at:%Y-%m-%d %H:%M:%S}"
     yield f"{consent.impersonator or 'support'} for {consent.user}" if consent.impersonated else consent.user

@@ -38,6 +38,14 @@ COPY (
     LIMIT {limit}
 ) TO STDOUT (FORMAT binary);
 
+-- name: misplaced
+-- Events where none can be: positions count from 1. Asked for by themselves, by the index, since positions are compared without a
+-- sign everywhere else. The first hundred are enough to name. That no position is null is only a constraint, which can be dropped.
+SELECT coalesce(notification_id, 0) FROM preferences_events
+WHERE notification_id < 1 OR notification_id IS NULL
+ORDER BY notification_id
+LIMIT 100;
+
 -- name: leaf_tiles
 -- All tiles over events, from the left.
 SELECT index, hashes, positions FROM log_tiles WHERE level = 0 ORDER BY index;

@@ -147,6 +147,12 @@ def test_what_is_true_but_not_the_whole_truth_is_refused(change, sentence: str, 
         verified(replace(bundle, **change(bundle)).render(), evidence.reader)
 
 
+def test_the_last_events_can_be_left_out_and_nothing_is_said_of_what_came_after(signed: tuple[Evidence, bytes]) -> None:
+    evidence, data = signed
+    bundle = Bundle.parse(data)
+    assert verified(replace(bundle, events=bundle.events[:2]).render(), evidence.reader).events == ADAS[:2]
+
+
 @pytest.mark.parametrize(
     "document",
     ["[]", "null", "{}", '{"user": 1}'],
@@ -230,4 +236,13 @@ def test_of_a_log_that_was_altered_no_bundle_is_made(statement: str, evidence: E
     with psycopg.connect(evidence.url) as connection:
         connection.execute(statement.format(ada=ADA))
     with pytest.raises(Contradiction):
+        make(evidence)
+
+
+def test_of_a_stream_with_an_event_where_none_can_be_no_bundle_is_made(evidence: Evidence) -> None:
+    fill(evidence)
+    evidence.checkpoint()
+    with psycopg.connect(evidence.url) as connection:
+        connection.execute(INSERT, [-7, *encode(toggled(4, "product_updates", False, previous=True), KEY)])
+    with pytest.raises(Contradiction, match="an event was added at position -7, where none can be"):
         make(evidence)

@@ -90,7 +90,26 @@ def test_every_checkpoint_continues_the_one_before(evidence: Evidence) -> None:
             "UPDATE log_tiles SET hashes = set_byte(hashes, 0, 1 + get_byte(hashes, 0) % 9) WHERE level = 1",
             "not what was",
         ),
+        ("UPDATE log_tiles SET positions = NULL", "the tree of the log is damaged"),
+        (
+            "UPDATE log_tiles SET positions = substring(positions FOR 9) WHERE level = 0",
+            "the tree of the log is damaged",
+        ),
+        ("UPDATE log_tiles SET hashes = substring(hashes FOR 64) WHERE level = 0", "the tree of the log is damaged"),
+        ("UPDATE log_tiles SET hashes = substring(hashes FOR 40)", "the tree of the log is damaged"),
+        ("UPDATE log_tiles SET hashes = ''", "the tree of the log is damaged"),
+        ("UPDATE log_tiles SET hashes = hashes || hashes WHERE level = 1", "the tree of the log is damaged"),
+        ("DELETE FROM log_tiles WHERE level = 0", "the tree of the log is damaged"),
+        ("DELETE FROM log_tiles WHERE level = 1", "the tree of the log is damaged"),
+        (
+            "ALTER TABLE log_tiles ALTER hashes DROP NOT NULL; UPDATE log_tiles SET hashes = NULL",
+            "the tree of the log is damaged",
+        ),
         ("UPDATE checkpoints SET note = 'x'", "the last checkpoint in the database is not a signed note"),
+        (
+            "INSERT INTO preferences_events SELECT originator_id, 1000, -7, state, topic FROM preferences_events LIMIT 1",
+            "an event was added at position -7, where none can be",
+        ),
     ],
 )
 def test_what_is_not_as_it_was_is_never_signed(

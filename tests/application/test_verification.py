@@ -102,6 +102,49 @@ def test_checkpoints_that_were_signed_meanwhile_are_not_held_against_the_log(evi
     assert verdict.events == 10
 
 
+@pytest.fixture
+def crashed(evidence: Evidence) -> Evidence:
+    """The last checkpoint is in the file, and its keeper died before the database had it."""
+    last = write_log(evidence.url, 300)[-1]
+    evidence.checkpoint()
+    write_log(evidence.url, 300, first=last + 1, seed=1)
+    with psycopg.connect(evidence.url) as connection:
+        tables = {
+            table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("log_tiles", "checkpoints")
+        }
+        connection.commit()
+        evidence.checkpoint()
+        for table, rows in tables.items():
+            connection.execute(f"TRUNCATE {table}")
+            connection.cursor().executemany(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(rows[0]))})", rows)
+    return evidence
+
+
+def test_a_checkpoint_that_the_database_does_not_have_yet_is_no_cut_of_the_tree(crashed: Evidence) -> None:
+    verdict = crashed.verify()
+    assert verdict.faults == []
+    assert verdict.covered is not None
+    assert (verdict.covered.size, verdict.uncovered, verdict.checkpoints) == (600, 0, 2)
+
+
+def test_what_only_that_checkpoint_covers_is_held_to_it(crashed: Evidence) -> None:
+    with attacking(crashed.url) as connection:
+        connection.execute(
+            "UPDATE preferences_events SET topic = 'x' WHERE notification_id = "
+            "(SELECT notification_id FROM preferences_events ORDER BY 1 OFFSET 400 LIMIT 1)"
+        )
+        verdict = crashed.verify(connection)
+    [fault] = verdict.faults
+    assert fault.kind is Kind.CONTRADICTED
+
+
+def test_a_tree_that_was_cut_is_found_beside_it_as_well(crashed: Evidence) -> None:
+    with attacking(crashed.url) as connection:
+        connection.execute("DELETE FROM log_tiles WHERE level = 0 AND index = 1")
+        [fault] = crashed.verify(connection).faults
+    assert fault.sentence == "the tree was cut to 256 events; the log itself is as signed"
+
+
 def test_the_log_is_read_as_it_is_stored_by_whoever_asks(evidence: Evidence) -> None:
     write_log(evidence.url, 20)
     with psycopg.connect(evidence.url) as connection:

@@ -1,6 +1,7 @@
 """`preferences audit`: the key, checkpoints, verification."""
 
 import re
+from pathlib import Path
 from typing import IO
 
 import psycopg
@@ -71,7 +72,9 @@ def test_an_untouched_log_verifies_and_says_how_far_it_is_signed(
     assert re.fullmatch(
         rf"300 of them, up to position {last}, are as signed on .* UTC \(1 checkpoints agree\)", lines[1]
     )
-    assert lines[2:] == ["20 are not covered by a checkpoint yet", "Nothing was altered."]
+    file = preferences.settings["data_dir"] / "checkpoints"
+    assert lines[2:4] == [f"  1 in {file}", "  1 in the database"]
+    assert lines[4:] == ["20 are not covered by a checkpoint yet", "Nothing was altered."]
 
 
 def test_what_was_altered_is_named_and_nothing_more_is_signed(inside, database_url: str) -> None:
@@ -115,6 +118,62 @@ def test_a_third_party_verifies_with_a_key_and_a_file_of_its_own(inside, databas
         result = inside("audit", "verify", *arguments, **elsewhere)
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr.splitlines()[-1] == sentence
+
+
+@pytest.fixture
+def restored(inside, database_url: str, folder) -> Path:
+    """An older copy of all that is in the database was put back. The file of checkpoints, which knows more."""
+    tables = ("preferences_events", "log_tiles", "checkpoints")
+    last = write_log(database_url, 30)[-1]
+    inside("audit", "checkpoint")
+    with psycopg.connect(database_url) as connection:
+        for table in tables:
+            connection.execute(f"CREATE TABLE older_{table} AS TABLE {table}")
+    write_log(database_url, 30, first=last + 1, seed=1)
+    inside("audit", "checkpoint")
+    with psycopg.connect(database_url) as connection:
+        for table in tables:
+            connection.execute(f"TRUNCATE {table}")
+            connection.execute(f"INSERT INTO {table} TABLE older_{table}")
+    return folder / "data" / "checkpoints"
+
+
+def test_a_restored_older_copy_is_told_by_the_file_alone(inside, restored: Path) -> None:
+    for arguments in ([], ["--database-only"]):
+        result = inside("audit", "verify", *arguments)
+        assert result.returncode == 1
+        assert "the log has 30 events" in result.stdout
+        assert "no checkpoint outside" not in result.stdout
+        assert result.stdout.splitlines()[-1] == "The log was altered."
+
+
+@pytest.mark.parametrize("lacking", ["isn't there", "has none"])
+def test_without_the_file_it_is_said_that_a_restored_older_copy_could_not_be_told(
+    lacking: str, inside, restored: Path
+) -> None:
+    restored.unlink()
+    if lacking == "has none":
+        restored.touch()
+    sentence = (
+        f"  no checkpoint outside of the database: {restored} {lacking}, so a restored older copy could not be told"
+    )
+    result = inside("audit", "verify")
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-2:] == [sentence, "What is kept beside the log as evidence isn't whole."]
+    result = inside("audit", "verify", "--database-only")
+    assert result.returncode == 0
+    assert result.stdout.splitlines()[-2:] == [sentence, "Nothing was altered."]
+
+
+def test_who_does_without_the_file_is_told_of_everything_else(inside, restored: Path, database_url: str) -> None:
+    restored.unlink()
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "DELETE FROM preferences_events WHERE notification_id = (SELECT max(notification_id) FROM preferences_events)"
+        )
+    result = inside("audit", "verify", "--database-only")
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1] == "The log was altered."
 
 
 def test_a_new_key_goes_on_where_the_former_one_is_known(inside, database_url: str) -> None:

@@ -1,13 +1,21 @@
 """`preferences audit bundle` and `verify-bundle`."""
 
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from application.bundle import Bundle
 from tests.support.command import Command, one_sentence
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
+
+
+def cells(line: str) -> list[str]:
+    return re.split(r"\s{2,}", line.strip())
 
 
 @pytest.fixture
@@ -35,10 +43,74 @@ def test_a_bundle_is_verified_without_a_database_and_shows_what_it_proves(
     given, withdrawn = lines
     assert given[2:6:3] == ["email.weekly_usage_digest", given[5]]
     assert given[3:5] == ["on", "withdrawn"]
-    assert withdrawn[3:6] == ["off", "yes", "user_ada"]
+    assert withdrawn[3:10] == ["off", "not", "changed", "up", "to", "version", "3"]
+    assert withdrawn[10] == "user_ada"
     assert {"user_ada", "dashboard", "catalogue"} <= set(given)
     assert "user_ada of org_math: 3 events" in result.stdout
     assert not (folder / "nothing").exists()
+
+
+def test_each_element_of_a_consent_is_in_the_bundle_of_who_gave_it(inside, database_url: str, folder) -> None:
+    # Given a published catalogue, a consent that support gave in Bob's name, and Bob, who withdrew it
+    assert inside("migrate").returncode == 0
+    support = {"act": {"iss": "https://dashboard.clerk.com", "sid": "sess_staff", "sub": "user_staff"}}
+    asked: list[str] = []
+    began = datetime.now(UTC).replace(microsecond=0)
+    with Server(database_url) as server, httpx.Client(base_url=server.url) as http:
+        for enabled, claims in (("true", support), ("false", {"sid": "sess_of_bob"})):
+            body = f'{{"email": {{"weekly_usage_digest": {enabled}}}}}'
+            answer = http.patch(PATH, content=body, headers=bearer("user_bob", **claims))
+            assert answer.status_code == 200
+            asked.append(answer.headers["x-request-id"])
+    ended = datetime.now(UTC)
+
+    # when his bundle is shown
+    file = str(folder / "bob.json")
+    assert inside("audit", "bundle", "--org", "org_math", "--user", "user_bob", "-o", file).returncode == 0
+    key = inside("audit", "public-key").stdout.strip()
+    shown = inside("audit", "verify-bundle", file, "--key", key).stdout.splitlines()
+
+    # then it says when, what, whether it was withdrawn, who on whose behalf, in which session, how, what they were told, and
+    # in which request.
+    given, withdrawn = [cells(line) for line in shown if "weekly_usage_digest" in line]
+    for row in (given, withdrawn):
+        assert began <= datetime.fromisoformat(f"{row[0]}+00:00") <= ended
+    toggle, told = "email.weekly_usage_digest", "catalogue 1, default off"
+    assert given[1:] == [
+        toggle,
+        "on",
+        f"withdrawn {withdrawn[0]}",
+        "user_staff for user_bob",
+        "sess_user_bob",
+        "dashboard",
+        told,
+        asked[0],
+    ]
+    assert withdrawn[1:] == [
+        toggle,
+        "off",
+        "not changed up to version 3",
+        "user_bob",
+        "sess_of_bob",
+        "dashboard",
+        told,
+        asked[1],
+    ]
+
+
+def test_of_a_bundle_whose_withdrawal_was_left_out_it_is_not_said_that_the_consent_holds(
+    ada: tuple[str, str], inside, folder
+) -> None:
+    bundle = Bundle.parse(Path(ada[0]).read_bytes())
+    cut = folder / "cut.json"
+    cut.write_bytes(replace(bundle, events=bundle.events[:-1]).render())
+    result = inside("audit", "verify-bundle", str(cut), "--key", ada[1])
+    assert result.returncode == 0
+    [given] = [cells(line) for line in result.stdout.splitlines() if "weekly_usage_digest" in line]
+    assert given[1:4] == ["email.weekly_usage_digest", "on", "not changed up to version 2"]
+    proven, open_end = result.stdout.splitlines()[-2:]
+    assert proven == "No event of this user up to version 2 was left out: their versions have no gap."
+    assert open_end.startswith("Later changes are not excluded")
 
 
 def test_a_bundle_is_for_its_owner_alone_whatever_stood_in_its_place(ada: tuple[str, str], inside, folder) -> None:

@@ -88,7 +88,20 @@ def delete(connection: Connection, target: Target, chance: random.Random) -> int
 def insert(connection: Connection, target: Target, chance: random.Random) -> int:
     """A credible event, where a failed transaction left a gap."""
     taken = set(target.positions)
-    position = chance.choice([place for place in range(2, target.positions[-1]) if place not in taken])
+    return insert_at(
+        chance.choice([place for place in range(2, target.positions[-1]) if place not in taken]),
+        connection,
+        target,
+        chance,
+    )
+
+
+def insert_before_the_first(connection: Connection, target: Target, chance: random.Random) -> int:
+    """The same where no position is: they count from 1."""
+    return insert_at(chance.choice([0, -1, -7, -(2**63), -chance.randrange(2, 2**63)]), connection, target, chance)
+
+
+def insert_at(position: int, connection: Connection, target: Target, chance: random.Random) -> int:
     row = connection.execute(
         "SELECT originator_id, originator_version + 100, topic, state, sealed_actor FROM preferences_events WHERE notification_id = %s",
         [target.some(chance)],
@@ -135,6 +148,7 @@ ATTACKS = {
     change: Kind.ALTERED,
     delete: Kind.MISSING,
     insert: Kind.ADDED,
+    insert_before_the_first: Kind.ADDED,
     swap: Kind.REORDERED,
     cut: Kind.MISSING,
 }
@@ -152,7 +166,30 @@ def test_what_was_done_to_the_log_is_named_with_its_position(attack, kind: Kind,
             assert verdict.altered
 
 
-@pytest.mark.parametrize("attack", [*ATTACKS, restore])
+def test_an_event_before_the_first_position_is_named_whatever_was_done_to_the_tree(target: Target) -> None:
+    with attacking(target.evidence.url) as connection:
+        for place in range(PLACES):
+            position = insert_before_the_first(connection, target, random.Random(place))
+            doctor(connection)
+            verdict = target.evidence.verify(connection)
+            connection.rollback()
+            [fault] = verdict.faults
+            assert (fault.kind, fault.first, fault.last) == (Kind.ADDED, position, position)
+            assert verdict.altered
+
+
+def test_an_event_without_a_position_is_named_as_well(target: Target) -> None:
+    with attacking(target.evidence.url) as connection:
+        connection.execute("ALTER TABLE preferences_events ALTER notification_id DROP NOT NULL")
+        connection.execute(
+            "INSERT INTO preferences_events (notification_id, originator_id, originator_version, topic, state) "
+            "SELECT NULL, originator_id, 1000, topic, state FROM preferences_events LIMIT 1"
+        )
+        [fault] = target.evidence.verify(connection).faults
+    assert fault.kind is Kind.ADDED
+
+
+@pytest.mark.parametrize("attack", [*(attack for attack in ATTACKS if attack is not insert_before_the_first), restore])
 def test_who_doctors_the_tree_as_well_is_held_to_what_was_signed(attack, target: Target) -> None:
     with attacking(target.evidence.url) as connection:
         for place in range(PLACES):

@@ -103,7 +103,7 @@ def attacking(url: str) -> Iterator[psycopg.Connection[Any]]:
 def doctor(connection: psycopg.Connection[Any]) -> None:
     """Make the tree anew for the log as it now is, as its own keeper would."""
     stored = PostgresTree(connection)
-    leaves = list(stored.leaves(0, 1 << 40))
+    leaves = list(stored.leaves(1, 1 << 40))
     connection.execute("DELETE FROM log_tiles")
     tree = GrowingTree()
     for start in range(0, len(leaves), TILE):
