@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import Depends, FastAPI, Query, Request
@@ -32,6 +33,8 @@ DEFAULT_LIMIT: Final = 50
 SEND_WITHIN: Final = 60.0
 """Seconds in which the reader of an export has to take each chunk, or is taken for gone."""
 VARY: Final = (b"vary", b"accept")
+LAST_EVENT_AT: Final = b"x-last-event-at"
+"""The header that tells the reader of an export what a page says in `meta.last_event_at`: no entry could."""
 
 
 def add(app: FastAPI, services: Services) -> None:
@@ -70,9 +73,9 @@ def add(app: FastAPI, services: Services) -> None:
         given = {"limit": limit, "cursor": cursor}
         if details := {name: "must be absent in an export" for name, value in given.items() if value is not None}:
             raise ValidationFailed(details=details)
-        entries = await audit_log.export(reader, wanted, form=form, request_id=request_id)
+        entries, complete_until = await audit_log.export(reader, wanted, form=form, request_id=request_id)
         chunks = _lines(entries, payload=payload) if form == NDJSON else _rows(entries)
-        return Streamed(chunks, _headers(form), send_within=SEND_WITHIN)
+        return Streamed(chunks, _headers(form, complete_until), send_within=SEND_WITHIN)
 
 
 def encode_cursor(start: AuditStart) -> str:
@@ -115,8 +118,9 @@ async def _rows(chunks: AsyncGenerator[list[AuditEntry], None]) -> AsyncGenerato
             yield as_rows(entries)
 
 
-def _headers(form: str) -> list[tuple[bytes, bytes]]:
+def _headers(form: str, complete_until: datetime | None) -> list[tuple[bytes, bytes]]:
     name = {NDJSON: "audit-log.ndjson", CSV: "audit-log.csv"}[form]
     kind = {NDJSON: NDJSON, CSV: "text/csv; charset=utf-8; header=present"}[form]
     disposition = f'attachment; filename="{name}"'
-    return [(b"content-type", kind.encode()), (b"content-disposition", disposition.encode()), VARY]
+    headers = [(b"content-type", kind.encode()), (b"content-disposition", disposition.encode()), VARY]
+    return [*headers, (LAST_EVENT_AT, shown(complete_until).encode())] if complete_until else headers

@@ -83,10 +83,9 @@ def export(
 
     async def run(url: str, target: BinaryIO, progress: Callable[[int, int], None]) -> tuple[int, datetime | None]:
         async with bootstrap.open_audit(url, bootstrap.now) as audit:
-            complete_until = await audit.index.complete_until()
             total = await audit.index.count(org, wanted)
             reader = OrganizationReader(org, OPERATOR)
-            entries = await audit.log.export(reader, wanted, form=form, request_id=ulid_now())
+            entries, complete_until = await audit.log.export(reader, wanted, form=form, request_id=ulid_now())
             return await _write(entries, target, form, progress, total, payload=payload), complete_until
 
     with bootstrap.migrated_database() as url, _target(file) as target, _bar() as progress:

@@ -100,6 +100,23 @@ def test_an_export_that_fails_leaves_no_file_behind_and_no_older_one_changed(
     assert file.read_text() == "an older one"
 
 
+@pytest.mark.usefixtures("filled")
+def test_an_event_that_is_missing_is_said_and_no_file_is_left(inside, database_url: str, folder: Path) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        [(missing,)] = connection.execute(
+            "SELECT position FROM audit_entries JOIN audit_classes USING (class) "
+            "WHERE organization = 'org_math' AND action = 'notification_preferences.toggle' LIMIT 1"
+        ).fetchall()
+        connection.execute("DELETE FROM preferences_events WHERE notification_id = %s", [missing])
+    result = inside("audit", "export", "--org", "org_math", "-o", str(folder / "audit.ndjson"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"the log has no event at position {missing}, where the audit log has an entry" in result.stderr
+    assert "Complete" not in result.stderr
+    assert [path.name for path in folder.iterdir() if path.is_file()] == []
+    [(*_, outcome)] = readings(database_url)
+    assert outcome == "aborted"
+
+
 def test_before_anything_was_taken_in_that_is_said(inside) -> None:
     result = inside("audit", "export", "--org", "org_math")
     assert (result.returncode, result.stdout) == (0, "")

@@ -168,9 +168,10 @@ def test_the_headers_that_clients_rely_on_are_described(operations) -> None:
             expected |= {"WWW-Authenticate"} if status == "401" else set()
             expected |= {"Retry-After"} if status in {"429", "503"} else set()
             expected |= {"X-Next-After"} if path == EVENTS and status == "200" else set()
+            expected |= {"X-Last-Event-At"} if path == AUDIT_LOG and status == "200" else set()
             assert set(response["headers"]) == expected, (method, path, status)
             optional = {name for name, header in response["headers"].items() if not header["required"]}
-            assert optional == expected & {"X-Next-After"}
+            assert optional == expected & {"X-Next-After", "X-Last-Event-At"}
 
 
 def test_every_example_fits_its_schema(operations, document, validator) -> None:
