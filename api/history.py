@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from api import description
 from api.answer import Answer, success
 from api.authentication import CurrentUser
+from api.exact_query import ExactQuery
 from api.instants import shown
 from api.schemas import ULID
 from api.services import Services
@@ -74,7 +75,9 @@ Cursor = Annotated[
 
 def add(app: FastAPI, services: Services) -> None:
     @app.get(PATH, response_model=HistoryPage, **description.history())
-    async def read_history(user: CurrentUser, limit: Limit = 50, cursor: Cursor = None) -> Answer:
+    async def read_history(
+        user: CurrentUser, _: Annotated[None, ExactQuery], limit: Limit = 50, cursor: Cursor = None
+    ) -> Answer:
         stream = stream_id(user.organization, user.user)
         return answered(await services.history.page(stream, limit=limit, after=page_start(cursor)), limit)
 

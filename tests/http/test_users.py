@@ -237,6 +237,26 @@ async def test_a_bad_query_is_named(http, parameters: dict[str, str], details: d
     assert_refused(response, details)
 
 
+INSTANT = "2026-03-03T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "query_string", "details"),
+    [
+        ("", f"asof={INSTANT}", {"asof": "unknown parameter"}),
+        ("", f"as_of={INSTANT}&as_of=2026-03-04T12:00:00Z", {"as_of": "must be given once"}),
+        ("", "include=explain&include=explain", {"include": "must be given once"}),
+        ("", f"as_of={INSTANT}&limit=1", {"limit": "unknown parameter"}),
+        ("/history", f"as_of={INSTANT}", {"as_of": "unknown parameter"}),
+        ("/history", "limit=1&limit=2&Cursor=x", {"limit": "must be given once", "Cursor": "unknown parameter"}),
+    ],
+)
+async def test_what_is_asked_by_mistake_is_no_answer(http, query, suffix, query_string, details) -> None:
+    before = query("SELECT count(*) FROM audit_reads")
+    assert_refused(await http.get(f"{path_of('user_ada')}{suffix}?{query_string}", headers=ADMIN), details)
+    assert query("SELECT count(*) FROM audit_reads") == before
+
+
 @pytest.mark.parametrize("suffix", ["", "/history"])
 @pytest.mark.parametrize("user", ["user ada", "ü", "user_\n", "\0", "x" * 256], ids=repr)
 async def test_what_can_not_be_a_user_is_named(http, user: str, suffix: str) -> None:
