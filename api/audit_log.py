@@ -68,12 +68,14 @@ def add(app: FastAPI, services: Services) -> None:
         if form == "application/json":
             start = None if cursor is None else decode_cursor(cursor)
             size = limit or DEFAULT_LIMIT
-            page = await audit_log.page(reader, wanted, limit=size, request_id=request_id, after=start)
+            page = await audit_log.page(reader, wanted, limit=size, request_id=request_id, after=start, payload=payload)
             return _page(page, size, payload=payload)
         given = {"limit": limit, "cursor": cursor}
         if details := {name: "must be absent in an export" for name, value in given.items() if value is not None}:
             raise ValidationFailed(details=details)
-        entries, complete_until = await audit_log.export(reader, wanted, form=form, request_id=request_id)
+        entries, complete_until = await audit_log.export(
+            reader, wanted, form=form, request_id=request_id, payload=payload
+        )
         chunks = _lines(entries, payload=payload) if form == NDJSON else _rows(entries)
         return Streamed(chunks, _headers(form, complete_until), send_within=SEND_WITHIN)
 

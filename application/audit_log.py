@@ -103,6 +103,7 @@ class AuditLog:
         limit: int,
         request_id: str,
         after: AuditStart | None = None,
+        payload: bool = False,
     ) -> AuditPage:
         """Up to `limit` entries, newest first. Raises `ValidationFailed` for a start that isn't of this organization."""
         before = await self._place(reader.organization, after) if after else None
@@ -111,12 +112,16 @@ class AuditLog:
         # One more than asked for tells whether there is another page.
         found = await self._index.newest(reader.organization, wanted, before=before, limit=limit + 1, at_least=reached)
         shown = found[:limit]
-        asked = {**wanted.as_recorded(), "limit": limit}
+        asked = {**wanted.as_recorded(), "limit": limit, **_shown_too(payload=payload)}
+        if before is not None:
+            asked["after"] = before.position
         await self._readings.record(reader, READ, asked, count=len(shown), request_id=request_id)
         more = AuditStart(shown[-1].position, shown[-1].event.event_id) if len(found) > limit else None
         return AuditPage(_entries(shown), more, complete_until)
 
-    async def export(self, reader: OrganizationReader, wanted: AuditFilter, *, form: str, request_id: str) -> Export:
+    async def export(
+        self, reader: OrganizationReader, wanted: AuditFilter, *, form: str, request_id: str, payload: bool = False
+    ) -> Export:
         """All entries, newest first, some at a time. What can be refused is refused here, before the first is given.
 
         To go through them raises `Unavailable` or `BrokenStream` where no more of them can be had: what was given until
@@ -125,7 +130,7 @@ class AuditLog:
         No connection and no transaction is held between two chunks, so a reader may be as slow as it likes. To close the
         generator early is to abort the export, and recorded as such.
         """
-        asked = {**wanted.as_recorded(), "format": form}
+        asked = {**wanted.as_recorded(), "format": form, **_shown_too(payload=payload)}
         reading = await self._readings.begin(reader, EXPORT, asked, request_id=request_id)
         try:
             reached, complete_until = await self._index.complete_until()
@@ -181,6 +186,10 @@ class AuditLog:
         ):
             raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
         return Place(recorded.event.timestamp, recorded.position)
+
+
+def _shown_too(*, payload: bool) -> dict[str, bool]:
+    return {"payload": True} if payload else {}
 
 
 def _entries(found: Sequence[Recorded]) -> list[AuditEntry]:

@@ -1,5 +1,6 @@
 """Evidence: what the log was, that it still is, and what it says about somebody."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.text import Text
 from api import bootstrap
 from api.command_line import explain
 from api.command_line.console import notes, output
+from domain.preferences import stream_id
 from projections.consent import Consent, consents
 
 SHOWN: Final = 20
@@ -102,6 +104,8 @@ def bundle(
     settings = bootstrap.settings()
     with bootstrap.migrated_database(settings) as url:
         data, opened = bootstrap.bundle(settings, url, org, user)
+        asked = {"resource_stream": str(stream_id(org, user))}
+        asyncio.run(bootstrap.record_reading(url, org, "user_evidence.export", asked, count=len(opened.events)))
     if not opened.events:
         notes.print(f"{user} has chosen nothing: there is nothing to prove.", markup=False)
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from contextlib import aclosing, contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final, cast
+from typing import Annotated, BinaryIO, cast
 
 import orjson
 import typer
@@ -30,9 +30,6 @@ from domain.preferences import stream_id
 from domain.provenance import Source
 from projections.audit_log import Action, AuditEntry
 from projections.shown_actor import ActorKind
-
-OPERATOR: Final = "operator"
-"""Who reads from the command line. Which person that is, the machine knows that the command runs on."""
 
 
 class Format(StrEnum):
@@ -84,8 +81,10 @@ def export(
     async def run(url: str, target: BinaryIO, progress: Callable[[int, int], None]) -> tuple[int, datetime | None]:
         async with bootstrap.open_audit(url, bootstrap.now) as audit:
             total = await audit.index.count(org, wanted)
-            reader = OrganizationReader(org, OPERATOR)
-            entries, complete_until = await audit.log.export(reader, wanted, form=form, request_id=ulid_now())
+            reader = OrganizationReader(org, bootstrap.OPERATOR)
+            entries, complete_until = await audit.log.export(
+                reader, wanted, form=form, request_id=ulid_now(), payload=payload
+            )
             return await _write(entries, target, form, progress, total, payload=payload), complete_until
 
     with bootstrap.migrated_database() as url, _target(file) as target, _bar() as progress:
@@ -98,7 +97,9 @@ def export(
 
 
 def reads(
-    org: Annotated[str, typer.Option(help="The organization.")],
+    org: Annotated[
+        str | None, typer.Option(help="The organization; without it, what was read of users outside of any.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="How many readings at most, newest first.", min=1)] = 100,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:

@@ -113,6 +113,18 @@ async def test_a_page_is_recorded_with_who_what_and_how_many(audit_log, reads) -
     }
 
 
+async def test_it_is_recorded_which_page_it_was_and_whether_it_had_what_was_before_and_after(audit_log, reads) -> None:
+    log = audit_log(*SEVEN)
+    first = await log.page(AUDITOR, EVERYTHING, limit=2, request_id=REQUEST, payload=True)
+    await log.page(AUDITOR, EVERYTHING, limit=2, request_id=REQUEST, after=first.next)
+    await log.export(AUDITOR, EVERYTHING, form="ndjson", request_id=REQUEST, payload=True)
+    assert [reading.filter for reading, _ in reads.readings.values()] == [
+        {"limit": 2, "payload": True},
+        {"limit": 2, "after": SEVEN[-2].position},
+        {"format": "ndjson", "payload": True},
+    ]
+
+
 async def test_what_cant_be_recorded_is_not_shown(audit_log, reads) -> None:
     reads.broken = True
     with pytest.raises(Unavailable):

@@ -53,7 +53,7 @@ def test_an_export_is_a_file_with_every_entry_and_is_recorded(
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == ["audit.csv", "audit.ndjson"]
 
     assert readings(database_url) == [
-        ("operator", None, "audit_log.export", {"format": "ndjson"}, expected, "complete"),
+        ("operator", None, "audit_log.export", {"format": "ndjson", "payload": True}, expected, "complete"),
         ("operator", None, "audit_log.export", {"format": "csv"}, expected, "complete"),
     ]
 
@@ -74,6 +74,7 @@ def test_every_filter_is_obeyed(preferences: Command, database_url: str) -> None
     assert count == len(entries)
     assert asked == {
         "format": "ndjson",
+        "payload": True,
         "action": "notification_preferences.toggle",
         "resource_stream": str(ADA),
         "actor_kind": "customer",
