@@ -1,5 +1,6 @@
 """What others are told of a user: at any point in time, with reasons, in their own organization alone."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -317,6 +318,28 @@ async def test_every_look_is_itself_recorded(http, look, change, fresh_user, que
     assert recorded[0][2]["as_of"] == "2026-03-03T12:00:00+00:00"
     assert recorded[1][5] == response.headers["x-request-id"]
     assert user not in str(recorded)
+
+
+async def test_a_look_that_takes_long_is_answered_and_nobody_else_waits_for_it(serve: Callable[..., Server]) -> None:
+    server = serve()
+    await publish(server.database_url)
+    async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
+        with psycopg.connect(server.database_url) as connection:
+            # Given a look that is under way for longer than anybody waits for their own preferences
+            connection.execute("LOCK TABLE preferences_events IN ACCESS EXCLUSIVE MODE")
+            looks = [asyncio.create_task(http.get(path_of("user_ada"), headers=ADMIN)) for _ in range(2)]
+            _, waiting = await asyncio.wait(looks, timeout=1.5)
+            assert len(waiting) == 2
+            # when users ask for theirs
+            connections = (
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = %s"
+            )
+            for name, held in (("preferences", 0), ("preferences audit", 2)):
+                assert connection.execute(connections, [name]).fetchone() == (held,)
+            assert (await http.get(PATH, headers=bearer("user_ada"))).status_code == 200
+        # then it is answered nevertheless.
+        for look in looks:
+            assert (await look).json()["data"]["notifications"] == DEFAULTS
 
 
 async def test_each_day_is_told_with_the_defaults_of_that_day(serve: Callable[..., Server]) -> None:
