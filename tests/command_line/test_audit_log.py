@@ -59,6 +59,27 @@ def test_an_export_is_a_file_with_every_entry_and_is_recorded(
 
 
 @pytest.mark.usefixtures("filled")
+def test_an_export_is_for_its_owner_alone_whatever_stood_in_its_place(inside, folder: Path) -> None:
+    file, taken, left, link = (folder / name for name in ("new", "taken", "left", "link"))
+    for open_to_all in (taken, folder / "left.part"):
+        open_to_all.write_text("somebody's, and readable by all")
+        open_to_all.chmod(0o644)
+    link.symlink_to(taken)
+    for target in (file, taken, left, link):
+        assert inside("audit", "export", "--org", "org_math", "-o", str(target)).returncode == 0
+        assert target.stat().st_mode & 0o777 == 0o600
+        assert target.read_bytes() == file.read_bytes() != b""
+    assert link.is_symlink()
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_export_into_a_pipe_leaves_the_pipe(preferences: Command, folder: Path) -> None:
+    result = preferences("audit", "export", "--org", "org_math", "-o", "/proc/self/fd/1")
+    assert result.returncode == 0
+    assert result.stdout == preferences("audit", "export", "--org", "org_math").stdout != ""
+
+
+@pytest.mark.usefixtures("filled")
 def test_every_filter_is_obeyed(preferences: Command, database_url: str) -> None:
     words = "--user user_ada --actor-kind customer --channel email --toggle product_updates --disabled --source api"
     times = "--since 2026-03-03T12:00:05Z --until 2026-03-03T13:00:50+01:00 --action notification_preferences.toggle"
