@@ -1,10 +1,8 @@
 """GET /v1/audit-log: what was done in an organization, newest first, a page at a time or all of it as a file."""
 
-import base64
-import binascii
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import Depends, FastAPI, Query, Request
@@ -17,6 +15,7 @@ from api.answer import JSON, Answer, success
 from api.audit_entries import CSV, NDJSON, as_json, as_lines, as_rows, header
 from api.audit_log_page import AuditLogPage
 from api.authentication import AuditReader
+from api.cursors import decode_cursor, encode_cursor
 from api.exact_query import ExactQuery
 from api.instants import shown
 from api.request_context import REQUEST_ID
@@ -32,6 +31,8 @@ DEFAULT_LIMIT: Final = 50
 SEND_WITHIN: Final = 60.0
 """Seconds in which the reader of an export has to take each chunk, or is taken for gone."""
 VARY: Final = (b"vary", b"accept")
+LAST_EVENT_AT: Final = b"x-last-event-at"
+"""The header that tells the reader of an export what a page says in `meta.last_event_at`: no entry could."""
 
 
 def add(app: FastAPI, services: Services) -> None:
@@ -63,32 +64,18 @@ def add(app: FastAPI, services: Services) -> None:
         payload = include is not None
         form = media_types.wanted(request.scope, ("application/json", NDJSON, CSV))
         if form == "application/json":
-            start = None if cursor is None else decode_cursor(cursor)
+            start = None if cursor is None else AuditStart(*decode_cursor(cursor, "position"))
             size = limit or DEFAULT_LIMIT
-            page = await audit_log.page(reader, wanted, limit=size, request_id=request_id, after=start)
+            page = await audit_log.page(reader, wanted, limit=size, request_id=request_id, after=start, payload=payload)
             return _page(page, size, payload=payload)
         given = {"limit": limit, "cursor": cursor}
         if details := {name: "must be absent in an export" for name, value in given.items() if value is not None}:
             raise ValidationFailed(details=details)
-        entries = await audit_log.export(reader, wanted, form=form, request_id=request_id)
+        entries, complete_until = await audit_log.export(
+            reader, wanted, form=form, request_id=request_id, payload=payload
+        )
         chunks = _lines(entries, payload=payload) if form == NDJSON else _rows(entries)
-        return Streamed(chunks, _headers(form), send_within=SEND_WITHIN)
-
-
-def encode_cursor(start: AuditStart) -> str:
-    """Opaque to clients, as everywhere in the product: base64 of JSON."""
-    return base64.urlsafe_b64encode(json.dumps({"position": start.position, "id": start.id}).encode()).decode()
-
-
-def decode_cursor(cursor: str) -> AuditStart:
-    try:
-        fields = json.loads(base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True))
-        position, event_id = fields["position"], fields["id"]
-    except (binascii.Error, ValueError, TypeError, KeyError, RecursionError):
-        position = event_id = None
-    if type(position) is not int or not 0 < position < 2**63 or type(event_id) is not str:
-        raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
-    return AuditStart(position, event_id)
+        return Streamed(chunks, _headers(form, complete_until), send_within=SEND_WITHIN)
 
 
 def _page(page: AuditPage, limit: int, *, payload: bool) -> Answer:
@@ -96,7 +83,7 @@ def _page(page: AuditPage, limit: int, *, payload: bool) -> Answer:
         "total": 0,
         "limit": limit,
         "offset": 0,
-        "next_cursor": encode_cursor(page.next) if page.next else None,
+        "next_cursor": encode_cursor(position=page.next.position, id=page.next.id) if page.next else None,
         "last_event_at": shown(page.complete_until) if page.complete_until else None,
     }
     return Answer(200, success([as_json(entry, payload=payload) for entry in page.entries], meta), (JSON, VARY))
@@ -115,8 +102,9 @@ async def _rows(chunks: AsyncGenerator[list[AuditEntry], None]) -> AsyncGenerato
             yield as_rows(entries)
 
 
-def _headers(form: str) -> list[tuple[bytes, bytes]]:
+def _headers(form: str, complete_until: datetime | None) -> list[tuple[bytes, bytes]]:
     name = {NDJSON: "audit-log.ndjson", CSV: "audit-log.csv"}[form]
     kind = {NDJSON: NDJSON, CSV: "text/csv; charset=utf-8; header=present"}[form]
     disposition = f'attachment; filename="{name}"'
-    return [(b"content-type", kind.encode()), (b"content-disposition", disposition.encode()), VARY]
+    headers = [(b"content-type", kind.encode()), (b"content-disposition", disposition.encode()), VARY]
+    return [*headers, (LAST_EVENT_AT, shown(complete_until).encode())] if complete_until else headers

@@ -23,6 +23,16 @@ _ROW: Final = (
 )
 
 
+_LAST_EVENT_AT: Final[Json] = {
+    "X-Last-Event-At": {
+        "description": "Of an export, once all of it was received: what a page says in `meta.last_event_at`. Absent before "
+        "the feed has begun.",
+        "required": False,
+        "schema": {"type": "string", "format": "date-time"},
+    }
+}
+
+
 def audit_log() -> Json:
     meta = {
         "total": 0,
@@ -42,13 +52,14 @@ def audit_log() -> Json:
         "caller's own organization only. Every reading is itself recorded: who, filter, and how many entries.\n\n"
         "`Accept` decides the form. `application/json`: a page. `application/x-ndjson` and `text/csv`: all entries that "
         "fit, streamed, whatever their number, one JSON object or one row each. An export that breaks off ends "
-        "without the end that HTTP asks for, so a client can't take it for whole. In CSV, text that a spreadsheet "
+        "without the end that HTTP asks for, so a client can't take it for whole; how far the whole of it goes, "
+        "`X-Last-Event-At` says. In CSV, text that a spreadsheet "
         "would take for a formula has an apostrophe before it.",
         "tags": ["Evidence"],
         "responses": {
             200: {
                 "description": "A page of the audit log, or all of it.",
-                "headers": REQUEST_ID,
+                "headers": {**REQUEST_ID, **_LAST_EVENT_AT},
                 "content": {
                     "application/json": {
                         "examples": {

@@ -179,7 +179,7 @@ def history() -> Json:
         "next_cursor": "eyJ2ZXJzaW9uIjogMywgImlkIjogIjAxSlRCUUgyRzFUM1pDNVg4RTlWN000TjZQIn0=",
     }
     example = {"success": True, "data": [entry], "meta": meta}
-    wrong = "A wrong `limit`, or a `cursor` that is not from this history."
+    wrong = "A wrong `limit`, a `cursor` that is not from this history, or an unknown or repeated parameter."
     return {
         "operation_id": "getMyNotificationHistory",
         "summary": "Read the history of my notification preferences",

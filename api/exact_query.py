@@ -1,4 +1,4 @@
-"""For queries that filter: a misspelt name must not silently widen what is answered, nor a repeated one be half obeyed."""
+"""For queries that select: a misspelt name must not silently change what is answered, nor a repeated one be half obeyed."""
 
 from collections import Counter
 from collections.abc import Iterator

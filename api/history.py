@@ -1,8 +1,5 @@
 """GET /v1/me/notifications/history: what the user changed, newest first."""
 
-import base64
-import binascii
-import json
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -12,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from api import description
 from api.answer import Answer, success
 from api.authentication import CurrentUser
+from api.cursors import decode_cursor, encode_cursor
+from api.exact_query import ExactQuery
 from api.instants import shown
 from api.schemas import ULID
 from api.services import Services
 from application.history import Page, PageStart
-from domain.errors import ValidationFailed
 from domain.preferences import stream_id
 from projections.change_history import HistoryEntry
 
@@ -74,35 +72,21 @@ Cursor = Annotated[
 
 def add(app: FastAPI, services: Services) -> None:
     @app.get(PATH, response_model=HistoryPage, **description.history())
-    async def read_history(user: CurrentUser, limit: Limit = 50, cursor: Cursor = None) -> Answer:
+    async def read_history(
+        user: CurrentUser, _: Annotated[None, ExactQuery], limit: Limit = 50, cursor: Cursor = None
+    ) -> Answer:
         stream = stream_id(user.organization, user.user)
         return answered(await services.history.page(stream, limit=limit, after=page_start(cursor)), limit)
 
 
 def answered(page: Page, limit: int) -> Answer:
-    next_cursor = encode_cursor(page.next) if page.next else None
+    next_cursor = encode_cursor(version=page.next.version, id=page.next.id) if page.next else None
     meta = {"total": 0, "limit": limit, "offset": 0, "next_cursor": next_cursor}
     return Answer(200, success([_shown(entry) for entry in page.entries], meta))
 
 
 def page_start(cursor: str | None) -> PageStart | None:
-    return None if cursor is None else decode_cursor(cursor)
-
-
-def encode_cursor(start: PageStart) -> str:
-    """Opaque to clients, as everywhere in the product: base64 of JSON."""
-    return base64.urlsafe_b64encode(json.dumps({"version": start.version, "id": start.id}).encode()).decode()
-
-
-def decode_cursor(cursor: str) -> PageStart:
-    try:
-        fields = json.loads(base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True))
-        version, event_id = fields["version"], fields["id"]
-    except (binascii.Error, ValueError, TypeError, KeyError, RecursionError):
-        version = event_id = None
-    if type(version) is not int or not 0 < version < 2**63 or type(event_id) is not str:
-        raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
-    return PageStart(version, event_id)
+    return None if cursor is None else PageStart(*decode_cursor(cursor, "version"))
 
 
 def _shown(entry: HistoryEntry) -> dict[str, Any]:

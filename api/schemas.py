@@ -133,6 +133,7 @@ def resolved_schema(catalogue: Catalogue) -> Json:
             complete=True,
         )
         for channel in catalogue.channels
+        if any(channel.visible)
     }
     return _object(channels, complete=True)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from api import users_description
 from api.answer import Answer, success
 from api.authentication import AuditReader
+from api.exact_query import ExactQuery
 from api.history import Cursor, HistoryPage, Limit, Who, answered, page_start
 from api.instants import Instant, shown
 from api.request_context import REQUEST_ID
@@ -77,6 +78,7 @@ def add(app: FastAPI, services: Services) -> None:
     async def read_preferences(
         request: Request,
         reader: AuditReader,
+        _: Annotated[None, ExactQuery],
         user_id: UserId,
         as_of: Annotated[Instant, Query(description="The instant asked about; without it, now.")] = None,
         include: Include = None,
@@ -95,7 +97,12 @@ def add(app: FastAPI, services: Services) -> None:
 
     @app.get(f"{PATH}/history", response_model=HistoryPage, **users_description.history())
     async def read_user_history(
-        request: Request, reader: AuditReader, user_id: UserId, limit: Limit = 50, cursor: Cursor = None
+        request: Request,
+        reader: AuditReader,
+        _: Annotated[None, ExactQuery],
+        user_id: UserId,
+        limit: Limit = 50,
+        cursor: Cursor = None,
     ) -> Answer:
         page = await services.users.history(
             reader, user_id, limit=limit, request_id=request.scope[REQUEST_ID], after=page_start(cursor)

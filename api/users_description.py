@@ -37,7 +37,10 @@ def preferences() -> Json:
             "weekly_usage_digest": {"enabled": True, "decided_by": "choice", "event": choice},
         }
     }
-    wrong = "An `as_of` without a zone or in the future, or something else to `include` than `explain`."
+    wrong = (
+        "An `as_of` without a zone or in the future, something else to `include` than `explain`, or an unknown or repeated "
+        "parameter."
+    )
     return {
         "operation_id": "getUserNotificationPreferences",
         "summary": "Read a user's notification preferences at any point in time",

@@ -1,10 +1,11 @@
 """The audit log of an organization: page by page, or all of it as a stream. Whoever reads it is recorded."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple, Protocol, cast
 
 from application.audit_filter import AuditFilter
@@ -46,13 +47,32 @@ class AuditPage:
     complete_until: datetime | None
 
 
+class Reach(NamedTuple):
+    """How far the index is: the position in the log up to which it has taken everything in, and the time until which it
+    therefore has every event. None: nothing was ever taken in."""
+
+    position: int
+    complete_until: datetime | None
+
+
+class Export(NamedTuple):
+    """Every event recorded until `complete_until` is among the entries, if it fits and they come to their end."""
+
+    entries: AsyncGenerator[list[AuditEntry], None]
+    complete_until: datetime | None
+
+
 class AuditIndex(Protocol):
     """Every method raises `Unavailable` while the database can't be reached."""
 
     async def newest(
-        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int
+        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int, at_least: int = 0
     ) -> Sequence[Recorded]:
-        """The newest events of an organization that fit and stand behind a place, in the order of the feed."""
+        """The newest events of an organization that fit and stand behind a place, in the order of the feed.
+
+        Raises `BrokenStream` where the log lacks one of them, and `Unavailable` where the index, as it was read, has not
+        come as far as the position `at_least`: it was set back, and has less than was promised.
+        """
         ...
 
     async def count(self, organization: str, wanted: AuditFilter) -> int:
@@ -63,8 +83,8 @@ class AuditIndex(Protocol):
         """The event at this very position of the log."""
         ...
 
-    async def complete_until(self) -> datetime | None:
-        """Every event recorded until then is in the index. None: nothing was ever taken in."""
+    async def complete_until(self) -> Reach:
+        """How far the index is."""
         ...
 
 
@@ -83,42 +103,50 @@ class AuditLog:
         limit: int,
         request_id: str,
         after: AuditStart | None = None,
+        payload: bool = False,
     ) -> AuditPage:
         """Up to `limit` entries, newest first. Raises `ValidationFailed` for a start that isn't of this organization."""
         before = await self._place(reader.organization, after) if after else None
         # Before the page is read: an index that moves on meanwhile holds more than is promised, never less.
-        complete_until = await self._index.complete_until()
+        reached, complete_until = await self._index.complete_until()
         # One more than asked for tells whether there is another page.
-        found = await self._index.newest(reader.organization, wanted, before=before, limit=limit + 1)
+        found = await self._index.newest(reader.organization, wanted, before=before, limit=limit + 1, at_least=reached)
         shown = found[:limit]
-        asked = {**wanted.as_recorded(), "limit": limit}
+        asked = {**wanted.as_recorded(), "limit": limit, **_shown_too(payload=payload)}
+        if before is not None:
+            asked["after"] = before.position
         await self._readings.record(reader, READ, asked, count=len(shown), request_id=request_id)
         more = AuditStart(shown[-1].position, shown[-1].event.event_id) if len(found) > limit else None
         return AuditPage(_entries(shown), more, complete_until)
 
     async def export(
-        self, reader: OrganizationReader, wanted: AuditFilter, *, form: str, request_id: str
-    ) -> AsyncGenerator[list[AuditEntry], None]:
+        self, reader: OrganizationReader, wanted: AuditFilter, *, form: str, request_id: str, payload: bool = False
+    ) -> Export:
         """All entries, newest first, some at a time. What can be refused is refused here, before the first is given.
+
+        To go through them raises `Unavailable` or `BrokenStream` where no more of them can be had: what was given until
+        then is not all.
 
         No connection and no transaction is held between two chunks, so a reader may be as slow as it likes. To close the
         generator early is to abort the export, and recorded as such.
         """
-        asked = {**wanted.as_recorded(), "format": form}
+        asked = {**wanted.as_recorded(), "format": form, **_shown_too(payload=payload)}
         reading = await self._readings.begin(reader, EXPORT, asked, request_id=request_id)
         try:
-            first = await self._index.newest(reader.organization, wanted, before=None, limit=self._chunk)
+            reached, complete_until = await self._index.complete_until()
+            read = partial(self._index.newest, reader.organization, wanted, limit=self._chunk, at_least=reached)
+            first = await read(before=None)
         except BaseException:
             self._abort(reading, 0)
             raise
-        return self._chunks(reading, reader.organization, wanted, first)
+        return Export(self._chunks(reading, first, read), complete_until)
 
     async def close(self) -> None:
         """Finish recording how exports ended."""
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _chunks(
-        self, reading: str, organization: str, wanted: AuditFilter, chunk: Sequence[Recorded]
+        self, reading: str, chunk: Sequence[Recorded], read: Callable[..., Awaitable[Sequence[Recorded]]]
     ) -> AsyncGenerator[list[AuditEntry], None]:
         count = 0
         complete = False
@@ -129,7 +157,7 @@ class AuditLog:
                 last = Place(chunk[-1].event.timestamp, chunk[-1].position)
                 if len(chunk) < self._chunk:
                     break
-                chunk = await self._index.newest(organization, wanted, before=last, limit=self._chunk)
+                chunk = await read(before=last)
             # Before the reader is told that this was all: an export whose end isn't recorded doesn't end well.
             await self._readings.end(reading, count, complete=True)
             complete = True
@@ -158,6 +186,10 @@ class AuditLog:
         ):
             raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
         return Place(recorded.event.timestamp, recorded.position)
+
+
+def _shown_too(*, payload: bool) -> dict[str, bool]:
+    return {"payload": True} if payload else {}
 
 
 def _entries(found: Sequence[Recorded]) -> list[AuditEntry]:

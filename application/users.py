@@ -77,6 +77,6 @@ class Users:
         """A page of the user's history, newest first. Raises `ValidationFailed` for a start that isn't from it."""
         stream = stream_id(reader.organization, user)
         page = await self._history.page(stream, limit=limit, after=after)
-        asked = {"resource_stream": str(stream), "limit": limit}
+        asked = {"resource_stream": str(stream), "limit": limit, **({"after": after.version} if after else {})}
         await self._readings.record(reader, READ_HISTORY, asked, count=len(page.entries), request_id=request_id)
         return page

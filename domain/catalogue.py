@@ -12,7 +12,7 @@ Choices: TypeAlias = Mapping[str, bool]
 """Recorded choices: a toggle's path (`email.product_updates`) to what the user chose."""
 
 Resolved: TypeAlias = dict[str, dict[str, bool]]
-"""The answer: every visible toggle of every channel, explicit."""
+"""The answer: every visible toggle of every channel, explicit. A channel without any is not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,14 @@ class Catalogue:
     def resolve(self, choices: Choices) -> Resolved:
         """The effective preferences. A choice whose toggle has left the catalogue is kept in the log and shown nowhere."""
         return {
-            channel.name: {
-                toggle.name: choices.get(path(channel.name, toggle.name), toggle.default) for toggle in channel.visible
-            }
+            channel.name: toggles
             for channel in self.channels
+            if (
+                toggles := {
+                    toggle.name: choices.get(path(channel.name, toggle.name), toggle.default)
+                    for toggle in channel.visible
+                }
+            )
         }
 
 

@@ -6,8 +6,10 @@ from typing import Any, Final
 from typing_extensions import override
 
 from application.audit_filter import AuditFilter
-from application.audit_log import AuditIndex, Place
+from application.audit_log import AuditIndex, Place, Reach
 from application.ports import Recorded
+from application.rebuild import BrokenStream
+from domain.errors import Unavailable
 from infrastructure import audit_index
 from infrastructure.database import Connection, Database
 from infrastructure.event_log import read_at
@@ -41,14 +43,20 @@ class PostgresAuditLog(AuditIndex):
 
     @override
     async def newest(
-        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int
+        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int, at_least: int = 0
     ) -> list[Recorded]:
         statement = "newest_of_stream" if wanted.stream else "newest_of_organization"
         parameters = {**_parameters(organization, wanted, before), "limit": limit}
 
         async def read(connection: Connection) -> list[Recorded]:
-            found = await connection.rows(self._queries[statement], parameters, prepare=False)
-            return await read_at(connection, [position for (position,) in found])
+            [(reached, positions)] = await connection.rows(self._queries[statement], parameters, prepare=False)
+            if (reached or 0) < at_least:
+                raise Unavailable(f"the index of the audit log was set back from position {at_least} to {reached or 0}")
+            events = await read_at(connection, positions)
+            # Left out, it would make a page that is too short, which is how the last one is told.
+            if missing := set(positions) - {event.position for event in events}:
+                raise BrokenStream(f"the log has no event at position {min(missing)}, where the audit log has an entry")
+            return events
 
         return await self._database.read(read)
 
@@ -65,24 +73,24 @@ class PostgresAuditLog(AuditIndex):
         return events[0] if events else None
 
     @override
-    async def complete_until(self) -> datetime | None:
+    async def complete_until(self) -> Reach:
         rows = await self._database.fetch_in_time(
             self._queries["progress"], {"follower": audit_index.AuditIndexer.name}
         )
         reached, end, now = rows[0]
         if not reached:
-            return None
+            return Reach(0, None)
         if reached >= (end or 0):
-            moment: datetime = now
-            return moment
+            return Reach(reached, now)
         recorded = await self.at(reached)
-        return recorded.event.timestamp if recorded else None
+        return Reach(reached, recorded.event.timestamp if recorded else None)
 
 
 def _parameters(organization: str, wanted: AuditFilter, before: Place | None) -> dict[str, Any]:
     # `until` is a place, too: the one before all entries of that moment, since positions begin at 1.
     last = min([Place(wanted.until or END, 0), *([before] if before else [])])
     return {
+        "follower": audit_index.AuditIndexer.name,
         "organization": organization,
         "stream": wanted.stream,
         "actions": [wanted.action] if wanted.action else [*Action],

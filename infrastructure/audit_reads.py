@@ -45,8 +45,8 @@ class PostgresAuditReads(AuditReads):
         outcome = "complete" if complete else "aborted"
         await self._database.execute(self._queries["end"], {"id": reading_id, "count": count, "outcome": outcome})
 
-    async def list(self, organization: str, *, limit: int) -> list[ListedReading]:
-        """The readings in an organization, newest first."""
+    async def list(self, organization: str | None, *, limit: int) -> list[ListedReading]:
+        """The readings in an organization, or in none, newest first."""
         rows = await self._database.fetch(self._queries["list"], {"organization": organization, "limit": limit})
         return [ListedReading(*row) for row in rows]
 

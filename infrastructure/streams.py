@@ -1,6 +1,7 @@
 """One user's stream as of an instant, in PostgreSQL."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from typing_extensions import override
@@ -13,6 +14,9 @@ from domain.published_catalogues import PublishedCatalogues
 from infrastructure.database import Database
 from infrastructure.event_codec import decode
 from infrastructure.sql import queries
+
+PATIENCE: Final = 5.0
+"""Seconds that whoever asks waits for one user's stream: enough for a million events."""
 
 
 class PostgresStreams(Streams):
@@ -30,6 +34,8 @@ class PostgresStreams(Streams):
                 "topic": NotificationToggled.TOPIC,
                 "catalogues": published_catalogues.STREAM,
             },
+            prepare=False,
+            patience=PATIENCE,
         )
         version, events, *_ = rows[0]
         if version != events:

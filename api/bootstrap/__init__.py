@@ -20,7 +20,7 @@ from typing import Final
 
 import psycopg
 
-from api.bootstrap.audit import OpenedAudit, open_audit
+from api.bootstrap.audit import OPERATOR, OpenedAudit, open_audit, record_reading
 from api.bootstrap.catalogues import impact, published
 from api.bootstrap.checks import findings
 from api.bootstrap.clock import now
@@ -51,6 +51,7 @@ from infrastructure.settings import Settings, SettingsError
 from projections.explained_decision import CannotExplain
 
 __all__ = [
+    "OPERATOR",
     "OPERATOR_ERRORS",
     "Alteration",
     "Followers",
@@ -81,6 +82,7 @@ __all__ = [
     "public_key",
     "published",
     "rebuild",
+    "record_reading",
     "registered",
     "relaying",
     "replay_destination",

@@ -1,17 +1,23 @@
 """The audit log and the record of reading, as they are really kept."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from ulid_transform import ulid_now
 
+from api.bootstrap.clock import now
 from application.audit_log import AuditIndex, AuditLog
 from application.audit_reads import Readings
+from application.identity import Reader
 from infrastructure.audit_log import PostgresAuditLog, open_database
 from infrastructure.audit_reads import PostgresAuditReads
 from infrastructure.database import Database
+
+OPERATOR: Final = "operator"
+"""Who reads from the command line. Which person that is, the machine knows that the command runs on."""
 
 
 def make_readings(database: Database, clock: Callable[[], datetime]) -> Readings:
@@ -40,3 +46,13 @@ async def open_audit(url: str, clock: Callable[[], datetime]) -> AsyncIterator[O
             yield OpenedAudit(audit_log, PostgresAuditLog(database), PostgresAuditReads(database))
         finally:
             await audit_log.close()
+
+
+async def record_reading(
+    url: str, organization: str | None, action: str, asked: Mapping[str, Any], *, count: int
+) -> None:
+    """By the operator, before so many entries are shown; what is None wasn't asked. Raises `Unavailable`: then they must not be."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    async with open_database(url, size=1) as database:
+        reader = Reader(organization, OPERATOR)
+        await make_readings(database, now).record(reader, action, given, count=count, request_id=ulid_now())

@@ -28,7 +28,7 @@ log = structlog.get_logger("checkpoints")
 
 
 class Progress(Protocol):
-    def __call__(self, done: int, about: int) -> None: ...
+    def __call__(self, done: int, about: int, /) -> None: ...
 
 
 def public_key(of: Settings) -> str:

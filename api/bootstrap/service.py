@@ -103,7 +103,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         preferences=preferences,
         decisions=decisions,
         history=history,
-        users=Users(PostgresStreams(database), history, readings, now),
+        users=Users(PostgresStreams(audit_database), history, readings, now),
         feed=feed_answers(of, feed_database),
         readiness=partial(_readiness, database, catalogues, sessions),
         audit_log=audit_log,

@@ -1,19 +1,21 @@
 """Evidence: what the log was, that it still is, and what it says about somebody."""
 
-import os
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from api import bootstrap
 from api.command_line import explain
 from api.command_line.console import notes, output
+from api.command_line.private_file import private_file
+from api.command_line.progress import bar
+from domain.preferences import stream_id
 from projections.consent import Consent, consents
 
 SHOWN: Final = 20
@@ -60,22 +62,8 @@ def verify(
     """
     settings = bootstrap.settings()
     outside = checkpoint or settings.published_checkpoints
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with bootstrap.migrated_database(settings) as url, Progress(*columns, console=notes) as progress:
-        task = progress.add_task("verifying the log", total=None)
-        verdict = bootstrap.verify(
-            settings,
-            url,
-            key or (),
-            checkpoint,
-            lambda done, about: progress.update(task, completed=done, total=about),
-        )
+    with bootstrap.migrated_database(settings) as url, bar("verifying the log") as progress:
+        verdict = bootstrap.verify(settings, url, key or (), checkpoint, progress)
     output.print(f"{verdict.events} events, up to position {verdict.position}")
     if (covered := verdict.covered) is not None:
         output.print(
@@ -118,12 +106,13 @@ def bundle(
     settings = bootstrap.settings()
     with bootstrap.migrated_database(settings) as url:
         data, opened = bootstrap.bundle(settings, url, org, user)
+        asked = {"resource_stream": str(stream_id(org, user))}
+        asyncio.run(bootstrap.record_reading(url, org, "user_evidence.export", asked, count=len(opened.events)))
     if not opened.events:
         notes.print(f"{user} has chosen nothing: there is nothing to prove.", markup=False)
         raise typer.Exit(1)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as bundle_file:
-        os.fchmod(bundle_file.fileno(), 0o600)  # a file that was there has the mode that it had
-        bundle_file.write(data)
+    with private_file(file) as target:
+        target.write(data)
     notes.print(f"{len(opened.events)} events; verify it with `preferences audit verify-bundle`", markup=False)
 
 

@@ -7,13 +7,12 @@ from contextlib import aclosing, contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final, cast
+from typing import Annotated, BinaryIO, cast
 
 import orjson
 import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 from ulid_transform import ulid_now
@@ -21,6 +20,8 @@ from ulid_transform import ulid_now
 from api import bootstrap
 from api.audit_entries import as_lines, as_rows, header
 from api.command_line.console import notes, output
+from api.command_line.private_file import private_file
+from api.command_line.progress import bar
 from api.instants import Instant, shown
 from application.audit_filter import AuditFilter
 from application.identity import OrganizationReader
@@ -30,9 +31,6 @@ from domain.preferences import stream_id
 from domain.provenance import Source
 from projections.audit_log import Action, AuditEntry
 from projections.shown_actor import ActorKind
-
-OPERATOR: Final = "operator"
-"""Who reads from the command line. Which person that is, the machine knows that the command runs on."""
 
 
 class Format(StrEnum):
@@ -83,13 +81,14 @@ def export(
 
     async def run(url: str, target: BinaryIO, progress: Callable[[int, int], None]) -> tuple[int, datetime | None]:
         async with bootstrap.open_audit(url, bootstrap.now) as audit:
-            complete_until = await audit.index.complete_until()
             total = await audit.index.count(org, wanted)
-            reader = OrganizationReader(org, OPERATOR)
-            entries = await audit.log.export(reader, wanted, form=form, request_id=ulid_now())
+            reader = OrganizationReader(org, bootstrap.OPERATOR)
+            entries, complete_until = await audit.log.export(
+                reader, wanted, form=form, request_id=ulid_now(), payload=payload
+            )
             return await _write(entries, target, form, progress, total, payload=payload), complete_until
 
-    with bootstrap.migrated_database() as url, _target(file) as target, _bar() as progress:
+    with bootstrap.migrated_database() as url, _target(file) as target, bar("exporting") as progress:
         count, complete_until = asyncio.run(run(url, target, progress))
     notes.print(f"{count} entries" + (f" in {file}" if file else ""), markup=False, soft_wrap=True)
     if complete_until is None:
@@ -99,7 +98,9 @@ def export(
 
 
 def reads(
-    org: Annotated[str, typer.Option(help="The organization.")],
+    org: Annotated[
+        str | None, typer.Option(help="The organization; without it, what was read of users outside of any.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="How many readings at most, newest first.", min=1)] = 100,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
@@ -158,28 +159,8 @@ async def _write(
 
 @contextmanager
 def _target(file: Path | None) -> Iterator[BinaryIO]:
-    """Under its name there is never half a file: it is written beside it, and gets it when it is whole."""
     if file is None:
         yield sys.stdout.buffer
         return
-    unfinished = file.with_name(f"{file.name}.part")
-    try:
-        with unfinished.open("wb") as target:
-            yield target
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=notes) as progress:
-        task = progress.add_task("exporting", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    with private_file(file) as target:
+        yield target

@@ -12,6 +12,7 @@ from api.command_line.console import complain, output
 from application.explanations import Place
 from domain.decision import Reason
 from domain.events import CataloguePublished
+from domain.preferences import stream_id
 from projections.explained_decision import ExplainedDecision, contradictions
 
 
@@ -48,6 +49,15 @@ def explain(
     """
     with bootstrap.migrated_database() as url:
         explained = asyncio.run(bootstrap.explain(url, org, user, channel, toggle, Place(at, version, catalogue)))
+        asked = {
+            "resource_stream": str(stream_id(org, user)),
+            "channel": channel,
+            "toggle": toggle,
+            "at": at,
+            "version": version,
+            "catalogue": catalogue,
+        }
+        asyncio.run(bootstrap.record_reading(url, org, "user_decision.explain", asked, count=1))
     _show(explained)
     wrong = contradictions(explained, allowed=allowed, reason=reason, version=version)
     if wrong:

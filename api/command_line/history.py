@@ -11,6 +11,7 @@ from rich.text import Text
 
 from api import bootstrap
 from api.command_line.console import notes, output
+from application.users import READ_HISTORY
 from domain.events import NotificationToggled
 from domain.preferences import stream_id
 
@@ -21,11 +22,15 @@ def history(
     limit: Annotated[int, typer.Option(help="How many changes at most, newest first.", min=1)] = 1000,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with full provenance.")] = False,
 ) -> None:
-    """Show what a user changed, newest first: who, when, from where, on whose behalf."""
+    """Show what a user changed, newest first: who, when, from where, on whose behalf. It is recorded that this was read."""
 
     async def run(url: str) -> list[NotificationToggled]:
+        stream = stream_id(org, user)
         async with bootstrap.open_store(url) as store:
-            return await store.changes(stream_id(org, user), up_to=None, limit=limit)
+            changes = await store.changes(stream, up_to=None, limit=limit)
+        asked = {"resource_stream": str(stream), "limit": limit}
+        await bootstrap.record_reading(url, org, READ_HISTORY, asked, count=len(changes))
+        return changes
 
     with bootstrap.migrated_database() as url:
         events = asyncio.run(run(url))

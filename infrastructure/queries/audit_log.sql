@@ -1,6 +1,7 @@
 -- name: newest_of_organization
 -- Of each class that fits, the newest entries behind a place, from an index that has them in this order; then the newest
--- of all these. What fits rarely costs no more than what fits often. Never prepared: see newest_of_stream.
+-- of all these. What fits rarely costs no more than what fits often. Where the index stood at that very moment comes along:
+-- what was made anew behind a reader's back is shorter, and would look like the end. Never prepared: see newest_of_stream.
 WITH fitting AS MATERIALIZED (
     SELECT class FROM audit_classes
     WHERE organization = %(organization)s AND action = ANY (%(actions)s)
@@ -10,16 +11,18 @@ WITH fitting AS MATERIALIZED (
       AND (%(enabled)s::boolean IS NULL OR enabled = %(enabled)s)
       AND (%(source)s::text IS NULL OR source = %(source)s)
 )
-SELECT e.position
-FROM fitting CROSS JOIN LATERAL (
-    SELECT occurred_at, position FROM audit_entries
-    WHERE class = fitting.class
-      AND occurred_at >= %(since)s AND (occurred_at, position) < (%(before)s, %(before_position)s)
-    ORDER BY occurred_at DESC, position DESC
+SELECT (SELECT position FROM followers WHERE name = %(follower)s), ARRAY(
+    SELECT e.position
+    FROM fitting CROSS JOIN LATERAL (
+        SELECT occurred_at, position FROM audit_entries
+        WHERE class = fitting.class
+          AND occurred_at >= %(since)s AND (occurred_at, position) < (%(before)s, %(before_position)s)
+        ORDER BY occurred_at DESC, position DESC
+        LIMIT %(limit)s
+    ) e
+    ORDER BY e.occurred_at DESC, e.position DESC
     LIMIT %(limit)s
-) e
-ORDER BY e.occurred_at DESC, e.position DESC
-LIMIT %(limit)s;
+);
 
 -- name: newest_of_stream
 -- The same for one user. Never prepared: a plan for any number of rows, made while the index was small, would go on
@@ -33,16 +36,18 @@ WITH fitting AS MATERIALIZED (
       AND (%(enabled)s::boolean IS NULL OR enabled = %(enabled)s)
       AND (%(source)s::text IS NULL OR source = %(source)s)
 )
-SELECT e.position
-FROM fitting CROSS JOIN LATERAL (
-    SELECT occurred_at, position FROM audit_entries
-    WHERE originator_id = %(stream)s AND class = fitting.class
-      AND occurred_at >= %(since)s AND (occurred_at, position) < (%(before)s, %(before_position)s)
-    ORDER BY occurred_at DESC, position DESC
+SELECT (SELECT position FROM followers WHERE name = %(follower)s), ARRAY(
+    SELECT e.position
+    FROM fitting CROSS JOIN LATERAL (
+        SELECT occurred_at, position FROM audit_entries
+        WHERE originator_id = %(stream)s AND class = fitting.class
+          AND occurred_at >= %(since)s AND (occurred_at, position) < (%(before)s, %(before_position)s)
+        ORDER BY occurred_at DESC, position DESC
+        LIMIT %(limit)s
+    ) e
+    ORDER BY e.occurred_at DESC, e.position DESC
     LIMIT %(limit)s
-) e
-ORDER BY e.occurred_at DESC, e.position DESC
-LIMIT %(limit)s;
+);
 
 -- name: count
 -- How many entries fit, for whoever wants to know how far an export is.

@@ -9,10 +9,10 @@ VALUES (%(id)s, %(at)s, %(organization)s, %(reader)s, %(impersonator)s, %(reader
 UPDATE audit_reads SET count = %(count)s, outcome = %(outcome)s WHERE id = %(id)s;
 
 -- name: list
--- The readings in an organization, newest first.
+-- The readings in an organization, newest first; without one, those of users, or by keys, that are in none.
 SELECT id, at, reader, impersonator, action, filter, count, outcome, request_id
 FROM audit_reads
-WHERE organization = %(organization)s
+WHERE organization = %(organization)s OR (%(organization)s::text IS NULL AND organization IS NULL)
 ORDER BY id DESC
 LIMIT %(limit)s;
 

@@ -1,18 +1,21 @@
 -- name: evidence
 -- What decided each toggle of one user until an instant: the newest choice for it, and the versions that were looked at,
 -- which tell a gap. The catalogue's stream comes along, so that all of it is as of one moment. Both streams are read by the
--- primary key. The choices are picked here, since a stream can be long, and what is sent and decoded should not be. Each
--- event is parsed once (that is what OFFSET 0 is for) and nothing is sorted.
+-- primary key. The choices are picked here, since a stream can be long, and what is sent and decoded should not be. What is
+-- asked of each event is cut out, as in `fold_preferences`: to parse it takes twice as long. OFFSET 0 keeps the subquery
+-- apart, so that each event is read once, and nothing is sorted. Never prepared: planned while the log was empty, it would
+-- scan for ever.
 WITH until AS MATERIALIZED (
-    SELECT CASE topic WHEN %(topic)s THEN (event ->> 'channel') || '.' || (event ->> 'toggle') END AS path,
+    SELECT CASE WHEN chosen THEN string_in(event, plain, 'channel') || '.' || string_in(event, plain, 'toggle') END AS path,
            max(originator_version) AS version, count(*) AS events
     FROM (
-        SELECT originator_version, topic, convert_from(state, 'UTF8')::jsonb AS event
+        SELECT originator_version, topic = %(topic)s AS chosen, convert_from(state, 'UTF8') AS event,
+               position('\x5c'::bytea IN state) = 0 AS plain
         FROM preferences_events
         WHERE originator_id = %(stream)s
         OFFSET 0
-    ) AS parsed
-    WHERE (event #>> '{timestamp,_data_}')::timestamptz <= %(until)s
+    ) AS found
+    WHERE string_in(event, plain, '_data_')::timestamptz <= %(until)s
     GROUP BY path
 ), shown AS (
     SELECT e.originator_id, e.originator_version, e.topic, e.state, e.sealed_actor, e.key

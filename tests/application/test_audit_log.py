@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from application.audit_filter import AuditFilter
-from application.audit_log import AuditLog, AuditStart
+from application.audit_log import AuditLog, AuditStart, Reach
 from application.audit_reads import Readings
 from application.ports import Recorded
 from domain.errors import Unavailable, ValidationFailed
@@ -112,6 +113,18 @@ async def test_a_page_is_recorded_with_who_what_and_how_many(audit_log, reads) -
     }
 
 
+async def test_it_is_recorded_which_page_it_was_and_whether_it_had_what_was_before_and_after(audit_log, reads) -> None:
+    log = audit_log(*SEVEN)
+    first = await log.page(AUDITOR, EVERYTHING, limit=2, request_id=REQUEST, payload=True)
+    await log.page(AUDITOR, EVERYTHING, limit=2, request_id=REQUEST, after=first.next)
+    await log.export(AUDITOR, EVERYTHING, form="ndjson", request_id=REQUEST, payload=True)
+    assert [reading.filter for reading, _ in reads.readings.values()] == [
+        {"limit": 2, "payload": True},
+        {"limit": 2, "after": SEVEN[-2].position},
+        {"format": "ndjson", "payload": True},
+    ]
+
+
 async def test_what_cant_be_recorded_is_not_shown(audit_log, reads) -> None:
     reads.broken = True
     with pytest.raises(Unavailable):
@@ -122,7 +135,7 @@ async def test_what_cant_be_recorded_is_not_shown(audit_log, reads) -> None:
 
 @pytest.mark.parametrize("count", range(8))
 async def test_an_export_holds_every_entry_once_and_is_recorded_from_its_beginning(audit_log, reads, count) -> None:
-    export = await audit_log(*SEVEN[:count]).export(AUDITOR, EVERYTHING, form="csv", request_id=REQUEST)
+    export, _ = await audit_log(*SEVEN[:count]).export(AUDITOR, EVERYTHING, form="csv", request_id=REQUEST)
     [(reading, outcome)] = reads.readings.values()
     assert (reading.action, reading.filter, outcome) == ("audit_log.export", {"format": "csv"}, None)
     chunks = [chunk async for chunk in export]
@@ -133,7 +146,7 @@ async def test_an_export_holds_every_entry_once_and_is_recorded_from_its_beginni
 
 async def test_an_export_that_is_left_early_is_recorded_as_aborted(audit_log, reads) -> None:
     log = audit_log(*SEVEN)
-    export = await log.export(AUDITOR, EVERYTHING, form="csv", request_id=REQUEST)
+    export, _ = await log.export(AUDITOR, EVERYTHING, form="csv", request_id=REQUEST)
     await anext(export)
     await anext(export)
     await export.aclose()
@@ -151,16 +164,49 @@ async def test_an_export_that_never_begins_is_recorded_as_aborted(audit_log, rea
 
 async def test_an_export_that_breaks_says_so_and_is_recorded_as_aborted(audit_log, reads) -> None:
     log = audit_log(*SEVEN, breaks_after=2)
-    export = await log.export(AUDITOR, EVERYTHING, form="csv", request_id=REQUEST)
+    export, _ = await log.export(AUDITOR, EVERYTHING, form="csv", request_id=REQUEST)
     with pytest.raises(Unavailable):
         _ = [chunk async for chunk in export]
     await log.close()
     assert [outcome for _, outcome in reads.readings.values()] == [(6, "aborted")]
 
 
+async def test_an_export_says_until_when_it_is_complete(audit_log) -> None:
+    _, complete_until = await audit_log(*SEVEN).export(AUDITOR, EVERYTHING, form="csv", request_id=REQUEST)
+    assert complete_until == NOON
+
+
+async def test_an_index_that_is_set_back_meanwhile_breaks_what_is_read_from_it(reads) -> None:
+    index = MemoryAuditLog(*SEVEN)
+    log = AuditLog(index, Readings(reads, iter(("reading_1", "reading_2")), lambda: NOON), chunk=3)
+    export, _ = await log.export(AUDITOR, EVERYTHING, form="csv", request_id=REQUEST)
+    await anext(export)
+    # Given that it is made anew, and has come to the oldest entries when it is read from again
+    index.log, index.reached = SEVEN[:1], SEVEN[0].position
+    # then the export doesn't end, as if those were all.
+    with pytest.raises(Unavailable):
+        await anext(export)
+    await log.close()
+    assert [outcome for _, outcome in reads.readings.values()] == [(3, "aborted")]
+
+
+async def test_a_page_holds_what_it_promises_or_isnt_answered(reads) -> None:
+    class SetBack(MemoryAuditLog):
+        @override
+        async def complete_until(self) -> Reach:
+            reach = await super().complete_until()
+            self.reached -= 1
+            return reach
+
+    log = AuditLog(SetBack(*SEVEN), Readings(reads, iter(("reading_1",)), lambda: NOON))
+    with pytest.raises(Unavailable):
+        await log.page(AUDITOR, EVERYTHING, limit=2, request_id=REQUEST)
+    assert not reads.readings
+
+
 async def test_an_export_whose_end_cant_be_recorded_doesnt_end_well(audit_log, reads) -> None:
     log = audit_log(*SEVEN)
-    export = await log.export(AUDITOR, EVERYTHING, form="csv", request_id=REQUEST)
+    export, _ = await log.export(AUDITOR, EVERYTHING, form="csv", request_id=REQUEST)
     reads.broken = True
     with pytest.raises(Unavailable):
         _ = [chunk async for chunk in export]

@@ -158,7 +158,10 @@ async def test_a_history_is_told_page_by_page_and_each_page_recorded() -> None:
         (READ_HISTORY, 2),
         (READ_HISTORY, 1),
     ]
-    assert reading_of(reads).filter == {"resource_stream": str(ADA), "limit": 2}
+    assert [reading.filter for reading, _ in reads.readings.values()] == [
+        {"resource_stream": str(ADA), "limit": 2},
+        {"resource_stream": str(ADA), "limit": 2, "after": 3},
+    ]
 
 
 async def test_a_history_is_of_the_readers_organization_and_a_foreign_start_is_refused() -> None:

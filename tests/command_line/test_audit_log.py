@@ -53,9 +53,30 @@ def test_an_export_is_a_file_with_every_entry_and_is_recorded(
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == ["audit.csv", "audit.ndjson"]
 
     assert readings(database_url) == [
-        ("operator", None, "audit_log.export", {"format": "ndjson"}, expected, "complete"),
+        ("operator", None, "audit_log.export", {"format": "ndjson", "payload": True}, expected, "complete"),
         ("operator", None, "audit_log.export", {"format": "csv"}, expected, "complete"),
     ]
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_export_is_for_its_owner_alone_whatever_stood_in_its_place(inside, folder: Path) -> None:
+    file, taken, left, link = (folder / name for name in ("new", "taken", "left", "link"))
+    for open_to_all in (taken, folder / "left.part"):
+        open_to_all.write_text("somebody's, and readable by all")
+        open_to_all.chmod(0o644)
+    link.symlink_to(taken)
+    for target in (file, taken, left, link):
+        assert inside("audit", "export", "--org", "org_math", "-o", str(target)).returncode == 0
+        assert target.stat().st_mode & 0o777 == 0o600
+        assert target.read_bytes() == file.read_bytes() != b""
+    assert link.is_symlink()
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_export_into_a_pipe_leaves_the_pipe(preferences: Command, folder: Path) -> None:
+    result = preferences("audit", "export", "--org", "org_math", "-o", "/proc/self/fd/1")
+    assert result.returncode == 0
+    assert result.stdout == preferences("audit", "export", "--org", "org_math").stdout != ""
 
 
 @pytest.mark.usefixtures("filled")
@@ -74,6 +95,7 @@ def test_every_filter_is_obeyed(preferences: Command, database_url: str) -> None
     assert count == len(entries)
     assert asked == {
         "format": "ndjson",
+        "payload": True,
         "action": "notification_preferences.toggle",
         "resource_stream": str(ADA),
         "actor_kind": "customer",
@@ -98,6 +120,23 @@ def test_an_export_that_fails_leaves_no_file_behind_and_no_older_one_changed(
     assert 'relation "audit_entries" does not exist' in result.stderr
     assert [path.name for path in folder.iterdir() if path.is_file()] == ["audit.ndjson"]
     assert file.read_text() == "an older one"
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_event_that_is_missing_is_said_and_no_file_is_left(inside, database_url: str, folder: Path) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        [(missing,)] = connection.execute(
+            "SELECT position FROM audit_entries JOIN audit_classes USING (class) "
+            "WHERE organization = 'org_math' AND action = 'notification_preferences.toggle' LIMIT 1"
+        ).fetchall()
+        connection.execute("DELETE FROM preferences_events WHERE notification_id = %s", [missing])
+    result = inside("audit", "export", "--org", "org_math", "-o", str(folder / "audit.ndjson"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"the log has no event at position {missing}, where the audit log has an entry" in result.stderr
+    assert "Complete" not in result.stderr
+    assert [path.name for path in folder.iterdir() if path.is_file()] == []
+    [(*_, outcome)] = readings(database_url)
+    assert outcome == "aborted"
 
 
 def test_before_anything_was_taken_in_that_is_said(inside) -> None:

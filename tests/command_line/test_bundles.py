@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from application.bundle import Bundle
 from tests.support.command import Command, one_sentence
+from tests.support.events import ADA
+from tests.support.readings import readings
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -139,6 +142,16 @@ def test_what_cannot_be_verified_is_one_sentence(ada: tuple[str, str], inside, f
     (folder / "empty").touch()
     sentence = one_sentence(inside("audit", "verify-bundle", str(folder / "empty"), "--key", key))
     assert sentence == "this is not an evidence bundle"
+
+
+def test_who_is_handed_a_bundle_is_recorded_before(ada: tuple[str, str], inside, folder, database_url: str) -> None:
+    asked = {"resource_stream": str(ADA)}
+    assert readings(database_url) == [("operator", "org_math", "user_evidence.export", asked, 3, "complete")]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE audit_reads RENAME TO gone")
+    file = folder / "unrecorded.json"
+    assert inside("audit", "bundle", "--org", "org_math", "--user", "user_ada", "-o", str(file)).returncode == 1
+    assert not file.exists()
 
 
 def test_of_who_chose_nothing_there_is_no_bundle(ada: tuple[str, str], inside, folder) -> None:

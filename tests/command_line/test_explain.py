@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from domain.catalogue import CATALOGUE, Catalogue, Channel
@@ -12,6 +13,8 @@ from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
 from tests.support.catalogues import publish
 from tests.support.command import one_sentence
+from tests.support.events import ADA
+from tests.support.readings import readings
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -125,6 +128,23 @@ def test_who_made_the_choice_and_when_is_told_while_it_can_be(receipts, inside) 
     assert (explained["who"], explained["session"], explained["source"]) == ("user_ada", "sess_user_ada", "dashboard")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", explained["when"])
     assert len(explained["request"]) == 26
+
+
+def test_an_explanation_is_recorded_with_what_was_asked(receipts, inside, database_url: str) -> None:
+    server, ask = receipts
+    choose(server, "user_ada", product_updates=False)
+    position = ask("user_ada")["user_ada"][3]
+    for words in ((), ("--at", position), ("--version", "1", "--catalogue", "1")):
+        assert inside(*ABOUT, "--user", "user_ada", *words).returncode == 0
+    asked = {"resource_stream": str(ADA), "channel": "email", "toggle": "product_updates"}
+    assert readings(database_url) == [
+        ("operator", "org_math", "user_decision.explain", question, 1, "complete")
+        for question in (asked, asked | {"at": int(position)}, asked | {"version": 1, "catalogue": 1})
+    ]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE audit_reads RENAME TO gone")
+    result = inside(*ABOUT, "--user", "user_ada")
+    assert (result.returncode, result.stdout) == (1, "")
 
 
 def test_what_was_never_decided_is_one_sentence(receipts, inside) -> None:

@@ -3,9 +3,12 @@
 import json
 
 import httpx
+import psycopg
 import pytest
 
 from tests.support.command import Command
+from tests.support.events import ADA
+from tests.support.readings import readings
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -25,7 +28,9 @@ def changed(database_url: str) -> list[str]:
         ]
 
 
-def test_an_operator_sees_who_changed_what(preferences: Command, inside, changed: list[str]) -> None:
+def test_an_operator_sees_who_changed_what_and_that_is_recorded(
+    preferences: Command, inside, changed: list[str], database_url: str
+) -> None:
     shown = preferences("history", "--user", "user_ada", "--org", "org_math")
     assert (shown.returncode, shown.stderr) == (0, "")
     newest, first = [line for line in shown.stdout.splitlines() if "weekly_usage_digest" in line]
@@ -47,8 +52,29 @@ def test_an_operator_sees_who_changed_what(preferences: Command, inside, changed
     limited = inside("history", "--user", "user_ada", "--org", "org_math", "--json", "--limit", "1").stdout.splitlines()
     assert limited == lines[:1]
 
+    asked = {"resource_stream": str(ADA), "limit": 1000}
+    assert readings(database_url) == [
+        ("operator", "org_math", "user_history.read", asked, 2, "complete"),
+        ("operator", "org_math", "user_history.read", asked, 2, "complete"),
+        ("operator", "org_math", "user_history.read", asked | {"limit": 1}, 1, "complete"),
+    ]
+
     for words in (["--user", "user_ada"], ["--user", "user_bob", "--org", "org_math"]):
         nothing = inside("history", *words)
         assert (nothing.returncode, nothing.stdout) == (0, "")
         assert nothing.stderr.strip() == f"{words[1]} has changed nothing."
         assert inside("history", *words, "--json").stdout == ""
+    assert [row[1:3] for row in readings(database_url)[3:]] == [
+        *[(None, "user_history.read")] * 2,
+        *[("org_math", "user_history.read")] * 2,
+    ]
+    outside = inside("audit", "reads", "--json").stdout.splitlines()
+    assert [json.loads(line)["action"] for line in outside] == ["user_history.read"] * 2
+
+
+def test_a_history_whose_reading_cant_be_recorded_is_not_shown(inside, changed: list[str], database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE audit_reads RENAME TO gone")
+    result = inside("history", "--user", "user_ada", "--org", "org_math")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert changed[0] not in result.stderr

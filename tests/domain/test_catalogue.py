@@ -24,6 +24,13 @@ def test_a_mandatory_toggle_is_never_shown_whatever_was_recorded() -> None:
     assert "security_alerts" not in CATALOGUE.resolve({"email.security_alerts": False})["email"]
 
 
+def test_a_channel_in_which_nothing_can_be_chosen_changes_nobodys_answer() -> None:
+    sms = Channel("sms", (Toggle("security_alerts", default=True, mandatory=True),))
+    with_sms = Catalogue(CATALOGUE.version + 1, (*CATALOGUE.channels, sms))
+    for choices in ({}, {"email.product_updates": False}, {"sms.security_alerts": False}):
+        assert with_sms.resolve(choices) == CATALOGUE.resolve(choices)
+
+
 def test_a_choice_whose_toggle_has_left_the_catalogue_is_shown_nowhere() -> None:
     assert CATALOGUE.resolve({"email.fax": True}) == CATALOGUE.resolve({})
 

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from io import StringIO
 from typing import Any
 
@@ -237,6 +238,74 @@ def test_an_export_that_breaks_off_has_no_end(large: Server) -> None:
     assert not received.endswith(b"0\r\n\r\n")
     assert received.count(b'"action"') < LARGE
     assert until_ended(large.database_url)[-1] == "aborted"
+
+
+def test_an_export_is_complete_until_when_its_page_would_be(client: httpx.Client, serve, database_url: str) -> None:
+    for headers in (NDJSON, CSV):
+        before, answer, after = (
+            client.get(AUDIT_LOG, headers=form, params={"resource_id": "user_nobody"})
+            for form in (AUDITOR, headers, AUDITOR)
+        )
+        moments = [
+            datetime.fromisoformat(moment)
+            for moment in (
+                before.json()["meta"]["last_event_at"],
+                answer.headers["x-last-event-at"],
+                after.json()["meta"]["last_event_at"],
+            )
+        ]
+        assert moments == sorted(moments)
+    # Given an index that has taken in one of two events
+    put(database_url, [toggled(2, "news", True)])
+    asyncio.run(take_in(database_url))
+    put(database_url, [toggled(3, "news", False)])
+    with httpx.Client(base_url=serve().url) as behind:
+        page, lines = (behind.get(AUDIT_LOG, headers=headers) for headers in (AUDITOR, NDJSON))
+    # then the export that lacks the other one tells that it does.
+    assert lines.headers["x-last-event-at"] == page.json()["meta"]["last_event_at"] == "2026-03-03T12:02:00Z"
+    assert lines.text.count("\n") == 1
+
+
+def test_before_anything_was_taken_in_an_export_is_complete_until_never(serve) -> None:
+    with httpx.Client(base_url=serve().url) as client:
+        response = client.get(AUDIT_LOG, headers=NDJSON)
+    assert (response.status_code, response.text) == (200, "")
+    assert "x-last-event-at" not in response.headers
+
+
+def test_an_export_whose_index_is_set_back_meanwhile_has_no_end(large: Server) -> None:
+    with opened(large) as connection:
+        received = connection.recv(1 << 14)
+        with psycopg.connect(large.database_url) as database:
+            database.execute("TRUNCATE audit_entries")
+            database.execute("UPDATE followers SET position = 0 WHERE name = 'audit-index'")
+        received += rest(connection)
+    assert not received.endswith(b"0\r\n\r\n")
+    _, _, count, outcome = until_ended(large.database_url)
+    assert (outcome, count < LARGE) == ("aborted", True)
+    assert b"the index of the audit log was set back" in large.log()
+
+
+def test_an_event_that_is_missing_ends_no_export_and_no_page(large: Server) -> None:
+    with psycopg.connect(large.database_url) as database:
+        [(missing,)] = database.execute(
+            "DELETE FROM preferences_events WHERE originator_version = %s RETURNING notification_id", [LARGE - 5000]
+        ).fetchall()
+    with opened(large) as connection:
+        received = rest(connection)
+    assert received.count(b'"action"') == 5000
+    assert not received.endswith(b"0\r\n\r\n")
+    assert until_ended(large.database_url)[2:] == (5000, "aborted")
+
+    with psycopg.connect(large.database_url) as database:
+        database.execute("DELETE FROM preferences_events WHERE originator_version = %s", [LARGE - 7])
+    with httpx.Client(base_url=large.url) as client:
+        assert len(client.get(AUDIT_LOG, headers=AUDITOR, params={"limit": 6}).json()["data"]) == 6
+        for headers in (AUDITOR, NDJSON, CSV):
+            response = client.get(AUDIT_LOG, headers=headers)
+            assert (response.status_code, response.json()["error"]["code"]) == (500, "INTERNAL")
+    for position in (missing, missing + 4993):
+        assert b"the log has no event at position %d" % position in large.log()
 
 
 def test_a_whole_export_has_one(filled: Server) -> None:

@@ -364,13 +364,22 @@ async def test_every_reading_is_recorded_with_who_what_and_how_many(serve, datab
             await client.get(AUDIT_LOG, headers=key, params={"since": "2026-03-03T13:05:00+01:00", "enabled": "true"}),
             await client.get(AUDIT_LOG, headers=key, params={"limit": 0}),
         ]
+        cursor = responses[0].json()["meta"]["next_cursor"]
+        walked = await client.get(AUDIT_LOG, headers=key, params={"cursor": cursor, "include": "payload"})
+        exported = await client.get(
+            AUDIT_LOG, headers={**key, "Accept": "application/x-ndjson"}, params={"include": "payload"}
+        )
+        assert walked.status_code == exported.status_code == 200
     grace = stream_id("org_math", "user_grace")
     asked: list[dict[str, Any]] = [
         {"limit": 3, "resource_stream": str(ADA)},
         {"limit": 50},
         {"limit": 50, "since": "2026-03-03T12:05:00+00:00", "enabled": True},
     ]
-    recorded = readings(database_url)
+    *recorded, page, export = readings(database_url)
+    after = json.loads(base64.urlsafe_b64decode(cursor))["position"]
+    assert page[6] == {"limit": 50, "after": after, "payload": True}
+    assert export[6] == {"format": "application/x-ndjson", "payload": True}
     assert [(row[0], row[5], row[6], row[7], row[8]) for row in recorded] == [
         (response.headers["x-request-id"], "audit_log.read", wanted, count, "complete")
         for response, wanted, count in zip(responses, asked, (3, 7, 4), strict=False)

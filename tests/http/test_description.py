@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 
 from api import description
+from api.schemas import resolved_schema
 from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
 from tests.support.server import COMMAND, PATH
 from tests.support.tokens import session_token
@@ -168,9 +169,17 @@ def test_the_headers_that_clients_rely_on_are_described(operations) -> None:
             expected |= {"WWW-Authenticate"} if status == "401" else set()
             expected |= {"Retry-After"} if status in {"429", "503"} else set()
             expected |= {"X-Next-After"} if path == EVENTS and status == "200" else set()
+            expected |= {"X-Last-Event-At"} if path == AUDIT_LOG and status == "200" else set()
             assert set(response["headers"]) == expected, (method, path, status)
             optional = {name for name, header in response["headers"].items() if not header["required"]}
-            assert optional == expected & {"X-Next-After"}
+            assert optional == expected & {"X-Next-After", "X-Last-Event-At"}
+
+
+def test_an_answer_fits_its_schema_also_where_nothing_can_be_chosen_in_a_channel(validator) -> None:
+    catalogue = Catalogue(
+        2, (*CATALOGUE.channels, Channel("sms", (Toggle("security_alerts", default=True, mandatory=True),)))
+    )
+    validator(resolved_schema(catalogue)).validate(catalogue.resolve({}))
 
 
 def test_every_example_fits_its_schema(operations, document, validator) -> None:

@@ -248,6 +248,17 @@ async def test_a_long_cursor_is_none_of_ours(http, fresh_user, length: int) -> N
     assert_refused(response, CURSOR_TOO_LONG)
 
 
+@pytest.mark.parametrize(
+    ("query_string", "details"),
+    [
+        ("toggle=weekly_usage_digest", {"toggle": "unknown parameter"}),
+        ("limit=1&limit=2", {"limit": "must be given once"}),
+    ],
+)
+async def test_a_parameter_that_is_unknown_or_repeated_is_named(http, fresh_user, query_string, details) -> None:
+    assert_refused(await http.get(f"{HISTORY}?{query_string}", headers=bearer(fresh_user())), details)
+
+
 async def test_a_cursor_is_good_for_its_own_history_only(http, change, page, fresh_user) -> None:
     user, other = fresh_user(), fresh_user()
     for headers in (bearer(user), bearer(other), bearer(user, "org_chess")):

@@ -1,5 +1,6 @@
 """What others are told of a user: at any point in time, with reasons, in their own organization alone."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -237,6 +238,26 @@ async def test_a_bad_query_is_named(http, parameters: dict[str, str], details: d
     assert_refused(response, details)
 
 
+INSTANT = "2026-03-03T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "query_string", "details"),
+    [
+        ("", f"asof={INSTANT}", {"asof": "unknown parameter"}),
+        ("", f"as_of={INSTANT}&as_of=2026-03-04T12:00:00Z", {"as_of": "must be given once"}),
+        ("", "include=explain&include=explain", {"include": "must be given once"}),
+        ("", f"as_of={INSTANT}&limit=1", {"limit": "unknown parameter"}),
+        ("/history", f"as_of={INSTANT}", {"as_of": "unknown parameter"}),
+        ("/history", "limit=1&limit=2&Cursor=x", {"limit": "must be given once", "Cursor": "unknown parameter"}),
+    ],
+)
+async def test_what_is_asked_by_mistake_is_no_answer(http, query, suffix, query_string, details) -> None:
+    before = query("SELECT count(*) FROM audit_reads")
+    assert_refused(await http.get(f"{path_of('user_ada')}{suffix}?{query_string}", headers=ADMIN), details)
+    assert query("SELECT count(*) FROM audit_reads") == before
+
+
 @pytest.mark.parametrize("suffix", ["", "/history"])
 @pytest.mark.parametrize("user", ["user ada", "ü", "user_\n", "\0", "x" * 256], ids=repr)
 async def test_what_can_not_be_a_user_is_named(http, user: str, suffix: str) -> None:
@@ -297,6 +318,28 @@ async def test_every_look_is_itself_recorded(http, look, change, fresh_user, que
     assert recorded[0][2]["as_of"] == "2026-03-03T12:00:00+00:00"
     assert recorded[1][5] == response.headers["x-request-id"]
     assert user not in str(recorded)
+
+
+async def test_a_look_that_takes_long_is_answered_and_nobody_else_waits_for_it(serve: Callable[..., Server]) -> None:
+    server = serve()
+    await publish(server.database_url)
+    async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
+        with psycopg.connect(server.database_url) as connection:
+            # Given a look that is under way for longer than anybody waits for their own preferences
+            connection.execute("LOCK TABLE preferences_events IN ACCESS EXCLUSIVE MODE")
+            looks = [asyncio.create_task(http.get(path_of("user_ada"), headers=ADMIN)) for _ in range(2)]
+            _, waiting = await asyncio.wait(looks, timeout=1.5)
+            assert len(waiting) == 2
+            # when users ask for theirs
+            connections = (
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = %s"
+            )
+            for name, held in (("preferences", 0), ("preferences audit", 2)):
+                assert connection.execute(connections, [name]).fetchone() == (held,)
+            assert (await http.get(PATH, headers=bearer("user_ada"))).status_code == 200
+        # then it is answered nevertheless.
+        for look in looks:
+            assert (await look).json()["data"]["notifications"] == DEFAULTS
 
 
 async def test_each_day_is_told_with_the_defaults_of_that_day(serve: Callable[..., Server]) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from application.audit_filter import AuditFilter
 from application.ports import Recorded
+from application.rebuild import BrokenStream
+from domain.errors import Unavailable
 from domain.preferences import stream_id
 from domain.provenance import Source
 from infrastructure.audit_index import AuditIndexer
@@ -144,16 +146,18 @@ async def test_set_back_it_makes_the_same_of_the_log_again(database_url: str) ->
 async def test_it_says_how_far_it_is_complete(database_url: str, audit_log) -> None:
     async def read(clock: Callable[[], Any] = lambda: rows(database_url, "SELECT clock_timestamp()")[0][0]) -> Any:
         before = clock()
-        return before, await audit_log.complete_until(), clock()
+        return before, (await audit_log.complete_until()).complete_until, clock()
 
-    assert await audit_log.complete_until() is None
+    assert (await audit_log.complete_until()).complete_until is None
     put(database_url, [toggled(2, "news", True)])
-    assert await audit_log.complete_until() is None, "nothing was taken in"
+    assert (await audit_log.complete_until()).complete_until is None, "nothing was taken in"
     await take_in(database_url)
     before, complete_until, after = await read()
     assert before <= complete_until <= after, "all that is recorded was taken in"
     put(database_url, [toggled(3, "news", False)])
-    assert await audit_log.complete_until() == NOON + timedelta(minutes=2), "the last one that was taken in"
+    assert (await audit_log.complete_until()).complete_until == NOON + timedelta(minutes=2), (
+        "the last one that was taken in"
+    )
     await take_in(database_url)
     before, complete_until, after = await read()
     assert before <= complete_until <= after
@@ -171,3 +175,35 @@ async def test_entries_that_come_while_pages_are_read_neither_hide_nor_repeat_an
         await take_in(database_url)
     assert len(seen) == len(set(map(place, seen)))
     assert [recorded for recorded in seen if recorded in there] == there
+
+
+@pytest.mark.parametrize("wanted", [AuditFilter(), AuditFilter(stream=stream_id("org_math", "user_ada"))], ids=str)
+async def test_an_event_that_is_missing_is_named_and_never_passed_over(
+    database_url: str, audit_log, wanted: AuditFilter
+) -> None:
+    put(database_url, Chance(SEED).events(200))
+    await take_in(database_url)
+    found = await audit_log.newest("org_math", wanted, before=None, limit=10)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM preferences_events WHERE notification_id = %s", [found[5].position])
+    with pytest.raises(BrokenStream, match=rf"no event at position {found[5].position}\b"):
+        await audit_log.newest("org_math", wanted, before=None, limit=10)
+    assert await audit_log.newest("org_math", wanted, before=None, limit=5) == found[:5]
+
+
+@pytest.mark.parametrize("wanted", [AuditFilter(), AuditFilter(stream=stream_id("org_math", "user_ada"))], ids=str)
+async def test_an_index_that_was_set_back_is_known_also_where_nothing_is_left_of_it(
+    database_url: str, audit_log, wanted: AuditFilter
+) -> None:
+    put(database_url, Chance(SEED).events(200))
+    await take_in(database_url)
+    reached, _ = await audit_log.complete_until()
+    assert await audit_log.newest("org_math", wanted, before=None, limit=10, at_least=reached)
+    for position in (reached - 1, 0):
+        async with await psycopg.AsyncConnection.connect(database_url) as connection:
+            await AuditIndexer().reset(position, connection)
+            await connection.execute("UPDATE followers SET position = %s", [position])
+        with pytest.raises(Unavailable) as refused:
+            await audit_log.newest("org_math", wanted, before=None, limit=10, at_least=reached)
+        assert refused.value.reason == f"the index of the audit log was set back from position {reached} to {position}"
+    assert await audit_log.newest("org_math", wanted, before=None, limit=10) == []

@@ -14,6 +14,7 @@ from domain.events import NotificationToggled, PreferencesEvent
 from domain.preferences import NotificationPreferences
 from domain.provenance import ERASED, Provenance, Source
 from domain.published_catalogues import STREAM
+from infrastructure.audit_log import open_database
 from infrastructure.database import Database
 from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.sql import queries
@@ -21,6 +22,7 @@ from infrastructure.streams import PostgresStreams
 from projections.as_of import PreferencesAsOf
 from tests.support.catalogues import catalogue, publish
 from tests.support.events import ADA, BOB, NOON, erased, opened, row_after, toggled
+from tests.support.filled_log import fill
 
 CATALOGUE = catalogue(1, news=True)
 
@@ -120,6 +122,20 @@ async def test_a_gap_is_never_papered_over(database: Database) -> None:
     await database.execute("DELETE FROM preferences_events WHERE originator_version = 2")
     with pytest.raises(BrokenStream, match="2 events up to version 3"):
         await until(database)
+
+
+async def test_names_that_are_written_with_an_escape_are_told_apart(database: Database) -> None:
+    one, other = toggled(2, 'say "yes"', False), toggled(3, 'say "no"', True)
+    await append(database, opened(), one, other)
+    assert (await until(database)).deciding == [one, other]
+
+
+async def test_a_very_long_stream_is_answered(database_url: str) -> None:
+    fill(database_url, 200_000)
+    async with open_database(database_url) as database:
+        evidence = await until(database)
+    assert evidence.version == 200_000
+    assert [event.originator_version for event in evidence.deciding] == [200_000]
 
 
 def test_only_the_two_streams_are_read(database_url: str) -> None:

@@ -1,11 +1,10 @@
 """An audit log in memory, and a record of reading that can be told to fail."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from application.audit_filter import AuditFilter
-from application.audit_log import AuditIndex, Place
+from application.audit_log import AuditIndex, Place, Reach
 from application.audit_reads import AuditReads, Reading
 from application.identity import OrganizationReader
 from application.ports import Recorded
@@ -47,19 +46,22 @@ def newest_first(
 
 
 class MemoryAuditLog(AuditIndex):
-    """`breaks_after` reads it is unavailable."""
+    """`breaks_after` reads it is unavailable. `reached` is the position that it stands at."""
 
     def __init__(self, *log: Recorded, breaks_after: int | None = None) -> None:
         self.log = [*log]
         self.breaks_after = breaks_after
+        self.reached = max((recorded.position for recorded in log), default=0)
 
     async def newest(
-        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int
+        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int, at_least: int = 0
     ) -> list[Recorded]:
         if self.breaks_after is not None:
             self.breaks_after -= 1
             if self.breaks_after < 0:
                 raise Unavailable("gone")
+        if self.reached < at_least:
+            raise Unavailable("set back")
         return newest_first(self.log, organization, wanted, before)[:limit]
 
     async def count(self, organization: str, wanted: AuditFilter) -> int:
@@ -68,8 +70,8 @@ class MemoryAuditLog(AuditIndex):
     async def at(self, position: int) -> Recorded | None:
         return next((recorded for recorded in self.log if recorded.position == position), None)
 
-    async def complete_until(self) -> datetime | None:
-        return NOON
+    async def complete_until(self) -> Reach:
+        return Reach(self.reached, NOON)
 
 
 class MemoryAuditReads(AuditReads):
