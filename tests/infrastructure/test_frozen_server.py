@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -33,6 +33,30 @@ async def frozen(database: Database) -> AsyncIterator[None]:
             yield
     finally:
         thaw(pids)
+
+
+async def backends(database: Database, number: int) -> list[int]:
+    """So many connections, one of them at hand and the others in the pool; the backends, that of the one at hand first."""
+    async with AsyncExitStack() as taken:
+        connections = [await taken.enter_async_context(database.connection()) for _ in range(number)]
+        pids = [connection.info.backend_pid for connection in connections]
+    [(at_hand,)] = await database.fetch("SELECT pg_backend_pid()")
+    return sorted(pids, key=lambda pid: pid != at_hand)
+
+
+async def test_when_a_connection_is_dead_nobody_waits_for_another_one_that_stands_still(database_url: str) -> None:
+    # Given a pool of several connections, of which the one at hand is dead, and another one's backend is frozen
+    async with Database(database_url, size=3) as database, Database(database_url, size=1) as other:
+        at_hand, *idle = await backends(database, 3)
+        await other.fetch("SELECT pg_terminate_backend(%s, 2000)", [at_hand])
+        pids = freeze(idle[-1])
+        try:
+            async with asyncio.timeout(3):
+                # then who reads is served by a new one, and so are those who come next.
+                for _ in range(4):
+                    assert (await database.fetch_in_time("SELECT pg_backend_pid()"))[0][0] not in (at_hand, *idle)
+        finally:
+            thaw(pids)
 
 
 async def test_who_reads_preferences_hears_in_time_and_is_served_on_the_next_connection(database: Database) -> None:
