@@ -1,7 +1,7 @@
 """Connections to PostgreSQL, and the one place where its errors become ours."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 from math import inf
 from time import monotonic
@@ -52,12 +52,22 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
         self, query: Any, parameters: Any = (), *, prepare: bool = True, deadline: float | None = None
     ) -> list[TupleRow]:
         """Raises `NoAnswer` where the server hasn't answered by `deadline`, a time of the monotonic clock."""
-        self._deadline = deadline
+        before = self._deadline
+        self._deadline = before if deadline is None else deadline
         try:
             await self.kept_cursor.execute(query, parameters, prepare=prepare)
         finally:
-            self._deadline = None
+            self._deadline = before
         return await self.kept_cursor.fetchall()
+
+    @contextmanager
+    def answering_by(self, deadline: float) -> Iterator[None]:
+        """The same for all statements of a block, whoever executes them."""
+        self._deadline = deadline
+        try:
+            yield
+        finally:
+            self._deadline = None
 
     @override
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
@@ -208,6 +218,16 @@ class Database:
             async with self.connection(within) as connection:
                 return await read(connection)
 
+    async def read_within(self, seconds: float, read: Callable[[Connection], Awaitable[Read]]) -> Read:
+        """The same, with so many seconds for all of its statements together. Raises `NoAnswer` when they are over."""
+        deadline = monotonic() + seconds
+
+        async def bounded(connection: Connection) -> Read:
+            with connection.answering_by(deadline):
+                return await read(connection)
+
+        return await self.read(bounded, deadline=deadline)
+
     async def _renew(self, lost: Connection) -> None:
         """When one connection is dead, the others usually are too. To ask each of them would be to wait for any that stands
         still, so those that nobody uses are given up unasked, and the next one is new.
@@ -223,7 +243,7 @@ class Database:
     async def fetch_in_time(
         self, query: Any, parameters: Any = (), *, prepare: bool = True, patience: float | None = None
     ) -> list[TupleRow]:
-        """The same. Raises `Unavailable` when the patience, in seconds, is at an end; by default the caller's own."""
+        """What `fetch` finds. Raises `Unavailable` when the patience, in seconds, is at an end; by default the caller's own."""
         deadline = monotonic() + (self._patience if patience is None else patience)
         return await self.read(
             lambda connection: connection.rows(query, parameters, prepare=prepare, deadline=deadline), deadline=deadline

@@ -23,6 +23,9 @@ from projections.audit_log import OPEN, Action
 SEARCHED: Final = 20_000
 """Events that are looked at for one piece of the feed, at most: a few tenths of a second."""
 
+READ_WITHIN: Final = 15.0
+"""Seconds for one piece of the feed, those included in which its reader waits for a connection."""
+
 _QUERIES: Final[dict[str, LiteralString]] = queries("event_feed")
 
 _ACTIONS: Final[dict[type[Event], str]] = {
@@ -34,10 +37,15 @@ _ACTIONS: Final[dict[type[Event], str]] = {
 
 
 class PostgresEventFeed(EventFeed):
-    """On a pool of its own: whoever reads the whole log must not keep connections from those who change something."""
+    """On a pool of its own: whoever reads the whole log must not keep connections from those who change something.
 
-    def __init__(self, database: Database) -> None:
+    A piece that hasn't come `within` so many seconds is given up, with its connection: a few that never come would else
+    keep the whole pool from everybody.
+    """
+
+    def __init__(self, database: Database, *, within: float = READ_WITHIN) -> None:
         self._database = database
+        self._within = within
 
     @override
     async def read(self, after: int, limit: int, selection: Selection) -> Slice:
@@ -46,11 +54,11 @@ class PostgresEventFeed(EventFeed):
                 return await _search(connection, after, limit, selection)
             return await _of_organization(connection, after, limit, selection)
 
-        return await self._database.read(read)
+        return await self._database.read_within(self._within, read)
 
     @override
     async def end(self) -> int:
-        return await self._database.read(event_log.end_of_log)
+        return await self._database.read_within(self._within, event_log.end_of_log)
 
 
 async def _of_organization(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:

@@ -18,6 +18,9 @@ from infrastructure.replays.request import Request
 from infrastructure.replays.stream import StreamReplay
 from infrastructure.settings import Settings
 
+PIECE_WITHIN: Final = 75.0
+"""Seconds for one piece of the log. Nobody waits for a replay, and it can be run again; but it must not stand still for ever."""
+
 _STREAM: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -36,7 +39,7 @@ def replay_selection(organization: str | None, kind: str | None, channel: str | 
 
 async def replay_into(url: str, destination: Destination, selection: Selection, progress: Progress) -> Replayed:
     async with Database(url, size=2, connect_within=5, answer_within=60, application="preferences replay") as database:
-        return await replay(PostgresEventFeed(database), selection, destination, progress)
+        return await replay(PostgresEventFeed(database, within=PIECE_WITHIN), selection, destination, progress)
 
 
 @asynccontextmanager

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from time import monotonic
 
 import pytest
 
+from application.feed import EVERYTHING, Selection
 from application.ports import Append, OutcomeUnknown
 from infrastructure import event_store, standings
 from infrastructure.database import Database, NoAnswer
+from infrastructure.event_feed import PostgresEventFeed
 from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.standings import PostgresStandings
 from tests.support.events import ADA, opened, row_after
@@ -88,3 +91,30 @@ async def test_who_asks_whether_to_send_hears_in_time(
         with pytest.raises(NoAnswer):
             await store.standings([bytes(16)] * streams, "email.news", with_end=True)
         assert (await store.standings([bytes(16)] * streams, "email.news", with_end=True)).end == 0
+
+
+@pytest.mark.parametrize("selection", [EVERYTHING, Selection(organization="org_math"), Selection(toggle="news")])
+async def test_who_reads_the_feed_hears_in_time_and_keeps_no_connection_from_the_others(
+    database: Database, selection: Selection
+) -> None:
+    feed = PostgresEventFeed(database, within=0.3)
+    async with frozen(database):
+        with pytest.raises(NoAnswer):
+            await feed.read(0, 10, selection)
+        assert await feed.end() == 0
+    async with frozen(database):
+        with pytest.raises(NoAnswer):
+            await feed.end()
+        assert [*(await feed.read(0, 10, selection)).events] == []
+
+
+async def test_a_deadline_of_a_block_holds_for_each_of_its_statements_and_for_nothing_else(database: Database) -> None:
+    async with database.connection() as connection:
+        with connection.answering_by(monotonic() + 0.3):
+            await connection.rows("SELECT 1", deadline=monotonic() + 5)
+            with pytest.raises(NoAnswer):
+                await connection.rows("SELECT pg_sleep(2)")
+    async with database.connection() as connection:
+        with connection.answering_by(monotonic() + 0.3):
+            await connection.rows("SELECT 1")
+        assert await connection.rows("SELECT 1 FROM pg_sleep(0.5)") == [(1,)]
