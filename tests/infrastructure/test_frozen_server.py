@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from time import monotonic
 
 import pytest
+from structlog.testing import capture_logs
 
 from application.feed import EVERYTHING, Selection
 from application.ports import Append, OutcomeUnknown
@@ -13,6 +14,7 @@ from infrastructure import event_store, standings
 from infrastructure.database import Database, NoAnswer
 from infrastructure.event_feed import PostgresEventFeed
 from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.log_watch import PostgresLogWatch
 from infrastructure.standings import PostgresStandings
 from tests.support.events import ADA, opened, row_after
 from tests.support.processes import freeze, thaw
@@ -118,3 +120,19 @@ async def test_a_deadline_of_a_block_holds_for_each_of_its_statements_and_for_no
         with connection.answering_by(monotonic() + 0.3):
             await connection.rows("SELECT 1")
         assert await connection.rows("SELECT 1 FROM pg_sleep(0.5)") == [(1,)]
+
+
+async def test_who_watches_the_log_hears_in_time_and_it_is_logged(database: Database, database_url: str) -> None:
+    async def watch_until_it_stands_still() -> None:
+        async with asyncio.timeout(5), PostgresLogWatch.open(database_url, "watcher", within=0.3) as watch:
+            assert await watch.read_after(0, 10) == []
+            [(pid,)] = await database.fetch("SELECT pid FROM pg_stat_activity WHERE application_name = 'watcher'")
+            pids = freeze(pid)
+            try:
+                await watch.read_after(0, 10)
+            finally:
+                thaw(pids)
+
+    with capture_logs() as logged, pytest.raises(NoAnswer):
+        await watch_until_it_stands_still()
+    assert [(line["event"], line["log_level"]) for line in logged] == [("the log can't be watched", "warning")]
