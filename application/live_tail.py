@@ -44,7 +44,9 @@ class ReaderTooSlow(Exception):
 class LogWatch(Protocol):
     """The log, for somebody who waits for it to grow. Raises `Unavailable` when the database has gone."""
 
-    async def read_after(self, position: int, limit: int) -> Sequence[Recorded]: ...
+    async def read_after(self, position: int, limit: int) -> Sequence[Recorded]:
+        """The first `limit` events after a position, up to one that can't be read. Raises `UnreadableEvent` where it is the first."""
+        ...
 
     async def wait(self, seconds: float) -> None:
         """Return when something may have been appended, at the latest after so many seconds."""

@@ -9,6 +9,7 @@ import psycopg
 import structlog
 from typing_extensions import override
 
+from application.feed import Slice, readable
 from application.live_tail import LogWatch
 from application.ports import Recorded
 from domain.errors import Unavailable
@@ -53,7 +54,8 @@ class PostgresLogWatch(LogWatch):
     @override
     async def read_after(self, position: int, limit: int) -> list[Recorded]:
         with self._connection.answering_by(monotonic() + self._within):
-            return await event_log.read_after(self._connection, position, limit)
+            found = await event_log.fetch_after(self._connection, position, limit)
+        return readable(Slice(*found), lambda recorded: recorded).made
 
     @override
     async def wait(self, seconds: float) -> None:
