@@ -44,6 +44,19 @@ class PublishedCatalogues:
         published_by_then = bisect_right(self.events, instant, key=lambda event: event.timestamp)
         return catalogue_of(self.events[max(published_by_then - 1, 0)]) if self.events else None
 
+    def together_with(self, catalogue: Catalogue) -> Catalogue:
+        """One that has every channel and toggle that `catalogue` or any other ever had, each visible if it ever was."""
+        ever: dict[str, dict[str, Toggle]] = {}
+        for one in (catalogue, *map(catalogue_of, self.events)):
+            for channel in one.channels:
+                toggles = ever.setdefault(channel.name, {})
+                for toggle in channel.toggles:
+                    if toggles.setdefault(toggle.name, toggle).mandatory:
+                        toggles[toggle.name] = toggle
+        return Catalogue(
+            catalogue.version, tuple(Channel(name, tuple(toggles.values())) for name, toggles in ever.items())
+        )
+
     def publishing(
         self, catalogue: Catalogue, *, at: datetime, event_id: str, request_id: str
     ) -> CataloguePublished | None:

@@ -7,10 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from api.bootstrap.catalogues import ever_known
 from api.bootstrap.relay import running_broker
 from application.feed import Selection, select
 from application.replay import Destination, Progress, Replayed, ReplayRefused, replay
-from domain.catalogue import CATALOGUE
 from infrastructure.database import Database
 from infrastructure.event_feed import PostgresEventFeed
 from infrastructure.replays.lines import LinesFile
@@ -32,9 +32,11 @@ class Form(StrEnum):
     NATS = "nats"
 
 
-def replay_selection(organization: str | None, kind: str | None, channel: str | None, toggle: str | None) -> Selection:
+async def replay_selection(
+    url: str, organization: str | None, kind: str | None, channel: str | None, toggle: str | None
+) -> Selection:
     """Raises `ValidationFailed` for a word that the log can't have."""
-    return select(CATALOGUE, organization, kind, channel, toggle)
+    return await ever_known(url, lambda catalogue: select(catalogue, organization, kind, channel, toggle))
 
 
 async def replay_into(url: str, destination: Destination, selection: Selection, progress: Progress) -> Replayed:

@@ -66,6 +66,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     keys = signing_keys(of)
     sessions = session_verifier(of, keys)
     store = PostgresPreferencesStore(database)
+    catalogues = PostgresCatalogues(database)
     feed_database = open_feed_database(of.database_url)
     preferences = Preferences(store, iter(ulid_now, None), new_key)
     decisions = Decisions(PostgresStandings(database), now)
@@ -95,13 +96,14 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
 
     services = Services(
         catalogue=CATALOGUE,
+        published=catalogues.published,
         authenticator=Authenticator(sessions, PostgresApiKeys(database), of.role_scopes),
         preferences=preferences,
         decisions=decisions,
         history=history,
         users=Users(PostgresStreams(database), history, readings, now),
         feed=feed_answers(of, feed_database),
-        readiness=partial(_readiness, database, PostgresCatalogues(database), sessions),
+        readiness=partial(_readiness, database, catalogues, sessions),
         audit_log=audit_log,
         followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
         rate_limit=RateLimit(of.change_rate_limit),
