@@ -161,3 +161,10 @@ async def test_one_before_the_end_stops_everybody() -> None:
     [piece] = await all_of(BrokenFeed(*EVENTS, readable_to=10), 0, 12)
     with pytest.raises(UnreadableEvent):
         list(piece.events)
+
+
+async def test_what_is_left_out_behind_the_end_is_nobodys_concern() -> None:
+    feed = MemoryFeed(OPENED, DIGEST, ALERTS)
+    [piece] = await all_of(feed, 0, 6, Selection(toggle="weekly_usage_digest"))
+    assert [recorded.position for recorded in piece.events] == [6]
+    assert piece.position == 6
