@@ -1,6 +1,6 @@
 """What is asked of the audit log, as a query says it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, Literal
 
 from fastapi import Query
@@ -9,6 +9,7 @@ from pydantic import WithJsonSchema
 from api.authentication import AuditReader
 from api.instants import Instant
 from application.audit_filter import AuditFilter
+from application.vocabulary import Published, checked
 from domain.catalogue import Catalogue
 from domain.preferences import stream_id
 from domain.provenance import Source
@@ -23,12 +24,12 @@ def _one_of(*words: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": [*words]})
 
 
-def from_query(catalogue: Catalogue) -> Callable[..., AuditFilter]:
-    """A dependency that reads the filter from the query. Only what the catalogue has can be asked for."""
+def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awaitable[AuditFilter]]:
+    """A dependency that reads the filter from the query. Only what a catalogue has, or had, can be asked for."""
     channels = [channel.name for channel in catalogue.channels]
     toggles = sorted({toggle.name for channel in catalogue.channels for toggle in channel.visible})
 
-    def read(
+    async def read(
         reader: AuditReader,
         action: Annotated[
             Literal["notification_preferences.toggle", "notification_preferences.erase"] | None,
@@ -78,7 +79,7 @@ def from_query(catalogue: Catalogue) -> Callable[..., AuditFilter]:
             since=since,
             until=until,
         )
-        wanted.check(catalogue)
+        await checked(catalogue, published, wanted.check)
         return wanted
 
     return read

@@ -43,7 +43,7 @@ def add(app: FastAPI, services: Services) -> None:
         request: Request,
         reader: AuditReader,
         _: Annotated[None, ExactQuery],
-        wanted: Annotated[AuditFilter, Depends(audit_filter.from_query(services.catalogue))],
+        wanted: Annotated[AuditFilter, Depends(audit_filter.from_query(services.catalogue, services.published))],
         limit: Annotated[
             int | None,
             Query(ge=1, le=200, description="Entries per page, 50 unless said otherwise. Not for exports."),

@@ -16,6 +16,7 @@ from api.feed_answers import LINES, PAGE, STREAM
 from api.services import Services
 from application.feed import select
 from application.identity import EVENTS_READ
+from application.vocabulary import checked
 from domain.errors import ValidationFailed
 
 PATH: Final = "/v1/events"
@@ -54,7 +55,11 @@ def add(app: FastAPI, services: Services) -> None:
             WithJsonSchema({"type": "integer", "minimum": 0}),
         ] = None,
     ) -> Response:
-        selection = select(services.catalogue, reader.organization, kind, channel, toggle)
+        selection = await checked(
+            services.catalogue,
+            services.published,
+            lambda catalogue: select(catalogue, reader.organization, kind, channel, toggle),
+        )
         start = after if cursor is None else decode_cursor(cursor)
         form = media_types.wanted(request.scope, (PAGE, LINES, STREAM))
         if form == STREAM:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ import orjson
 from api.answer import Answer
 from api.event_stream import EventStream, StillAllowed
 from api.streamed import Streamed
-from application.feed import EventFeed, Selection, as_json, slices
+from application.feed import EventFeed, Selection, as_json, readable, slices
 from application.ports import Recorded
 
 PAGE: Final = "application/json"
@@ -35,7 +35,7 @@ class FeedAnswers:
     send_within: float
 
     async def page(self, after: int, limit: int, selection: Selection) -> Answer:
-        piece = await self.feed.read(after, limit, selection)
+        piece = readable(await self.feed.read(after, limit, selection), as_json)
         meta = {
             "total": 0,
             "limit": limit,
@@ -43,14 +43,14 @@ class FeedAnswers:
             "next_cursor": encode_cursor(piece.position) if piece.more else None,
             "next_after": piece.position,
         }
-        events = b",".join(map(as_json, piece.events))
+        events = b",".join(piece.made)
         return Answer(200, b'{"success":true,"data":[%b],"meta":%b}' % (events, orjson.dumps(meta)))
 
     async def lines(self, after: int, limit: int | None, selection: Selection) -> Streamed:
         """Up to the end of the log, where it is now; or `limit` events, which are one piece."""
         if limit is not None:
-            piece = await self.feed.read(after, limit, selection)
-            return self._lines(_once(_as_lines(piece.events)), piece.position)
+            piece = readable(await self.feed.read(after, limit, selection), _as_line)
+            return self._lines(_once(b"".join(piece.made)), piece.position)
         end = await self.feed.end()
         return self._lines(_until(self.feed, after, end, selection), max(after, end))
 
@@ -72,13 +72,15 @@ def encode_cursor(position: int) -> str:
 async def _until(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[bytes, None]:
     async with aclosing(slices(feed, after, end, selection)) as pieces:
         async for piece in pieces:
-            if lines := _as_lines(piece.events):
-                yield lines
+            lines = readable(piece, _as_line)
+            yield b"".join(lines.made)
+            if lines.unreadable is not None:
+                raise lines.unreadable
 
 
 async def _once(chunk: bytes) -> AsyncGenerator[bytes, None]:
     yield chunk
 
 
-def _as_lines(events: Iterable[Recorded]) -> bytes:
-    return b"".join(as_json(recorded) + b"\n" for recorded in events)
+def _as_line(recorded: Recorded) -> bytes:
+    return as_json(recorded) + b"\n"

@@ -14,6 +14,7 @@ from application.followers import FollowerStatus
 from application.history import History
 from application.preferences import Preferences
 from application.users import Users
+from application.vocabulary import Published
 from domain.catalogue import Catalogue
 
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
@@ -29,6 +30,7 @@ Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 @dataclass(frozen=True, slots=True)
 class Services:
     catalogue: Catalogue
+    published: Published
     authenticator: Authenticator
     preferences: Preferences
     decisions: Decisions

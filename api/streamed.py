@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.connection import ClientConnection, connection
 from application.live_tail import ReaderTooSlow
-from domain.errors import ServiceError
+from domain.errors import ServiceError, Unavailable
 
 log = structlog.get_logger("http")
 
@@ -52,8 +52,11 @@ class Streamed(Response):
 
     async def _conclude(self, sending: asyncio.Task[None], its: ClientConnection, send: Send) -> None:
         error = None if sending.cancelled() else sending.exception()
-        if error is not None and not self._started:
-            raise error
+        if not self._started:
+            if error is not None:
+                raise error
+            if its.ending.is_set():
+                raise Unavailable("the server stops")
         if sending.cancelled() and self._endless and its.ending.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._send_within / 10):

@@ -1,17 +1,19 @@
 """The log as a feed: in its order, from a position on, all of it or what was selected."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import orjson
 
-from application.ports import Recorded
+from application.ports import Recorded, UnreadableEvent
 from domain.catalogue import Catalogue
 from domain.errors import ValidationFailed
 from domain.events import CataloguePublished, Event, NotificationToggled
 from projections.cloud_events import TYPES, unwritten_cloud_event
+
+Made = TypeVar("Made")
 
 CHUNK: Final = 500
 """Events read at once: what bounds the memory of a reader, and how long others wait for it (some 5 ms)."""
@@ -103,6 +105,30 @@ def as_json(recorded: Recorded) -> bytes:
     return orjson.dumps(unwritten_cloud_event(recorded.position, recorded.event), option=orjson.OPT_UTC_Z)
 
 
+class Readable(NamedTuple, Generic[Made]):
+    """What was made of a piece's events, up to the first one that can't be read, which is then `unreadable`; the position to go
+    on from, and whether there is more."""
+
+    made: list[Made]
+    position: int
+    more: bool
+    unreadable: UnreadableEvent | None = None
+
+
+def readable(piece: Slice, make: Callable[[Recorded], Made]) -> Readable[Made]:
+    """What can be read is never held back by what can't: a piece ends before such an event, and the next one begins with it.
+    Raises `UnreadableEvent` for a piece that does."""
+    made: list[Made] = []
+    try:
+        for recorded in piece.events:
+            made.append(make(recorded))  # noqa: PERF401 - a comprehension would lose what precedes the error
+    except UnreadableEvent as error:
+        if not made:
+            raise
+        return Readable(made, error.position - 1, more=True, unreadable=error)
+    return Readable(made, piece.position, piece.more)
+
+
 async def slices(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[Slice, None]:
     """What is selected after one position and up to another one, which the log has reached already.
 
@@ -117,11 +143,23 @@ async def slices(feed: EventFeed, after: int, end: int, selection: Selection) ->
                 coming = asyncio.ensure_future(feed.read(piece.position, CHUNK, selection))
                 await asyncio.sleep(0)
             events = piece.events
-            if piece.position > end:
-                events = [recorded for recorded in events if recorded.position <= end]
+            if piece.position > max(after, end):
+                events = _up_to(end, events)
             yield Slice(events, max(after, end) if last else piece.position, not last)
             if last:
                 return
     finally:
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)
+
+
+def _up_to(end: int, events: Iterable[Recorded]) -> Iterator[Recorded]:
+    try:
+        for recorded in events:
+            if recorded.position > end:
+                return
+            yield recorded
+    except UnreadableEvent as error:
+        # One behind the end is somebody else's.
+        if error.position <= end:
+            raise

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from application.feed import CHUNK, EventFeed, Selection
+from application.feed import CHUNK, EventFeed, Selection, readable
 from application.live_tail import Encode, LiveTail
 from domain.errors import Unavailable
 
@@ -63,5 +63,5 @@ class LiveFeed:
                 yield News(encoded, position)
 
     async def _read(self, after: int, selection: Selection) -> tuple[News, bool]:
-        piece = await self._feed.read(after, CHUNK, selection)
-        return News([self._encode(recorded) for recorded in piece.events], piece.position), piece.more
+        piece = readable(await self._feed.read(after, CHUNK, selection), self._encode)
+        return News(piece.made, piece.position), piece.more

@@ -21,6 +21,10 @@ PAUSE: Final = 0.02
 """Seconds between two looks at a log that grows all the time: what comes meanwhile is read together."""
 
 
+SILENT: Final = 10.0
+"""Seconds in which nobody could look at the log, after which the tail ends rather than let its readers think that it is quiet."""
+
+
 Encode = Callable[[Recorded], bytes]
 """Makes the bytes that readers are sent."""
 
@@ -40,7 +44,9 @@ class ReaderTooSlow(Exception):
 class LogWatch(Protocol):
     """The log, for somebody who waits for it to grow. Raises `Unavailable` when the database has gone."""
 
-    async def read_after(self, position: int, limit: int) -> Sequence[Recorded]: ...
+    async def read_after(self, position: int, limit: int) -> Sequence[Recorded]:
+        """The first `limit` events after a position, up to one that can't be read. Raises `UnreadableEvent` where it is the first."""
+        ...
 
     async def wait(self, seconds: float) -> None:
         """Return when something may have been appended, at the latest after so many seconds."""
@@ -84,15 +90,22 @@ class Subscription:
 class LiveTail:
     """One for a process. It reads only while there are readers, each event once, and encodes it once.
 
-    `watch` opens a connection of its own; `encode` makes the bytes that readers are sent. It looks at the log at least every `poll` seconds.
+    `watch` opens a connection of its own; `encode` makes the bytes that readers are sent. It looks at the log at least every `poll` seconds. When
+    for `silent` seconds it couldn't, it ends with `Unavailable`.
     """
 
     def __init__(
-        self, watch: Callable[[], AbstractAsyncContextManager[LogWatch]], encode: Encode, *, poll: float = POLL
+        self,
+        watch: Callable[[], AbstractAsyncContextManager[LogWatch]],
+        encode: Encode,
+        *,
+        poll: float = POLL,
+        silent: float = SILENT,
     ) -> None:
         self._watch = watch
         self._encode = encode
         self._poll = poll
+        self._silent = silent
         self._readers: set[Subscription] = set()
         self._position = 0
         self._reading: asyncio.Task[None] | None = None
@@ -119,16 +132,21 @@ class LiveTail:
             self._reading = None
 
     async def _read(self) -> None:
-        while True:
-            # Whatever becomes of the connection, the tail goes on from its position.
-            with suppress(Unavailable):
-                async with self._watch() as log:
-                    while True:
-                        await self._look(log)
-            await asyncio.sleep(self._poll)
+        try:
+            async with asyncio.timeout(self._silent) as silence:
+                while True:
+                    # Whatever becomes of the connection, the tail goes on from its position.
+                    with suppress(Unavailable):
+                        async with self._watch() as log:
+                            while True:
+                                await self._look(log, silence)
+                    await asyncio.sleep(self._poll)
+        except TimeoutError as error:
+            raise Unavailable(f"for {self._silent} s nobody could look whether the log has grown") from error
 
-    async def _look(self, log: LogWatch) -> None:
+    async def _look(self, log: LogWatch, silence: asyncio.Timeout) -> None:
         recorded = await log.read_after(self._position, CHUNK)
+        silence.reschedule(asyncio.get_running_loop().time() + self._silent)
         if recorded:
             frames = [Frame(*one, self._encode(one)) for one in recorded]
             self._position = frames[-1].position

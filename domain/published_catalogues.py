@@ -52,6 +52,19 @@ class PublishedCatalogues:
             for event in self.events
         )
 
+    def together_with(self, catalogue: Catalogue) -> Catalogue:
+        """One that has every channel and toggle that `catalogue` or any other ever had, each visible if it ever was."""
+        ever: dict[str, dict[str, Toggle]] = {}
+        for one in (catalogue, *map(catalogue_of, self.events)):
+            for channel in one.channels:
+                toggles = ever.setdefault(channel.name, {})
+                for toggle in channel.toggles:
+                    if toggles.setdefault(toggle.name, toggle).mandatory:
+                        toggles[toggle.name] = toggle
+        return Catalogue(
+            catalogue.version, tuple(Channel(name, tuple(toggles.values())) for name, toggles in ever.items())
+        )
+
     def publishing(
         self, catalogue: Catalogue, *, at: datetime, event_id: str, request_id: str
     ) -> CataloguePublished | None:

@@ -1,8 +1,9 @@
 """Connections to PostgreSQL, and the one place where its errors become ours."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
+from math import inf
 from time import monotonic
 from typing import Any, Final, Self, TypeVar
 
@@ -13,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from typing_extensions import override
 
 from domain.errors import Unavailable
@@ -51,12 +52,22 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
         self, query: Any, parameters: Any = (), *, prepare: bool = True, deadline: float | None = None
     ) -> list[TupleRow]:
         """Raises `NoAnswer` where the server hasn't answered by `deadline`, a time of the monotonic clock."""
-        self._deadline = deadline
+        before = self._deadline
+        self._deadline = before if deadline is None else deadline
         try:
             await self.kept_cursor.execute(query, parameters, prepare=prepare)
         finally:
-            self._deadline = None
+            self._deadline = before
         return await self.kept_cursor.fetchall()
+
+    @contextmanager
+    def answering_by(self, deadline: float) -> Iterator[None]:
+        """The same for all statements of a block, whoever executes them."""
+        self._deadline = deadline
+        try:
+            yield
+        finally:
+            self._deadline = None
 
     @override
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
@@ -115,7 +126,8 @@ class Database:
         self._patience = patience
         self._waiting = 0
         self._at_hand: Connection | None = None
-        self._closed = False
+        # Of the monotonic clock: what was taken from the pool before is kept at hand no more.
+        self._kept_from = 0.0
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             with_keepalives(url),
             connection_class=Connection,
@@ -142,32 +154,36 @@ class Database:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._closed = True
+        self._kept_from = inf
         await self._put_away()
         await self._pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection. Raises `Unavailable`; as `ConnectionLost` where a statement's outcome is unknown."""
+    async def connection(self, within: float | None = None) -> AsyncIterator[Connection]:
+        """A connection, `within` so many seconds, by default `connect_within`. Raises `Unavailable`; as `ConnectionLost`
+        where a statement's outcome is unknown."""
         try:
-            connection = await self._take()
+            connection = await self._take(within)
             try:
                 yield connection
             finally:
                 await self._give_back(connection)
         except PoolTimeout as error:
-            raise Unavailable(f"no connection to the database within {self._connect_within} s") from error
+            within = self._connect_within if within is None else within
+            raise Unavailable(f"no connection to the database within {within:.1f} s") from error
+        except PoolClosed as error:
+            raise Unavailable("the connections to the database are closed") from error
         except psycopg.Error as error:
             raise translated(error) from error
 
-    async def _take(self) -> Connection:
+    async def _take(self, within: float | None) -> Connection:
         """The one at hand, or one from the pool, which takes a tenth of a lone GET to hand it out and take it back."""
         if self._at_hand is not None:
             connection, self._at_hand = self._at_hand, None
             return connection
         self._waiting += 1
         try:
-            connection = await self._pool.getconn()
+            connection = await self._pool.getconn(within)
         finally:
             self._waiting -= 1
         connection.taken_at = monotonic()
@@ -175,8 +191,8 @@ class Database:
 
     async def _give_back(self, connection: Connection) -> None:
         well = connection.pgconn.transaction_status == TransactionStatus.IDLE
-        young = monotonic() < connection.taken_at + KEPT_FOR
-        if well and young and self._at_hand is None and not self._waiting and not self._closed:
+        young = connection.taken_at > self._kept_from and monotonic() < connection.taken_at + KEPT_FOR
+        if well and young and self._at_hand is None and not self._waiting:
             self._at_hand = connection
         else:
             await self._pool.putconn(connection)
@@ -190,25 +206,47 @@ class Database:
         """The rows of a statement that only reads. What is not prepared is planned each time, for the tables as they are then."""
         return await self.read(lambda connection: connection.rows(query, parameters, prepare=prepare))
 
-    async def read(self, read: Callable[[Connection], Awaitable[Read]]) -> Read:
-        """What comes of reading, which may be done again: on a connection that turns out dead, it is, once."""
+    async def read(self, read: Callable[[Connection], Awaitable[Read]], *, deadline: float | None = None) -> Read:
+        """What comes of reading, which may be done again: on a connection that turns out dead, it is, once, and not after
+        `deadline`, a time of the monotonic clock."""
         try:
             async with self.connection() as connection:
                 return await read(connection)
         except ConnectionLost:
-            # When one is dead, the others of the pool usually are too.
-            await self._put_away()
-            await self._pool.check()
-            async with self.connection() as connection:
+            await self._renew(connection)
+            within = None if deadline is None else min(self._connect_within, max(0.0, deadline - monotonic()))
+            async with self.connection(within) as connection:
                 return await read(connection)
+
+    async def read_within(self, seconds: float, read: Callable[[Connection], Awaitable[Read]]) -> Read:
+        """The same, with so many seconds for all of its statements together. Raises `NoAnswer` when they are over."""
+        deadline = monotonic() + seconds
+
+        async def bounded(connection: Connection) -> Read:
+            with connection.answering_by(deadline):
+                return await read(connection)
+
+        return await self.read(bounded, deadline=deadline)
+
+    async def _renew(self, lost: Connection) -> None:
+        """When one connection is dead, the others usually are too. To ask each of them would be to wait for any that stands
+        still, so those that nobody uses are given up unasked, and the next one is new.
+
+        Many lose theirs at the same moment, and find it out one after the other. The first one does this for all whose
+        connections are as old as its own: what the others would give up is new already.
+        """
+        if lost.taken_at > self._kept_from:
+            self._kept_from = monotonic()
+            await self._put_away()
+            await self._pool.drain()
 
     async def fetch_in_time(
         self, query: Any, parameters: Any = (), *, prepare: bool = True, patience: float | None = None
     ) -> list[TupleRow]:
-        """The same. Raises `Unavailable` when the patience, in seconds, is at an end; by default the caller's own."""
+        """What `fetch` finds. Raises `Unavailable` when the patience, in seconds, is at an end; by default the caller's own."""
         deadline = monotonic() + (self._patience if patience is None else patience)
         return await self.read(
-            lambda connection: connection.rows(query, parameters, prepare=prepare, deadline=deadline)
+            lambda connection: connection.rows(query, parameters, prepare=prepare, deadline=deadline), deadline=deadline
         )
 
     async def write(self, query: Any, parameters: Any = ()) -> list[TupleRow]:

@@ -1,11 +1,12 @@
 """The feed, read from PostgreSQL."""
 
+from collections.abc import Sequence
 from typing import Final, LiteralString
 
 from typing_extensions import override
 
 from application.feed import CHUNK, EVERYTHING, EventFeed, Selection, Slice
-from application.ports import Recorded
+from application.ports import Recorded, UnreadableEvent
 from domain.events import (
     CataloguePublished,
     Event,
@@ -23,6 +24,9 @@ from projections.audit_log import OPEN, Action
 SEARCHED: Final = 20_000
 """Events that are looked at for one piece of the feed, at most: a few tenths of a second."""
 
+READ_WITHIN: Final = 15.0
+"""Seconds for one piece of the feed, those included in which its reader waits for a connection."""
+
 _QUERIES: Final[dict[str, LiteralString]] = queries("event_feed")
 
 _ACTIONS: Final[dict[type[Event], str]] = {
@@ -34,10 +38,15 @@ _ACTIONS: Final[dict[type[Event], str]] = {
 
 
 class PostgresEventFeed(EventFeed):
-    """On a pool of its own: whoever reads the whole log must not keep connections from those who change something."""
+    """On a pool of its own: whoever reads the whole log must not keep connections from those who change something.
 
-    def __init__(self, database: Database) -> None:
+    A piece that hasn't come `within` so many seconds is given up, with its connection: a few that never come would else
+    keep the whole pool from everybody.
+    """
+
+    def __init__(self, database: Database, *, within: float = READ_WITHIN) -> None:
         self._database = database
+        self._within = within
 
     @override
     async def read(self, after: int, limit: int, selection: Selection) -> Slice:
@@ -46,11 +55,11 @@ class PostgresEventFeed(EventFeed):
                 return await _search(connection, after, limit, selection)
             return await _of_organization(connection, after, limit, selection)
 
-        return await self._database.read(read)
+        return await self._database.read_within(self._within, read)
 
     @override
     async def end(self) -> int:
-        return await self._database.read(event_log.end_of_log)
+        return await self._database.read_within(self._within, event_log.end_of_log)
 
 
 async def _of_organization(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
@@ -74,12 +83,34 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
     }
     rows = await (await connection.execute(_QUERIES["of_organization"], parameters, prepare=False)).fetchall()
     positions: list[int] = [position for _, position in rows if position is not None]
-    events = await event_log.read_at(connection, positions[:limit])
+    events, unreadable = await _readable_at(connection, positions[:limit])
+    if unreadable is not None:
+        return Slice(events, unreadable - 1, more=True)
     if len(positions) > limit:
         return Slice(events, positions[limit - 1], more=True)
     reached = max(after, rows[0][0] if rows else 0)
-    rest = await _search(connection, reached, limit - len(events), selection)
+    try:
+        rest = await _search(connection, reached, limit - len(events), selection)
+    except UnreadableEvent:
+        if reached == after:
+            raise
+        return Slice(events, reached, more=True)
     return Slice([*events, *rest.events], rest.position, rest.more)
+
+
+async def _readable_at(connection: Connection, positions: Sequence[int]) -> tuple[list[Recorded], int | None]:
+    """The events at these positions, which go up, and the position of the first one that can't be read. Raises
+    `UnreadableEvent` where nothing precedes it."""
+    unreadable = None
+    while True:
+        try:
+            return await event_log.read_at(connection, positions), unreadable
+        except UnreadableEvent as error:
+            # Any of them, since they are read in any order; so once more, up to there.
+            unreadable = error.position
+            positions = [position for position in positions if position < unreadable]
+            if not positions:
+                raise
 
 
 async def _search(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
@@ -90,12 +121,17 @@ async def _search(connection: Connection, after: int, limit: int, selection: Sel
     position = after
     for _ in range(0, SEARCHED, CHUNK):
         looked_at = await event_log.fetch_after(connection, position, CHUNK)
-        for recorded in looked_at.events:
-            if len(found) == limit:
-                return Slice(found, position, more=True)
-            position = recorded.position
-            if selection.has(recorded.event):
-                found.append(recorded)
+        try:
+            for recorded in looked_at.events:
+                if len(found) == limit:
+                    return Slice(found, position, more=True)
+                position = recorded.position
+                if selection.has(recorded.event):
+                    found.append(recorded)
+        except UnreadableEvent:
+            if position == after:
+                raise
+            return Slice(found, position, more=True)
         if not looked_at.more:
             return Slice(found, position, more=False)
     return Slice(found, position, more=True)

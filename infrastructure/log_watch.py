@@ -2,29 +2,40 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Final, Self
 
 import psycopg
+import structlog
 from typing_extensions import override
 
+from application.feed import Slice, readable
 from application.live_tail import LogWatch
 from application.ports import Recorded
+from domain.errors import Unavailable
 from infrastructure import event_log
-from infrastructure.database import translated, with_keepalives
+from infrastructure.database import Connection, translated, with_keepalives
 
 CHANNEL: Final = "preferences_log"
 
+LOOK_WITHIN: Final = 5.0
+"""Seconds for one look at the log. Who has no answer by then looks again on another connection."""
+
+log = structlog.get_logger("feed")
+
 
 class PostgresLogWatch(LogWatch):
-    def __init__(self, connection: event_log.Connection) -> None:
+    def __init__(self, connection: Connection, within: float) -> None:
         self._connection = connection
+        self._within = within
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, application: str) -> AsyncIterator[Self]:
-        """Raises `Unavailable` now, or later, when the connection has gone."""
+    async def open(cls, url: str, application: str, *, within: float = LOOK_WITHIN) -> AsyncIterator[Self]:
+        """Raises `Unavailable` now, or later, when the connection has gone or hasn't answered `within` so many seconds.
+        Whoever asked goes on as if nothing were, so it is logged here."""
         try:
-            connection = await psycopg.AsyncConnection.connect(
+            connection = await Connection.connect(
                 # Nobody else would miss a connection that has died: it is silent most of the time.
                 with_keepalives(url),
                 autocommit=True,
@@ -33,14 +44,18 @@ class PostgresLogWatch(LogWatch):
                 options="-c timezone=UTC",
             )
             async with connection:
-                await connection.execute(f"LISTEN {CHANNEL}")
-                yield cls(connection)
-        except psycopg.Error as error:
-            raise translated(error) from error
+                with connection.answering_by(monotonic() + within):
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                yield cls(connection, within)
+        except (psycopg.Error, Unavailable) as error:
+            log.warning("the log can't be watched", reason=str(error))
+            raise (translated(error) if isinstance(error, psycopg.Error) else error) from error
 
     @override
     async def read_after(self, position: int, limit: int) -> list[Recorded]:
-        return await event_log.read_after(self._connection, position, limit)
+        with self._connection.answering_by(monotonic() + self._within):
+            found = await event_log.fetch_after(self._connection, position, limit)
+        return readable(Slice(*found), lambda recorded: recorded).made
 
     @override
     async def wait(self, seconds: float) -> None:

@@ -21,7 +21,7 @@ from typing import Final
 import psycopg
 
 from api.bootstrap.audit import OPERATOR, OpenedAudit, open_audit, record_reading
-from api.bootstrap.catalogues import impact, published
+from api.bootstrap.catalogues import ever_known, impact, published
 from api.bootstrap.checks import findings
 from api.bootstrap.clock import now
 from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
@@ -69,6 +69,7 @@ __all__ = [
     "configure_logs",
     "development_token",
     "erase",
+    "ever_known",
     "explain",
     "findings",
     "impact",

@@ -1,6 +1,6 @@
 """The catalogue: published, compared, looked at."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -8,7 +8,8 @@ from typing import Final
 from ulid_transform import ulid_now
 
 from application.publishing import Impact, Publishing
-from domain.catalogue import CATALOGUE
+from application.vocabulary import Checked, checked
+from domain.catalogue import CATALOGUE, Catalogue
 from domain.catalogue_difference import Alteration, alterations
 from domain.events import CataloguePublished
 from domain.published_catalogues import catalogue_of
@@ -47,6 +48,12 @@ async def verdict(url: str) -> str | None:
     """What is wrong with what is published, for this release; None if nothing is."""
     async with _catalogues(url) as catalogues:
         return (await catalogues.published()).verdict(CATALOGUE)
+
+
+async def ever_known(url: str, check: Callable[[Catalogue], Checked]) -> Checked:
+    """What `check` makes of the words of this release's catalogue, or of any that was published. Raises `ValidationFailed`."""
+    async with _catalogues(url) as catalogues:
+        return await checked(CATALOGUE, catalogues.published, check)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ APPLICATION = "preferences feed"
 
 def open_feed_database(url: str) -> Database:
     """A small pool of its own, and patience: readers of the feed wait for each other, and nobody else for them."""
-    return Database(url, size=2, connect_within=10, answer_within=30, application=APPLICATION)
+    return Database(url, size=2, connect_within=10, answer_within=10, application=APPLICATION)
 
 
 def feed_answers(of: Settings, database: Database) -> FeedAnswers:

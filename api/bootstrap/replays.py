@@ -7,16 +7,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from api.bootstrap.catalogues import ever_known
 from api.bootstrap.relay import running_broker
 from application.feed import Selection, select
 from application.replay import Destination, Progress, Replayed, ReplayRefused, replay
-from domain.catalogue import CATALOGUE
 from infrastructure.database import Database
 from infrastructure.event_feed import PostgresEventFeed
 from infrastructure.replays.lines import LinesFile
 from infrastructure.replays.request import Request
 from infrastructure.replays.stream import StreamReplay
 from infrastructure.settings import Settings
+
+PIECE_WITHIN: Final = 75.0
+"""Seconds for one piece of the log. Nobody waits for a replay, and it can be run again; but it must not stand still for ever."""
 
 _STREAM: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -29,14 +32,16 @@ class Form(StrEnum):
     NATS = "nats"
 
 
-def replay_selection(organization: str | None, kind: str | None, channel: str | None, toggle: str | None) -> Selection:
+async def replay_selection(
+    url: str, organization: str | None, kind: str | None, channel: str | None, toggle: str | None
+) -> Selection:
     """Raises `ValidationFailed` for a word that the log can't have."""
-    return select(CATALOGUE, organization, kind, channel, toggle)
+    return await ever_known(url, lambda catalogue: select(catalogue, organization, kind, channel, toggle))
 
 
 async def replay_into(url: str, destination: Destination, selection: Selection, progress: Progress) -> Replayed:
     async with Database(url, size=2, connect_within=5, answer_within=60, application="preferences replay") as database:
-        return await replay(PostgresEventFeed(database), selection, destination, progress)
+        return await replay(PostgresEventFeed(database, within=PIECE_WITHIN), selection, destination, progress)
 
 
 @asynccontextmanager

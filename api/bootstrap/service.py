@@ -69,6 +69,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     keys = signing_keys(of)
     sessions = session_verifier(of, keys)
     store = PostgresPreferencesStore(database)
+    catalogues = PostgresCatalogues(database)
     feed_database = open_feed_database(of.database_url)
     preferences = Preferences(store, iter(ulid_now, None), new_key)
     catalogues = PostgresCatalogues(database)
@@ -99,6 +100,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
 
     services = Services(
         catalogue=CATALOGUE,
+        published=catalogues.published,
         authenticator=Authenticator(sessions, PostgresApiKeys(database), of.role_scopes),
         preferences=preferences,
         decisions=decisions,

@@ -73,11 +73,10 @@ def export(
 ) -> None:
     """Export an organization's audit log, newest first. The export is itself recorded."""
     stream = stream_id(org, user) if user is not None else None
-    try:
-        wanted = AuditFilter(action, stream, actor_kind, channel, toggle, enabled, source, since, until)
-        wanted.check(CATALOGUE)
-    except ValidationFailed as error:
-        raise typer.BadParameter("; ".join(f"{field}: {phrase}" for field, phrase in error.details.items())) from None
+    wanted = AuditFilter(action, stream, actor_kind, channel, toggle, enabled, source, since, until)
+    with _misspelt():
+        # Which words there ever were, the database knows; this can be told without one.
+        AuditFilter(since=since, until=until).check(CATALOGUE)
 
     async def run(url: str, target: BinaryIO, progress: Callable[[int, int], None]) -> tuple[int, datetime | None]:
         async with bootstrap.open_audit(url, bootstrap.now) as audit:
@@ -88,8 +87,11 @@ def export(
             )
             return await _write(entries, target, form, progress, total, payload=payload), complete_until
 
-    with bootstrap.migrated_database() as url, _target(file) as target, bar("exporting") as progress:
-        count, complete_until = asyncio.run(run(url, target, progress))
+    with bootstrap.migrated_database() as url:
+        with _misspelt():
+            asyncio.run(bootstrap.ever_known(url, wanted.check))
+        with _target(file) as target, bar("exporting") as progress:
+            count, complete_until = asyncio.run(run(url, target, progress))
     notes.print(f"{count} entries" + (f" in {file}" if file else ""), markup=False, soft_wrap=True)
     if complete_until is None:
         notes.print("Nothing was ever taken into the audit log: `preferences follow` does that.")
@@ -155,6 +157,14 @@ async def _write(
             progress(count, max(count, total))
     target.flush()
     return count
+
+
+@contextmanager
+def _misspelt() -> Iterator[None]:
+    try:
+        yield
+    except ValidationFailed as error:
+        raise typer.BadParameter("; ".join(f"{field}: {phrase}" for field, phrase in error.details.items())) from None
 
 
 @contextmanager

@@ -39,13 +39,14 @@ def replay(
 
     Run again, also after an interruption at any moment, it goes on where it was: each event is there exactly once.
     """
-    try:
-        selection = bootstrap.replay_selection(org, kind, channel, toggle)
-    except ValidationFailed as error:
-        raise typer.BadParameter("; ".join(f"{field}: {phrase}" for field, phrase in error.details.items())) from None
     settings = bootstrap.settings()
 
     async def run(url: str) -> bootstrap.Replayed:
+        try:
+            selection = await bootstrap.replay_selection(url, org, kind, channel, toggle)
+        except ValidationFailed as error:
+            phrases = "; ".join(f"{field}: {phrase}" for field, phrase in error.details.items())
+            raise typer.BadParameter(phrases) from None
         async with bootstrap.replay_destination(settings, to, output_, after, selection) as destination:
             # Not before it is known that there is something to be seen.
             with Progress(*COLUMNS, console=notes) as progress:

@@ -1,16 +1,18 @@
 """The feed: what is selected, and going through it piece by piece."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 from datetime import timedelta
 
 import orjson
 import pytest
+from typing_extensions import override
 
-from application.feed import CHUNK, EVERYTHING, Selection, Slice, as_json, select, slices
-from application.ports import Recorded
+from application.feed import CHUNK, EVERYTHING, Selection, Slice, as_json, readable, select, slices
+from application.ports import Recorded, UnreadableEvent
 from domain.catalogue import CATALOGUE as CATALOGUE_IN_FORCE
 from domain.errors import ValidationFailed
-from domain.events import NotificationToggled, PreferencesErased
+from domain.events import Event, NotificationToggled, PreferencesErased
 from projections.cloud_events import cloud_event
 from tests.support.events import ADA, BOB, NOON, catalogue_published, erased, opened, toggled
 from tests.support.memory_feed import MemoryFeed
@@ -116,3 +118,53 @@ async def test_a_reader_who_leaves_early_leaves_nothing_behind() -> None:
     feed = MemoryFeed(*EVENTS, searched=1)
     async with aclosing(slices(feed, 0, feed.positions[-1], EVERYTHING)) as pieces:
         assert (await anext(pieces)).position == 3
+
+
+class BrokenFeed(MemoryFeed):
+    """Can't read what is behind a position."""
+
+    def __init__(self, *events: Event, readable_to: int) -> None:
+        super().__init__(*events)
+        self._readable_to = readable_to
+
+    @override
+    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
+        piece = await super().read(after, limit, selection)
+        return Slice(self._decoded(piece.events), piece.position, piece.more)
+
+    def _decoded(self, events: Iterable[Recorded]) -> Iterator[Recorded]:
+        for recorded in events:
+            if recorded.position > self._readable_to:
+                error = UnreadableEvent()
+                error.position = recorded.position
+                raise error
+            yield recorded
+
+
+async def test_a_piece_ends_before_an_event_that_can_not_be_read_and_the_next_one_begins_with_it() -> None:
+    feed = BrokenFeed(*EVENTS, readable_to=10)
+    made, position, more, unreadable = readable(await feed.read(0, 10, EVERYTHING), lambda one: one.position)
+    assert (made, position, more) == ([3, 6, 9], 11, True)
+    assert unreadable is not None
+    with pytest.raises(UnreadableEvent):
+        readable(await feed.read(position, 10, EVERYTHING), as_json)
+    assert readable(await feed.read(0, 3, EVERYTHING), as_json).unreadable is None
+
+
+@pytest.mark.parametrize(("end", "told"), [(9, [3, 6, 9]), (6, [3, 6])])
+async def test_one_behind_the_end_stops_nobody_who_reads_up_to_there(end: int, told: list[int]) -> None:
+    [piece] = await all_of(BrokenFeed(*EVENTS, readable_to=10), 0, end)
+    assert [recorded.position for recorded in piece.events] == told
+
+
+async def test_one_before_the_end_stops_everybody() -> None:
+    [piece] = await all_of(BrokenFeed(*EVENTS, readable_to=10), 0, 12)
+    with pytest.raises(UnreadableEvent):
+        list(piece.events)
+
+
+async def test_what_is_left_out_behind_the_end_is_nobodys_concern() -> None:
+    feed = MemoryFeed(OPENED, DIGEST, ALERTS)
+    [piece] = await all_of(feed, 0, 6, Selection(toggle="weekly_usage_digest"))
+    assert [recorded.position for recorded in piece.events] == [6]
+    assert piece.position == 6

@@ -10,7 +10,7 @@ import pytest
 
 from application.feed import CHUNK, EVERYTHING, Selection
 from application.live_feed import LiveFeed, News
-from application.live_tail import QUEUE, LiveTail, ReaderTooSlow
+from application.live_tail import QUEUE, SILENT, LiveTail, ReaderTooSlow
 from application.ports import Recorded
 from domain.errors import Unavailable
 from domain.events import NotificationToggled
@@ -29,9 +29,9 @@ def encode(recorded: Recorded) -> bytes:
 class Live:
     """A live feed over a log in memory."""
 
-    def __init__(self, *there: Any, most_readers: int = 10, **options: Any) -> None:
+    def __init__(self, *there: Any, most_readers: int = 10, silent: float = SILENT, **options: Any) -> None:
         self.log = MemoryFeed(*there, **options)
-        self.tail = LiveTail(self.log.watch, encode, poll=0.01)
+        self.tail = LiveTail(self.log.watch, encode, poll=0.01, silent=silent)
         self.feed = LiveFeed(self.log, self.tail, encode, most_readers=most_readers)
 
     @asynccontextmanager
@@ -164,6 +164,29 @@ async def test_a_tail_whose_connection_is_lost_goes_on_from_its_position() -> No
         live.log.mishaps = [Unavailable(), Unavailable()]
         live.log.append(*events(2))
         assert await reader.until(9) == [6, 9]
+
+
+async def test_a_tail_that_can_not_look_at_the_log_ends_its_readers_and_never_tells_them_that_nothing_is_new() -> None:
+    live = Live(*events(1), silent=0.1)
+    async with live.reader(patience=5) as reader:
+        assert await reader.until(3) == [3]
+        live.log.unreachable = 10**6
+        live.log.mishaps = [Unavailable()]
+        live.log.append(*events(1))
+        with pytest.raises(Unavailable, match="nobody could look"):
+            await reader.next()
+    # Who comes back when it can be looked at is told what was missed.
+    live.log.unreachable = 0
+    async with live.reader(3) as reader:
+        assert await reader.until(6) == [6]
+
+
+async def test_a_log_that_is_only_quiet_keeps_its_readers() -> None:
+    live = Live(*events(1), silent=0.1)
+    async with live.reader(patience=0.03) as reader:
+        assert await reader.until(3) == [3]
+        for _ in range(10):
+            assert await reader.next() == News([], 3)
 
 
 class Unreadable(Exception):

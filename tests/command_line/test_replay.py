@@ -139,7 +139,7 @@ def test_something_else_is_never_added_to(replay, folder, form) -> None:
 
 
 def test_a_misspelt_word_is_told(replay, folder) -> None:
-    for wrong in (("--type", "toggled"), ("--channel", "in_app"), ("--toggle", "news"), ("--after", "-1")):
+    for wrong in (("--type", "toggled"), ("--channel", "in_app"), ("--toggle", "novelties"), ("--after", "-1")):
         result = replay("--to", "jsonl", "--output", folder / "events", *wrong)
         assert result.returncode == 2
     assert not (folder / "events").exists()

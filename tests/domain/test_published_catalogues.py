@@ -157,3 +157,18 @@ def test_our_own_catalogue_can_be_published() -> None:
     event = publishing(PublishedCatalogues([]), CATALOGUE)
     assert event is not None
     assert catalogue_of(event) == CATALOGUE
+
+
+def test_all_that_any_catalogue_had_is_visible_if_it_ever_was() -> None:
+    former = PublishedCatalogues(
+        [published(catalogue(1, news=True, alerts=True)), published(catalogue(2, always=None))]
+    )
+    together = former.together_with(catalogue(3, offers=False, alerts=None))
+    [channel] = together.channels
+    assert {toggle.name: toggle.mandatory for toggle in channel.toggles} == {
+        "offers": False,
+        "alerts": False,
+        "news": False,
+        "always": True,
+    }
+    assert channel.toggle("alerts") == Toggle("alerts", default=True)

@@ -253,6 +253,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
     store: Any = Failing()
     services = Services(
         catalogue=CATALOGUE,
+        published=readiness,
         authenticator=Authenticator(Known(), store, {}),
         preferences=Preferences(store, iter(ulid_now, None), new_key),
         decisions=Decisions(store, bootstrap.now, store.catalogue_held),

@@ -10,7 +10,8 @@ from psycopg import errors
 
 from domain.errors import Unavailable
 from infrastructure import database as module
-from infrastructure.database import ConnectionLost, Database, translated
+from infrastructure.database import Connection, ConnectionLost, Database, translated
+from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.shadow_table import ShadowTable
 
 PID = "SELECT pg_backend_pid()"
@@ -105,6 +106,13 @@ async def test_nothing_stays_open(database_url: str) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_who_reads_when_all_is_closed_is_told(database_url: str) -> None:
+    async with Database(database_url) as database:
+        pass
+    with pytest.raises(Unavailable, match="are closed"):
+        await database.fetch(PID)
+
+
 async def test_what_is_read_again_is_read_on_a_living_connection(database_url: str) -> None:
     async with Database(database_url, size=2) as database:
         # Given a connection that is reading, another one at hand,
@@ -121,6 +129,46 @@ async def test_what_is_read_again_is_read_on_a_living_connection(database_url: s
         # then what was being read is read all the same.
         [(_, third)] = await first
         assert third not in (reading, other)
+
+
+async def test_who_finds_out_later_that_an_old_connection_is_dead_gives_up_no_new_one(database_url: str) -> None:
+    async with Database(database_url, size=2) as database:
+        # Given two connections that are both cut, and somebody who hasn't noticed
+        go_on = asyncio.Event()
+
+        async def read(connection: Connection) -> int:
+            await go_on.wait()
+            [(pid,)] = await connection.rows(PID)
+            return int(pid)
+
+        late = asyncio.create_task(database.read(read))
+        await asyncio.sleep(0.1)
+        await pid(database)
+        with psycopg.connect(database_url, autocommit=True) as killer:
+            killer.execute(
+                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
+                " WHERE application_name = 'preferences' AND datname = current_database()"
+            )
+        # when another one has been given a new connection
+        new = await pid(database)
+        go_on.set()
+        # then that one is kept, and serves both.
+        assert await late == await pid(database) == new
+
+
+async def test_who_lost_a_connection_waits_for_another_one_no_longer_than_for_the_answer(
+    postgres: EmbeddedPostgres, database_url: str
+) -> None:
+    async with Database(database_url, size=1, connect_within=20) as database:
+        [(name,)] = await database.fetch("SELECT current_database()")
+        with psycopg.connect(postgres.url, autocommit=True) as other:
+            # Given a connection that is cut, and a database that lets nobody in
+            closed = psycopg.sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(psycopg.sql.Identifier(name))
+            other.execute(closed)
+            other.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = %s", [name])
+        async with asyncio.timeout(5):
+            with pytest.raises(Unavailable, match="no connection to the database within"):
+                await database.fetch_in_time("SELECT 1")
 
 
 async def test_a_backend_that_nobody_waits_for_any_more_ends(database_url: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from application.feed import EventFeed, Selection, Slice
 from application.live_tail import LogWatch
@@ -67,5 +67,7 @@ class MemoryFeed(EventFeed, LogWatch):
         return [recorded for recorded in self.log if recorded.position > position][:limit]
 
     async def wait(self, seconds: float) -> None:
-        await self._grown.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._grown.wait()
         self._grown.clear()
