@@ -69,7 +69,6 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     keys = signing_keys(of)
     sessions = session_verifier(of, keys)
     store = PostgresPreferencesStore(database)
-    catalogues = PostgresCatalogues(database)
     feed_database = open_feed_database(of.database_url)
     preferences = Preferences(store, iter(ulid_now, None), new_key)
     catalogues = PostgresCatalogues(database)
