@@ -1,5 +1,6 @@
 """A connection of its own to the log, that is told when it grows."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -35,15 +36,7 @@ class PostgresLogWatch(LogWatch):
         """Raises `Unavailable` now, or later, when the connection has gone or hasn't answered `within` so many seconds.
         Whoever asked goes on as if nothing were, so it is logged here."""
         try:
-            connection = await Connection.connect(
-                # Nobody else would miss a connection that has died: it is silent most of the time.
-                with_keepalives(url),
-                autocommit=True,
-                application_name=application,
-                connect_timeout=5,
-                options="-c timezone=UTC",
-            )
-            async with connection:
+            async with await _connected(url, application) as connection:
                 with connection.answering_by(monotonic() + within):
                     await connection.execute(f"LISTEN {CHANNEL}")
                 yield cls(connection, within)
@@ -61,3 +54,28 @@ class PostgresLogWatch(LogWatch):
     async def wait(self, seconds: float) -> None:
         async for _ in self._connection.notifies(timeout=seconds, stop_after=1):
             pass
+
+
+async def _connected(url: str, application: str) -> Connection:
+    """A reader comes and goes at any moment. Who is cancelled while it connects would leave a connection behind, which nobody
+    closes until the collector happens to find it; so it is let come about, and closed."""
+    connecting = asyncio.create_task(
+        Connection.connect(
+            # Nobody else would miss a connection that has died: it is silent most of the time.
+            with_keepalives(url),
+            autocommit=True,
+            application_name=application,
+            connect_timeout=5,
+            options="-c timezone=UTC",
+        )
+    )
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_close)
+        raise
+
+
+def _close(connecting: asyncio.Task[Connection]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().pgconn.finish()

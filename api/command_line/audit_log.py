@@ -20,13 +20,13 @@ from ulid_transform import ulid_now
 from api import bootstrap
 from api.audit_entries import as_lines, as_rows, header
 from api.command_line.console import notes, output
+from api.command_line.misspelt import refusing_misspelt
 from api.command_line.private_file import private_file
 from api.command_line.progress import bar
 from api.instants import Instant, shown
 from application.audit_filter import AuditFilter
 from application.identity import OrganizationReader
 from domain.catalogue import CATALOGUE
-from domain.errors import ValidationFailed
 from domain.preferences import stream_id
 from domain.provenance import Source
 from projections.audit_log import Action, AuditEntry
@@ -74,7 +74,7 @@ def export(
     """Export an organization's audit log, newest first. The export is itself recorded."""
     stream = stream_id(org, user) if user is not None else None
     wanted = AuditFilter(action, stream, actor_kind, channel, toggle, enabled, source, since, until)
-    with _misspelt():
+    with refusing_misspelt():
         # Which words there ever were, the database knows; this can be told without one.
         AuditFilter(since=since, until=until).check(CATALOGUE)
 
@@ -88,7 +88,7 @@ def export(
             return await _write(entries, target, form, progress, total, payload=payload), complete_until
 
     with bootstrap.migrated_database() as url:
-        with _misspelt():
+        with refusing_misspelt():
             asyncio.run(bootstrap.ever_known(url, wanted.check))
         with _target(file) as target, bar("exporting") as progress:
             count, complete_until = asyncio.run(run(url, target, progress))
@@ -157,14 +157,6 @@ async def _write(
             progress(count, max(count, total))
     target.flush()
     return count
-
-
-@contextmanager
-def _misspelt() -> Iterator[None]:
-    try:
-        yield
-    except ValidationFailed as error:
-        raise typer.BadParameter("; ".join(f"{field}: {phrase}" for field, phrase in error.details.items())) from None
 
 
 @contextmanager

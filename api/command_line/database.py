@@ -5,10 +5,10 @@ import gc
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from api import bootstrap
 from api.command_line.console import notes, output
+from api.command_line.progress import bar
 
 
 def migrate() -> None:
@@ -34,20 +34,8 @@ def rebuild(
     """
     # Nothing that a rebuild makes refers to itself, and the collector would walk all of it time and again.
     gc.disable()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with bootstrap.migrated_database() as url, Progress(*columns, console=notes) as progress:
-        task = progress.add_task("reading the log", total=None)
-        result = asyncio.run(
-            bootstrap.rebuild(
-                url, lambda done, total: progress.update(task, completed=done, total=total), swap=not compare_only
-            )
-        )
+    with bootstrap.migrated_database() as url, bar("reading the log") as progress:
+        result = asyncio.run(bootstrap.rebuild(url, progress, swap=not compare_only))
     output.print(f"{result.events} events, {result.users} users, up to position {result.position}")
     output.print(f"log says   {result.comparison.rebuilt_checksum}")
     output.print(f"live table {result.comparison.live_checksum}")

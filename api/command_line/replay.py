@@ -1,22 +1,14 @@
 """The log, replayed into a file, a folder or a stream."""
 
 import asyncio
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from api import bootstrap
-from api.command_line.console import notes, output
-from domain.errors import ValidationFailed
-
-COLUMNS: Final = (
-    TextColumn("{task.description}"),
-    BarColumn(),
-    MofNCompleteColumn(),
-    TimeElapsedColumn(),
-    TimeRemainingColumn(),
-)
+from api.command_line.console import output
+from api.command_line.misspelt import refusing_misspelt
+from api.command_line.progress import bar
 
 
 def replay(
@@ -42,20 +34,12 @@ def replay(
     settings = bootstrap.settings()
 
     async def run(url: str) -> bootstrap.Replayed:
-        try:
+        with refusing_misspelt():
             selection = await bootstrap.replay_selection(url, org, kind, channel, toggle)
-        except ValidationFailed as error:
-            phrases = "; ".join(f"{field}: {phrase}" for field, phrase in error.details.items())
-            raise typer.BadParameter(phrases) from None
         async with bootstrap.replay_destination(settings, to, output_, after, selection) as destination:
             # Not before it is known that there is something to be seen.
-            with Progress(*COLUMNS, console=notes) as progress:
-                task = progress.add_task("replaying", total=None)
-
-                def show(position: int, end: int) -> None:
-                    progress.update(task, completed=position, total=end)
-
-                return await bootstrap.replay_into(url, destination, selection, show)
+            with bar("replaying") as progress:
+                return await bootstrap.replay_into(url, destination, selection, progress)
 
     with bootstrap.migrated_database(settings) as url:
         done = asyncio.run(run(url))

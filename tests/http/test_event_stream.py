@@ -222,6 +222,8 @@ async def test_the_tail_goes_on_where_it_was_when_its_connection_is_lost(live, h
     async with stream(live.url, platform, f"?after={now}") as reader:
         await change(http, fresh_user(), times=1)
         assert [message.position for message in await reader.take(2)] == [now + 1, now + 2]
+        # The one of the test before may still be on its way out.
+        await until(lambda: tails(live) == 1)
         with psycopg.connect(live.database_url, autocommit=True) as connection:
             ended = connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'preferences feed tail'"
@@ -235,18 +237,20 @@ async def test_the_tail_goes_on_where_it_was_when_its_connection_is_lost(live, h
 async def test_one_connection_follows_the_log_for_all_readers_and_none_where_there_is_no_reader(
     live, http, platform
 ) -> None:
-    def tails() -> int:
-        with psycopg.connect(live.database_url) as connection:
-            return connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'preferences feed tail'"
-                " AND datname = current_database()"
-            ).fetchall()[0][0]
-
     async with AsyncExitStack() as readers:
         for _ in range(5):
             await readers.enter_async_context(stream(live.url, platform, f"?after={2**40}"))
-        await until(lambda: tails() == 1)
-    await until(lambda: tails() == 0)
+        await until(lambda: tails(live) == 1)
+    await until(lambda: tails(live) == 0)
+
+
+def tails(live: Server) -> int:
+    """Connections by which the server follows the log."""
+    with psycopg.connect(live.database_url) as connection:
+        return connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'preferences feed tail'"
+            " AND datname = current_database()"
+        ).fetchall()[0][0]
 
 
 async def test_a_server_that_stops_ends_its_streams_at_once(new_database, record_property) -> None:

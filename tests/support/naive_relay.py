@@ -9,17 +9,22 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+import nats.errors
 import orjson
 from nats.js import JetStreamContext
 from nats.js.api import Header
 
 from application.ports import Recorded
+from domain.errors import Unavailable
 from infrastructure import logs
 from infrastructure.follower_journal import Connection
 from infrastructure.followers import FollowerRunner
 from infrastructure.relay import NAME
 from projections.nats_messages import message
 from tests.support.handed_on import connected
+
+ACKNOWLEDGED_WITHIN = 5.0
+"""Seconds for a batch: it is published again where an acknowledgement got lost."""
 
 
 class NaiveRelay:
@@ -30,11 +35,16 @@ class NaiveRelay:
 
     async def handle(self, events: Sequence[Recorded], transaction: Connection) -> None:
         """The position is committed afterwards, as for each follower."""
-        acknowledged = []
-        for subject, headers, data in (message(*recorded) for recorded in events):
-            identified = {**headers, Header.MSG_ID: headers["ce-id"]}
-            acknowledged.append(await self._jetstream.publish_async(subject, orjson.dumps(data), headers=identified))
-        await asyncio.gather(*acknowledged)
+        try:
+            async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
+                acknowledged = []
+                for subject, headers, data in (message(*recorded) for recorded in events):
+                    identified = {**headers, Header.MSG_ID: headers["ce-id"]}
+                    body = orjson.dumps(data)
+                    acknowledged.append(await self._jetstream.publish_async(subject, body, headers=identified))
+                await asyncio.gather(*acknowledged)
+        except (TimeoutError, nats.errors.Error) as error:
+            raise Unavailable(f"not acknowledged: {error!r}") from error
 
     async def reset(self, position: int, transaction: Connection) -> None:
         raise NotImplementedError
