@@ -11,7 +11,8 @@ from application.ports import Recorded
 from application.rebuild import BrokenStream
 from domain.errors import Unavailable
 from infrastructure import audit_index
-from infrastructure.database import Connection, Database
+from infrastructure.connection import Connection
+from infrastructure.database import Database
 from infrastructure.event_log import read_at
 from infrastructure.sql import queries
 from projections.audit_log import Action

@@ -8,7 +8,8 @@ from typing_extensions import override
 
 from application.erasure import Erasing, Erasures
 from application.ports import Append
-from infrastructure.database import Connection, Database
+from infrastructure.connection import Connection
+from infrastructure.database import Database
 from infrastructure.event_store import stored_batch
 from infrastructure.sql import queries
 from projections.current_preferences import CurrentPreferences

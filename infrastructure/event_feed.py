@@ -17,7 +17,8 @@ from domain.events import (
 from domain.published_catalogues import STREAM
 from infrastructure import event_log
 from infrastructure.audit_index import AuditIndexer
-from infrastructure.database import Connection, Database
+from infrastructure.connection import Connection
+from infrastructure.database import Database
 from infrastructure.sql import queries
 from projections.audit_log import OPEN, Action
 

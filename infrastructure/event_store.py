@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from application.ports import Append, AppendRefused, OutcomeUnknown, PreferencesStore
 from domain.events import NotificationToggled, PreferencesEvent
-from infrastructure.database import ConnectionLost, Database, NoAnswer
+from infrastructure.connection import ConnectionLost, NoAnswer
+from infrastructure.database import Database
 from infrastructure.event_codec import decode, encode
 from infrastructure.sql import queries
 from projections.current_preferences import CurrentPreferences

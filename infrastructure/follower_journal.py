@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from application.followers import FollowerState, Journal
 from application.ports import Recorded, UnreadableEvent
-from infrastructure.database import ConnectionLost, translated
+from infrastructure.connection import ConnectionLost, translated
 from infrastructure.event_log import read_after
 from infrastructure.sql import queries
 

@@ -10,7 +10,7 @@ import structlog
 
 from application.followers import LARGEST, Follower, Following, StandsAt, Step
 from domain.errors import Unavailable
-from infrastructure.database import READ_COMMITTED, translated
+from infrastructure.connection import READ_COMMITTED, translated
 from infrastructure.follower_journal import Connection, PostgresJournal
 from infrastructure.sql import queries
 

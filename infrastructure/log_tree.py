@@ -12,7 +12,7 @@ from typing_extensions import override
 from application.evidence import DATABASE, KeptNote, LeafTile, StoredEvidence, StoredTree, TreeStore
 from domain.checkpoint import Checkpoint
 from domain.merkle import TILE, Tile
-from infrastructure.database import ALIVE, READ_COMMITTED, with_keepalives
+from infrastructure.connection import ALIVE, READ_COMMITTED, with_keepalives
 from infrastructure.sql import queries
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("evidence")

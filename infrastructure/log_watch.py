@@ -15,7 +15,7 @@ from application.live_tail import LogWatch
 from application.ports import Recorded
 from domain.errors import Unavailable
 from infrastructure import event_log
-from infrastructure.database import Connection, translated, with_keepalives
+from infrastructure.connection import Connection, translated, with_keepalives
 
 CHANNEL: Final = "preferences_log"
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 from application.rebuild import BrokenStream, Comparison, Folded, Shadow, TableInUse
 from domain.errors import Unavailable
 from domain.events import PreferencesOpened
-from infrastructure.database import ALIVE, READ_COMMITTED, with_keepalives
+from infrastructure.connection import ALIVE, READ_COMMITTED, with_keepalives
 from infrastructure.event_codec import decode
 from infrastructure.sql import queries
 

@@ -10,7 +10,8 @@ from psycopg import errors
 
 from domain.errors import Unavailable
 from infrastructure import database as module
-from infrastructure.database import Connection, ConnectionLost, Database, translated
+from infrastructure.connection import Connection, ConnectionLost, translated
+from infrastructure.database import Database
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.shadow_table import ShadowTable
 

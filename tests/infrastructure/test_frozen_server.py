@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from application.feed import EVERYTHING, Selection
 from application.ports import Append, OutcomeUnknown
 from infrastructure import event_store, standings
-from infrastructure.database import Database, NoAnswer
+from infrastructure.connection import NoAnswer
+from infrastructure.database import Database
 from infrastructure.event_feed import PostgresEventFeed
 from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.log_watch import PostgresLogWatch
