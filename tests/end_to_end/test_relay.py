@@ -41,8 +41,8 @@ PATIENCE = 30.0
 
 
 @pytest.fixture
-def own_postgres(folder: Path) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(folder / "database") as postgres:
+def own_postgres(folder: Path, request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(folder / request.node.name) as postgres:
         migrations.migrate(postgres.url)
         yield postgres
 
