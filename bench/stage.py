@@ -21,6 +21,8 @@ from bench.users import ISSUER, Issuer, User, Users, numbered
 from infrastructure.embedded_postgres import EmbeddedPostgres
 
 WORK = Path(__file__).with_name(".work")
+MEMORY = Path("/dev/shm")
+"""Files in memory, where there is such a place."""
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
@@ -30,6 +32,9 @@ class Stage:
         self.cores = Cores.of_this_machine()
         self._postgres = postgres
         self.issuer = Issuer()
+        # Servers write their logs to memory: on the disk, PostgreSQL's fsync would have to wait for them, and in earnest they go
+        # to another process.
+        self._logs = Path(tempfile.mkdtemp(prefix="preferences-bench-", dir=MEMORY if MEMORY.is_dir() else work))
 
     @classmethod
     @contextmanager
@@ -52,6 +57,7 @@ class Stage:
             if home is not None:
                 shutil.rmtree(home, ignore_errors=True)
             shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(stage._logs, ignore_errors=True)
 
     @cached_property
     def users(self) -> Users:
@@ -78,7 +84,7 @@ class Stage:
         if contender.prepare is not None:
             contender.prepare(url)
         cores = self.cores.server if pinned else self.cores.everything
-        log = self.work / f"{contender.name}.log"
+        log = self._logs / f"{contender.name}.log"
         settings = {**self.settings(url), "WEB_CONCURRENCY": str(workers)}
         with ExitStack() as stack:
             server = stack.enter_context(running(contender, settings, cores, users.a_token, log))
