@@ -42,7 +42,8 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], (b"x-request-id", request_id.encode())]
-                if scope["path"].startswith("/v1") and not any(name == b"cache-control" for name, _ in headers):
+                # Most answers say so themselves, which is seen without looking at each of their headers.
+                if PRIVATE not in headers and scope["path"].startswith("/v1") and not _says_who_may_keep_it(headers):
                     headers.append(PRIVATE)
                 message["headers"] = headers
             await send(message)
@@ -50,9 +51,14 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
+            # The one place where an error that nobody foresaw becomes an answer.
             log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=scope["path"])
             if not status:
                 answer = Answer(500, failure("INTERNAL", "internal error", request_id))
                 await answer(scope, receive, send_with_id)
         finally:
             self._log_request(request_id, scope["method"], scope["path"], status, perf_counter() - started)
+
+
+def _says_who_may_keep_it(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"cache-control" for name, _ in headers)

@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-from contextlib import suppress
 from typing import BinaryIO, cast
 
 import orjson
@@ -19,8 +18,10 @@ class StandardError:
         self._descriptor = sys.stderr.fileno()
 
     def write(self, line: bytes) -> None:
-        with suppress(OSError):
+        try:  # noqa: SIM105 - `suppress` takes 0.4 µs, for each line
             os.write(self._descriptor, line)
+        except OSError:
+            pass
 
     def flush(self) -> None:
         """Nothing is kept back."""
