@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from infrastructure.process_end import gone_afterwards
 from infrastructure.server_folder import ServerFolder
 
 _PATIENCE: Final = 30.0
@@ -64,7 +65,8 @@ class NatsServer:
         with self._folder.locked():
             # Where somebody has killed and restarted the server meanwhile, that one is theirs.
             if self._runs() and self._recorded_pid() == self._pid:
-                self._halt()
+                with gone_afterwards(self._pid):
+                    self._halt()
             self._reap()
             self._folder.resign()
 

@@ -19,6 +19,7 @@ import psycopg
 from infrastructure.embedded_postgres.account import EmbeddedPostgresError, ServerAccount
 from infrastructure.embedded_postgres.binaries import SCRATCH, PostgresBinaries
 from infrastructure.embedded_postgres.home import PORT, folder_for_programs, home_of, make_socket_folder
+from infrastructure.process_end import gone_afterwards
 from infrastructure.server_folder import ServerFolder
 
 _DATABASE = "preferences"
@@ -215,7 +216,8 @@ class EmbeddedPostgres:
             return str(connection.execute("SELECT current_setting('cluster_name')").fetchall()[0][0])
 
     def _halt(self) -> None:
-        done = self._control("stop", "-m", "fast")
+        with gone_afterwards(int(self._postmaster_line(0) or 0)):
+            done = self._control("stop", "-m", "fast")
         if done.returncode != 0:
             raise EmbeddedPostgresError(f"PostgreSQL in {self._data} did not stop: {_ending(done.stderr)}")
         if self._socket_folder and (folder := Path(self._socket_folder)).parent != self._home:

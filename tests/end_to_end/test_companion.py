@@ -61,7 +61,7 @@ def test_they_end_after_the_last_request_and_before_the_database(folder, how, wo
         assert logged[-1] == "stopped following"
         assert "died" not in logged
         assert not processes.lives(beside)
-        assert processes.ends(postgres.pid)
+        assert not processes.lives(postgres.pid)
         assert b"Traceback" not in server.log()
 
 

@@ -85,7 +85,7 @@ async def test_what_is_in_flight_is_answered_and_recorded_and_then_the_database_
         assert [reply.status for reply in replies] == [200] * len(users)
         # the exit code says that all is well, and the database has been stopped.
         assert await asyncio.to_thread(server.process.wait, 20) == 0
-        assert processes.ends(postgres.pid)
+        assert not processes.lives(postgres.pid)
         assert b"Traceback" not in server.log()
     # And when it is started again, then all of it is there.
     started = time.monotonic()
@@ -113,7 +113,7 @@ async def test_who_is_told_again_and_again_still_stops_what_it_started(how, work
             await asyncio.sleep(0.002)
             assert time.monotonic() < deadline
         assert server.process.returncode == 0
-        assert processes.ends(postgres.pid)
+        assert not processes.lives(postgres.pid)
         assert b"Traceback" not in server.log()
 
 

@@ -72,7 +72,7 @@ async def test_a_second_process_uses_the_server_that_runs_and_leaves_it_running(
     second.stop()
     assert await stored(first.url, b"one") == [b"one"]
     first.stop()
-    assert processes.ends(first.pid)
+    assert not processes.lives(first.pid)
 
 
 def test_who_finds_the_server_of_a_killed_starter_takes_its_place(new_server, folder) -> None:
@@ -85,7 +85,7 @@ def test_who_finds_the_server_of_a_killed_starter_takes_its_place(new_server, fo
     server.start()
     assert server.started_here
     server.stop()
-    assert processes.ends(server.pid)
+    assert not processes.lives(server.pid)
 
 
 def test_who_starts_it_anew_after_a_kill_is_the_one_who_stops_it(new_server) -> None:
@@ -100,7 +100,7 @@ def test_who_starts_it_anew_after_a_kill_is_the_one_who_stops_it(new_server) -> 
     first.stop()
     assert processes.lives(second.pid)
     second.stop()
-    assert processes.ends(second.pid)
+    assert not processes.lives(second.pid)
 
 
 def test_nothing_that_another_account_could_read_or_reach(new_server, folder) -> None:

@@ -70,12 +70,3 @@ def lives(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def ends(pid: int, within: float = 2.0) -> bool:
-    """Whether the process has ended, or does within so many seconds: a server gives up its folder, which is what whoever stops it
-    waits for, a moment before it is gone."""
-    patience = time.monotonic() + within
-    while lives(pid) and time.monotonic() < patience:
-        time.sleep(0.01)
-    return not lives(pid)
