@@ -23,7 +23,7 @@ from api.command_line import (
     serve,
     tokens,
 )
-from api.command_line.console import complain
+from api.command_line.console import complain, sentence
 
 cli = typer.Typer(
     name="preferences",
@@ -55,5 +55,5 @@ def main() -> None:
     try:
         cli(prog_name="preferences")
     except OPERATOR_ERRORS as error:
-        complain(str(error))
+        complain(sentence(error))
         sys.exit(1)

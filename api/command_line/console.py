@@ -14,6 +14,13 @@ output: Final = Console(highlight=False, width=None if sys.stdout.isatty() else 
 notes: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
 
 
+def sentence(error: Exception) -> str:
+    """What it says. Of a file that can't be used, which and why: the number that Python adds is for programmers."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def complain(message: str) -> None:
     """One sentence a line. What a library broke and indented is one sentence all the same."""
     sentences = re.sub(r"\s*\n\s+", " ", message.strip())

@@ -111,7 +111,7 @@ def test_a_third_party_verifies_with_a_key_and_a_file_of_its_own(inside, databas
     assert inside("audit", "verify", "--checkpoint", str(copy), "--key", key, **elsewhere).returncode == 0
     assert inside("audit", "verify", "--key", key, **elsewhere).returncode == 1
     for arguments, sentence in (
-        (["--checkpoint", "missing", "--key", key], "error: [Errno 2] No such file or directory: 'missing'"),
+        (["--checkpoint", "missing", "--key", key], "error: missing: No such file or directory"),
         (["--key", "x"], "error: 'x' is not a public key of the form name+hash+key"),
         ([], "error: there is no key here to verify with: name one with --key"),
     ):
