@@ -12,7 +12,7 @@ from rich.text import Text
 
 from api import bootstrap
 from api.command_line import explain
-from api.command_line.console import notes, output
+from api.command_line.console import counted, notes, output
 from api.command_line.private_file import private_file
 from api.command_line.progress import bar
 from domain.preferences import stream_id
@@ -40,7 +40,7 @@ def checkpoint() -> None:
     if written is None:
         notes.print("Nothing to do: there are no events since the last checkpoint.")
         return
-    output.print(f"{written.size} events, up to position {written.position}, root {written.root.hex()}")
+    output.print(f"{counted(written.size, 'event')}, up to position {written.position}, root {written.root.hex()}")
 
 
 @cli.command()
@@ -64,16 +64,16 @@ def verify(
     outside = checkpoint or settings.published_checkpoints
     with bootstrap.migrated_database(settings) as url, bar("verifying the log") as progress:
         verdict = bootstrap.verify(settings, url, key or (), checkpoint, progress)
-    output.print(f"{verdict.events} events, up to position {verdict.position}")
+    output.print(f"{counted(verdict.events, 'event')}, up to position {verdict.position}")
     if (covered := verdict.covered) is not None:
         output.print(
             f"{covered.size} of them, up to position {covered.position}, are as signed on "
-            f"{covered.time:%Y-%m-%d %H:%M:%S} UTC ({verdict.checkpoints} checkpoints agree)"
+            f"{covered.time:%Y-%m-%d %H:%M:%S} UTC ({counted(verdict.checkpoints, 'checkpoint')} in agreement)"
         )
         for place, count in sorted(verdict.agreeing.items()):
             output.print(f"  {count} in {place}", markup=False, soft_wrap=True)
     if verdict.uncovered:
-        output.print(f"{verdict.uncovered} are not covered by a checkpoint yet")
+        output.print(f"{counted(verdict.uncovered, 'event')} not covered by a checkpoint yet")
     for fault in verdict.faults[:SHOWN]:
         output.print(f"  {fault.sentence}", markup=False, soft_wrap=True)
     unremembered = verdict.lacks(str(outside))
@@ -113,7 +113,9 @@ def bundle(
         raise typer.Exit(1)
     with private_file(file) as target:
         target.write(data)
-    notes.print(f"{len(opened.events)} events; verify it with `preferences audit verify-bundle`", markup=False)
+    notes.print(
+        f"{counted(len(opened.events), 'event')}; verify it with `preferences audit verify-bundle`", markup=False
+    )
 
 
 @cli.command("verify-bundle")
@@ -128,9 +130,11 @@ def verify_bundle(
     parsed, opened = bootstrap.verify_bundle(file.read_bytes(), key)
     checkpoint = opened.checkpoint
     where = f"of {parsed.organization}" if parsed.organization is not None else "without an organization"
-    output.print(Text(f"{parsed.user} {where}: {len(opened.events)} events, all in the log of {checkpoint.origin}"))
     output.print(
-        f"as signed on {checkpoint.time:%Y-%m-%d %H:%M:%S} UTC over {checkpoint.size} events, up to position "
+        Text(f"{parsed.user} {where}: {counted(len(opened.events), 'event')}, all in the log of {checkpoint.origin}")
+    )
+    output.print(
+        f"as signed on {checkpoint.time:%Y-%m-%d %H:%M:%S} UTC over {counted(checkpoint.size, 'event')}, up to position "
         f"{checkpoint.position}"
     )
     columns = ("when (UTC)", "toggle", "choice", "since then", "who", "session", "source", "told", "request")

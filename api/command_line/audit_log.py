@@ -19,7 +19,7 @@ from ulid_transform import ulid_now
 
 from api import bootstrap
 from api.audit_entries import as_lines, as_rows, header
-from api.command_line.console import notes, output
+from api.command_line.console import counted, notes, output
 from api.command_line.misspelt import refusing_misspelt
 from api.command_line.private_file import private_file
 from api.command_line.progress import bar
@@ -92,7 +92,7 @@ def export(
             asyncio.run(bootstrap.ever_known(url, wanted.check))
         with _target(file) as target, bar("exporting") as progress:
             count, complete_until = asyncio.run(run(url, target, progress))
-    notes.print(f"{count} entries" + (f" in {file}" if file else ""), markup=False, soft_wrap=True)
+    notes.print(counted(count, "entry", "entries") + (f" in {file}" if file else ""), markup=False, soft_wrap=True)
     if complete_until is None:
         notes.print("Nothing was ever taken into the audit log: `preferences follow` does that.")
     else:

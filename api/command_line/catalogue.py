@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from api import bootstrap
-from api.command_line.console import notes, output
+from api.command_line.console import counted, notes, output
 
 cli = typer.Typer(
     help="Show the published catalogues, and what a new one would change. `migrate` publishes.", no_args_is_help=True
@@ -68,5 +68,5 @@ def _consequence(impact: bootstrap.Impact, alteration: bootstrap.Alteration) -> 
     if alteration.answer_reshaped:
         return "; in everybody's answer"
     if alteration.default_changed:
-        return f"; in the answer of {impact.without_choice[alteration.path]} users without a choice of their own"
+        return f"; in the answer of {counted(impact.without_choice[alteration.path], 'user')} without a choice of their own"
     return "; in nobody's answer"

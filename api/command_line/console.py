@@ -21,6 +21,11 @@ def sentence(error: Exception) -> str:
     return str(error)
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number and what there are so many of: `1 event`, `2 events`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def complain(message: str) -> None:
     """One sentence a line. What a library broke and indented is one sentence all the same."""
     sentences = re.sub(r"\s*\n\s+", " ", message.strip())

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api import bootstrap
-from api.command_line.console import notes, output
+from api.command_line.console import counted, notes, output
 from api.command_line.progress import bar
 
 
@@ -36,7 +36,9 @@ def rebuild(
     gc.disable()
     with bootstrap.migrated_database() as url, bar("reading the log") as progress:
         result = asyncio.run(bootstrap.rebuild(url, progress, swap=not compare_only))
-    output.print(f"{result.events} events, {result.users} users, up to position {result.position}")
+    output.print(
+        f"{counted(result.events, 'event')}, {counted(result.users, 'user')}, up to position {result.position}"
+    )
     output.print(f"log says   {result.comparison.rebuilt_checksum}")
     output.print(f"live table {result.comparison.live_checksum}")
     if result.equal:
@@ -45,7 +47,7 @@ def rebuild(
     for difference in result.comparison.differences:
         output.print(f"  {difference}", markup=False)
     output.print(
-        f"{result.comparison.differing} users differ"
+        f"not equal: {counted(result.comparison.differing, 'user')}"
         + ("" if compare_only else "; the live table now says what the log says")
     )
     raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api import bootstrap
-from api.command_line.console import notes, output
+from api.command_line.console import counted, notes, output
 
 
 def erase(
@@ -32,5 +32,5 @@ def erase(
     else:
         output.print(f"Nothing to erase: there is no key of {whose}.", markup=False)
     if result.in_the_open:
-        notes.print(f"{result.in_the_open} events are older than sealing and name who acted in the open.")
+        notes.print(f"Older than sealing, naming who acted in the open: {counted(result.in_the_open, 'event')}.")
         raise typer.Exit(1)

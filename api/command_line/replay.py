@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from api import bootstrap
-from api.command_line.console import output
+from api.command_line.console import counted, output
 from api.command_line.misspelt import refusing_misspelt
 from api.command_line.progress import bar
 
@@ -43,4 +43,4 @@ def replay(
 
     with bootstrap.migrated_database(settings) as url:
         done = asyncio.run(run(url))
-    output.print(f"{done.events} events, up to position {done.position}")
+    output.print(f"{counted(done.events, 'event')}, up to position {done.position}")

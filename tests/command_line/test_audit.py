@@ -70,11 +70,11 @@ def test_an_untouched_log_verifies_and_says_how_far_it_is_signed(
     lines = result.stdout.splitlines()
     assert lines[0] == f"320 events, up to position {end}"
     assert re.fullmatch(
-        rf"300 of them, up to position {last}, are as signed on .* UTC \(1 checkpoints agree\)", lines[1]
+        rf"300 of them, up to position {last}, are as signed on .* UTC \(1 checkpoint in agreement\)", lines[1]
     )
     file = preferences.settings["data_dir"] / "checkpoints"
     assert lines[2:4] == [f"  1 in {file}", "  1 in the database"]
-    assert lines[4:] == ["20 are not covered by a checkpoint yet", "Nothing was altered."]
+    assert lines[4:] == ["20 events not covered by a checkpoint yet", "Nothing was altered."]
 
 
 def test_what_was_altered_is_named_and_nothing_more_is_signed(inside, database_url: str) -> None:
@@ -187,7 +187,7 @@ def test_a_new_key_goes_on_where_the_former_one_is_known(inside, database_url: s
     assert inside("audit", "checkpoint", **settings).returncode == 0
     result = inside("audit", "verify", **settings)
     assert result.returncode == 0
-    assert "2 checkpoints agree" in result.stdout
+    assert "2 checkpoints in agreement" in result.stdout
 
 
 def test_beside_the_followers_checkpoints_are_written_by_themselves(
@@ -201,7 +201,7 @@ def test_beside_the_followers_checkpoints_are_written_by_themselves(
             until(running.stderr, '"event":"checkpoint"')
             write_log(database_url, 30, first=last + 1, seed=1)
             until(running.stderr, '"event":"checkpoint"')
-            assert "2 checkpoints agree" in inside("audit", "verify").stdout
+            assert "2 checkpoints in agreement" in inside("audit", "verify").stdout
             with psycopg.connect(database_url) as connection:
                 connection.execute("DELETE FROM preferences_events WHERE notification_id > %s", [last])
             for _ in range(2):

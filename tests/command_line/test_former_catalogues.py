@@ -17,9 +17,9 @@ def test_a_toggle_of_an_earlier_catalogue_is_replayed_and_exported(
     asyncio.run(take_in(database_url))
     path = folder / "events.jsonl"
     replay = ("replay", "--to", "jsonl", "-o", str(path), "--toggle")
-    assert preferences(*replay, "news").stdout == "1 events, up to position 3\n"
+    assert preferences(*replay, "news").stdout == "1 event, up to position 3\n"
     put(database_url, [toggled(3, "news", True)])
-    assert preferences(*replay, "news").stdout == "1 events, up to position 4\n"
+    assert preferences(*replay, "news").stdout == "1 event, up to position 4\n"
     assert [json.loads(line)["data"]["enabled"] for line in path.read_text().splitlines()] == [False, True]
     audit = preferences("audit", "export", "--org", "org_math", "--toggle", "news")
     assert len(audit.stdout.splitlines()) == 1

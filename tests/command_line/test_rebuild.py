@@ -85,7 +85,7 @@ def test_what_differs_is_named_and_put_right(inside, chosen: str) -> None:
         assert len(named) == 2
         assert all("org_math" in line for line in named)
         assert all(any(user in line for line in named) for user in USERS[:2])
-        assert "2 users differ" in result.stdout
+        assert "not equal: 2 users" in result.stdout
     assert inside("rebuild").returncode == 0
 
 
@@ -173,7 +173,7 @@ async def test_while_the_database_is_dumped_users_are_served_and_the_swap_waits_
                     await asyncio.sleep(0.01)
                 assert not rebuilding.done()
             result = await rebuilding
-    assert result.stdout.splitlines()[-1] == "2 users differ; the live table now says what the log says"
+    assert result.stdout.splitlines()[-1] == "not equal: 2 users; the live table now says what the log says"
     assert await asyncio.to_thread(lambda: preferences("rebuild", "--compare-only").returncode) == 0
 
 

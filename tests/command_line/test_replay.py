@@ -159,7 +159,7 @@ def test_a_torn_line_is_cut_off_and_written_again(replay, folder, cut) -> None:
     replay("--to", "jsonl", "--output", path)
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
-    assert replay("--to", "jsonl", "--output", path).stdout.startswith("1 events")
+    assert replay("--to", "jsonl", "--output", path).stdout.startswith("1 event,")
     assert path.read_bytes() == whole
 
 

@@ -140,7 +140,7 @@ def test_events_older_than_sealing_are_told_of(
         monkeypatch, capsys, "erase", "--org", "org_math", "--user", user
     )
     assert (result.returncode, "is erased" in result.stdout) == (1, True)
-    assert "1 events are older than sealing" in result.stderr
+    assert "Older than sealing, naming who acted in the open: 1 event." in result.stderr
 
 
 async def test_while_the_user_goes_on_choosing_nothing_is_lost_and_nothing_unreadable(
