@@ -27,11 +27,14 @@ SELECT coalesce(max(notification_id), 0) FROM preferences_events;
 
 -- name: fold
 -- The projection of a stretch of the log, merged into what is there; how many events and new streams there were, and a
--- stream with a gap, if there is one: it must be told, and never papered over.
+-- stream with a gap, if there is one: it must be told, and never papered over. Each stream is looked up by itself: a join with
+-- the table would keep what was folded in memory once more.
 WITH folded AS MATERIALIZED (
     SELECT f.*, f.since = coalesce(c.version, 0) + 1 AND f.events = f.version - f.since + 1 AS whole
     FROM fold_preferences(%(after)s, %(up_to)s, %(part)s, %(parts)s) f
-    LEFT JOIN current_preferences_rebuild c USING (originator_id)
+    LEFT JOIN LATERAL (
+        SELECT version FROM current_preferences_rebuild WHERE originator_id = f.originator_id OFFSET 0
+    ) c ON true
 ), merged AS (
     INSERT INTO current_preferences_rebuild AS c (originator_id, version, position, modified_at, choices)
     SELECT originator_id, version, position, modified_at, choices FROM folded WHERE whole
