@@ -8,6 +8,7 @@ from pydantic import WithJsonSchema
 
 from api.authentication import AuditReader
 from api.instants import Instant
+from api.schemas import asked_for_schemas
 from application.audit_filter import AuditFilter
 from application.vocabulary import Published, checked
 from domain.catalogue import Catalogue
@@ -26,8 +27,7 @@ def _one_of(*words: str) -> WithJsonSchema:
 
 def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awaitable[AuditFilter]]:
     """A dependency that reads the filter from the query. Only what a catalogue has, or had, can be asked for."""
-    channels = [channel.name for channel in catalogue.channels]
-    toggles = sorted({toggle.name for channel in catalogue.channels for toggle in channel.visible})
+    schemas = asked_for_schemas(catalogue)
 
     async def read(
         reader: AuditReader,
@@ -49,10 +49,8 @@ def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awai
             Query(description="Only what customers did themselves, or what our staff did."),
             _one_of(*ActorKind),
         ] = None,
-        channel: Annotated[str | None, Query(description="Only choices in this channel."), _one_of(*channels)] = None,
-        toggle: Annotated[
-            str | None, Query(description="Only choices of toggles with this name."), _one_of(*toggles)
-        ] = None,
+        channel: Annotated[str | None, Query(), WithJsonSchema(schemas["channel"])] = None,
+        toggle: Annotated[str | None, Query(), WithJsonSchema(schemas["toggle"])] = None,
         enabled: Annotated[
             Literal["true", "false"] | None,
             Query(description="Only what was switched on, or off."),

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from api.description import readers
-from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, ULID, Json, failure, failures
+from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, ULID, Json, asked_for_schemas, failure, failures
 from domain.catalogue import Catalogue
 from domain.errors import MissingScope, Unauthenticated, Unavailable, ValidationFailed
 from projections.cloud_events import SOURCE, TYPES
@@ -91,16 +91,8 @@ _NEXT_AFTER: Final[Json] = {
 
 def filters(catalogue: Catalogue) -> dict[str, Json]:
     """The schemas of the query values that select events."""
-    toggles = sorted({toggle.name for channel in catalogue.channels for toggle in channel.visible})
-    return {
-        "type": {"type": "string", "enum": list(TYPES.values()), "description": "Only events of this type."},
-        "channel": {
-            "type": "string",
-            "enum": [channel.name for channel in catalogue.channels],
-            "description": "Only choices in this channel.",
-        },
-        "toggle": {"type": "string", "enum": toggles, "description": "Only choices of toggles with this name."},
-    }
+    kind = {"type": "string", "enum": list(TYPES.values()), "description": "Only events of this type."}
+    return {"type": kind, **asked_for_schemas(catalogue)}
 
 
 def events() -> Json:

@@ -138,6 +138,24 @@ def resolved_schema(catalogue: Catalogue) -> Json:
     return _object(channels, complete=True)
 
 
+def asked_for_schemas(catalogue: Catalogue) -> dict[str, Json]:
+    """The query values `channel` and `toggle` of what reads the log: examples, and no closed list, as it has former ones too."""
+    channels = [channel.name for channel in catalogue.channels]
+    toggles = sorted({toggle.name for channel in catalogue.channels for toggle in channel.visible})
+    return {
+        "channel": {
+            "type": "string",
+            "examples": channels,
+            "description": "Only choices in this channel, which the catalogue has or once had.",
+        },
+        "toggle": {
+            "type": "string",
+            "examples": toggles,
+            "description": "Only choices of toggles with this name, which the catalogue has or once had.",
+        },
+    }
+
+
 def findings_schema(*names: str) -> Json:
     return _object({name: {"const": "ok"} for name in names}, complete=True)
 

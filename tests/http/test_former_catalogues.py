@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import jsonschema_rs
 import pytest
 
 from tests.support.catalogues import catalogue, published
@@ -44,6 +45,15 @@ async def test_the_feed_and_the_audit_log_find_it(http, server, toggle: str, pos
         assert positions((await lines(http, headers, **query))[0]) == [position]
         page = await http.get("/v1/audit-log", params={**query, "include": "payload"}, headers=headers)
         assert [entry["payload"]["after"]["toggle"] for entry in page.json()["data"]] == [toggle]
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/audit-log"])
+async def test_the_description_lets_a_client_ask_for_it(http, path: str) -> None:
+    document = (await http.get("/openapi.json")).json()
+    schemas = {each["name"]: each["schema"] for each in document["paths"][path]["get"]["parameters"]}
+    assert jsonschema_rs.is_valid(schemas["toggle"], "news")
+    assert jsonschema_rs.is_valid(schemas["channel"], "in_app")
+    assert "product_updates" in schemas["toggle"]["examples"]
 
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/audit-log"])

@@ -14,6 +14,7 @@ import orjson
 from nats.js import JetStreamContext
 from nats.js.api import Header
 
+from application.followers import CannotReset
 from application.ports import Recorded
 from domain.errors import Unavailable
 from infrastructure import logs
@@ -47,7 +48,7 @@ class NaiveRelay:
             raise Unavailable(f"not acknowledged: {error!r}") from error
 
     async def reset(self, position: int, transaction: Connection) -> None:
-        raise NotImplementedError
+        raise CannotReset("the stream keeps what was published")
 
 
 async def relay(url: str, broker_url: str) -> None:
