@@ -25,16 +25,17 @@ class Rates:
 def compare(stage: Stage, first: Trial, second: Trial, *, connections: int) -> Rates:
     """PATCH/s of the first against the second."""
     pairs = []
-    for _ in range(stage.size.rounds):
-        pair = []
-        for trial in (first, second):
+    for number in range(stage.size.rounds):
+        pair = {}
+        # Whoever begins changes with each round: a machine that becomes slower must not be to the second one's account.
+        for trial in (first, second) if number % 2 == 0 else (second, first):
             stage.settle()
             # After a checkpoint PostgreSQL logs each page whole that is changed for the first time: where many are stored, that
             # is another one for nearly every change. A checkpoint comes every five minutes, not with every run.
             if stage.size.warm_up:
                 _counting(trial.run("PATCH", connections, stage.size.warm_up))
-            pair.append(_counting(trial.run("PATCH", connections, stage.size.seconds)))
-        pairs.append(pair)
+            pair[trial] = _counting(trial.run("PATCH", connections, stage.size.seconds))
+        pairs.append((pair[first], pair[second]))
     rates = [(one.answers.rate, other.answers.rate) for one, other in pairs]
     ours, theirs = zip(*rates, strict=True)
     return Rates(median(ours), median(theirs), median(a / b for a, b in rates), [one for one, _ in pairs])

@@ -26,7 +26,11 @@ Connection = psycopg.Connection[TupleRow]
 
 
 def leaves(connection: Connection, first: int = 1, limit: int | None = None) -> Iterator[bytes]:
-    """The log from a position on, as leaf data, row by row as the server sends it."""
+    """The log from a position on, as leaf data, row by row as the server sends it.
+
+    The connection has `enable_sort` off: the index has the order already, and a sort would read all of the log first, and may
+    write it out.
+    """
     query = sql.SQL(_QUERIES["leaves"].rstrip(";")).format(first=sql.Literal(first), limit=sql.Literal(limit))
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         rows = iter(copy)
@@ -109,7 +113,10 @@ class PostgresTreeStore(TreeStore):
     def __init__(self, url: str, patience: float = 30.0) -> None:
         self._url = with_keepalives(url)
         milliseconds = int(patience * 1000)
-        self._options = f"-c lock_timeout={milliseconds} -c idle_in_transaction_session_timeout={milliseconds} {ALIVE} {READ_COMMITTED}"
+        self._options = (
+            f"-c lock_timeout={milliseconds} -c idle_in_transaction_session_timeout={milliseconds} {ALIVE} {READ_COMMITTED}"
+            " -c enable_sort=off"
+        )
 
     @override
     @contextmanager
@@ -139,7 +146,6 @@ class PostgresEvidence(StoredEvidence):
             row = log.execute("SELECT pg_export_snapshot()").fetchone()
             assert row is not None
             tree.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(row[0])))
-            # The index has the order already; a sort would have to write the whole log out first.
             log.execute("SET LOCAL enable_sort = off")
             yield cls(log, tree, published)
 

@@ -77,6 +77,16 @@ def verdict(applied: Mapping[int, str]) -> str | None:
     return f"{len(due)} not applied: run `preferences migrate`" if due else None
 
 
+def verdict_while_serving(applied: Mapping[int, str]) -> str | None:
+    """The same for a process that serves already, to which a newer database is none of its concern.
+
+    While a release is rolled out, the processes of the one before serve from a database that was migrated for the next,
+    and each migration leaves them working. If they weren't ready, nobody would be until the new ones have started.
+    """
+    newest = max(migration.number for migration in available())
+    return verdict({number: checksum for number, checksum in applied.items() if number <= newest})
+
+
 def status(url: str) -> str | None:
     """What is wrong with the schema of this database; None if nothing is."""
     with psycopg.connect(url, connect_timeout=5) as connection:

@@ -132,7 +132,7 @@ async def _readiness(
     findings: dict[str, str | None] = {"database": None, "migrations": None, "catalogue": "unknown", "keys": None}
     try:
         applied = await database.fetch_in_time("SELECT number, checksum FROM schema_migrations")
-        findings["migrations"] = migrations.verdict(dict(applied))
+        findings["migrations"] = migrations.verdict_while_serving(dict(applied))
         findings["catalogue"] = (await catalogues.published()).verdict(CATALOGUE)
     except psycopg.errors.UndefinedTable:
         findings["migrations"] = findings["migrations"] or "none applied yet"

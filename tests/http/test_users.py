@@ -400,6 +400,28 @@ async def test_each_day_is_told_with_the_defaults_of_that_day(serve: Callable[..
         assert (await http.get(PATH, headers=bearer("user_bob"))).json()["data"] == DEFAULTS
 
 
+async def test_a_release_that_is_older_than_the_schema_still_serves(serve: Callable[..., Server]) -> None:
+    server = serve()
+    await publish(server.database_url)
+    with psycopg.connect(server.database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (9999, 'of_the_next_release', 'x')")
+        async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
+            assert (await http.get("/readyz")).json()["data"]["migrations"] == "ok"
+            assert (await http.get(PATH, headers=bearer("user_bob"))).json()["data"] == DEFAULTS
+            # One that lacks a migration of its own, or has another one in its place, doesn't.
+            for statement, finding in (
+                (
+                    "UPDATE schema_migrations SET checksum = 'x' WHERE number = 2",
+                    "was edited after it had been applied",
+                ),
+                ("DELETE FROM schema_migrations WHERE number = 2", "1 not applied: run `preferences migrate`"),
+            ):
+                connection.execute(statement)
+                response = await http.get("/readyz")
+                assert response.status_code == 503
+                assert finding in response.json()["error"]["details"]["migrations"]
+
+
 async def test_a_release_whose_catalogue_is_not_published_is_not_ready(serve: Callable[..., Server]) -> None:
     server = serve()
     async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
