@@ -129,7 +129,7 @@ def test_one_command_replays_answers_and_draws(command: Command, tmp_path: Path)
     # Run again, it goes on where it was.
     put(url, [catalogue(2, day(2), news=True)])
     again = run(*arguments, database_url=url)
-    assert "1 events" in again.stderr
+    assert "1 event, up to position 4" in again.stderr
     assert "2 email.news -1" in words(again)
 
 
