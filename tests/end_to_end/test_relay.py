@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
 import nats.errors
@@ -88,6 +88,9 @@ async def new_stream(url: str, **config: object) -> None:
     await connection.close()
 
 
+Seen = TypeVar("Seen")
+
+
 class Outcome(NamedTuple):
     """What was recorded, stored by the broker and consumed, what the relays said, and how often each was killed."""
 
@@ -118,13 +121,18 @@ async def killed_at_any_moment(
         await new_stream(broker.url, duplicate_window=0.1)
         relays = Relays(folder, postgres.url, [broker.url], naive=naive)
         consumer = consume(broker.url, kept)
+
+        def supervised(look: Callable[[Path], Seen]) -> Seen:
+            relays.revive()
+            return look(kept)
+
         try:
             relays.start()
             relays.start()
             async with writing(postgres.url):
                 while kills.total() < ROUNDS and not enough(consumed(kept)):
                     before = count(kept)
-                    await until(lambda before=before: count(kept) > before, "something more is consumed")
+                    await until(lambda before=before: supervised(count) > before, "something more is consumed")
                     await asyncio.sleep(chance.uniform(0, 0.1))
                     victim = chance.choice(victims)
                     kills[victim] += 1
@@ -144,7 +152,7 @@ async def killed_at_any_moment(
                             processes.kill(postgres.pid)
                             await asyncio.to_thread(postgres.start)
             log = recorded(postgres.url)
-            await until(lambda: len(consumed(kept)) >= len(log), "everything is consumed")
+            await until(lambda: len(supervised(consumed)) >= len(log), "everything is consumed")
             in_stream = await told(broker.url)
         finally:
             processes.kill(consumer.pid)

@@ -32,6 +32,13 @@ class Relays:
         self.processes.append(process)
         return process.pid
 
+    def revive(self) -> None:
+        """Start again who has ended, as a supervisor does: a relay that is started while the database is away says so, and ends."""
+        for process in [*self.processes]:
+            if process.poll() is not None:
+                self.processes.remove(process)
+                self.start()
+
     def leader(self) -> int | None:
         """Which one leads, by the database's own process for it."""
         query = """
