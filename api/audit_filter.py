@@ -8,7 +8,7 @@ from pydantic import WithJsonSchema
 
 from api.authentication import AuditReader
 from api.instants import Instant
-from api.schemas import asked_for_schemas
+from api.schemas import choice_filters
 from application.audit_filter import AuditFilter
 from application.vocabulary import Published, checked
 from domain.catalogue import Catalogue
@@ -27,7 +27,7 @@ def _one_of(*words: str) -> WithJsonSchema:
 
 def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awaitable[AuditFilter]]:
     """A dependency that reads the filter from the query. Only what a catalogue has, or had, can be asked for."""
-    schemas = asked_for_schemas(catalogue)
+    schemas = choice_filters(catalogue)
 
     async def read(
         reader: AuditReader,

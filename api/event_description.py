@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from api.description import readers
-from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, ULID, Json, asked_for_schemas, failure, failures
+from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, ULID, Json, choice_filters, failure, failures
 from domain.catalogue import Catalogue
 from domain.errors import MissingScope, Unauthenticated, Unavailable, ValidationFailed
 from projections.cloud_events import SOURCE, TYPES
@@ -92,7 +92,7 @@ _NEXT_AFTER: Final[Json] = {
 def filters(catalogue: Catalogue) -> dict[str, Json]:
     """The schemas of the query values that select events."""
     kind = {"type": "string", "enum": list(TYPES.values()), "description": "Only events of this type."}
-    return {"type": kind, **asked_for_schemas(catalogue)}
+    return {"type": kind, **choice_filters(catalogue)}
 
 
 def events() -> Json:

@@ -138,7 +138,7 @@ def resolved_schema(catalogue: Catalogue) -> Json:
     return _object(channels, complete=True)
 
 
-def asked_for_schemas(catalogue: Catalogue) -> dict[str, Json]:
+def choice_filters(catalogue: Catalogue) -> dict[str, Json]:
     """The query values `channel` and `toggle` of what reads the log: examples, and no closed list, as it has former ones too."""
     channels = [channel.name for channel in catalogue.channels]
     toggles = sorted({toggle.name for channel in catalogue.channels for toggle in channel.visible})

@@ -3,7 +3,7 @@
 import os
 import select
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
 _PATIENCE: Final = 10.0
@@ -17,15 +17,13 @@ def gone_afterwards(pid: int) -> Iterator[None]:
     It is held by a descriptor, so that no newer process of the same number is taken for it. Where the system has none
     (they came with Linux 5.3) or doesn't let us, nobody waits.
     """
-    try:
-        process = os.pidfd_open(pid)
-    except (AttributeError, OSError):
+    with ExitStack() as held:
+        process = None
+        with suppress(AttributeError, OSError):
+            process = os.pidfd_open(pid)
+            held.callback(os.close, process)
         yield
-        return
-    try:
-        yield
-        ended = select.poll()
-        ended.register(process, select.POLLIN)
-        ended.poll(_PATIENCE * 1000)
-    finally:
-        os.close(process)
+        if process is not None:
+            ended = select.poll()
+            ended.register(process, select.POLLIN)
+            ended.poll(_PATIENCE * 1000)

@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -16,6 +15,7 @@ import pytest
 
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support import processes
+from tests.support.eventually import until
 from tests.support.figures import figures
 from tests.support.keep_alive import KeepAlive
 from tests.support.server import Server
@@ -29,13 +29,6 @@ def companion(server: Server) -> int | None:
             if "--beside" in child.cmdline():
                 return child.pid
     return None
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def events(server: Server) -> list[str]:

@@ -4,11 +4,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
 
 import psycopg
 import pytest
 
+from tests.support.eventually import until
 from tests.support.figures import figures
 from tests.support.following import following
 from tests.support.ledger import TABLE, positions, record, written_down
@@ -21,13 +21,6 @@ def url(database_url: str) -> str:
     with psycopg.connect(database_url) as connection:
         connection.execute(TABLE)
     return database_url
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def killed_again_and_again(url: str, *, torn: bool = False) -> tuple[list[int], int]:

@@ -6,8 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +19,7 @@ from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.embedded_postgres.binaries import PostgresBinaries
 from tests.support.command import Command, environment
 from tests.support.events_client import EVENTS, events_key, positions
+from tests.support.eventually import until
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -39,13 +38,6 @@ def boxes(language: str) -> list[str]:
     """The code on the page, without the indentation of a list that it stands in."""
     found = re.findall(rf"^ *```{language}\n(.*?)^ *```$", PAGE, re.DOTALL | re.MULTILINE)
     return [re.sub(r"^ +", "", code, flags=re.MULTILINE) for code in found]
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def execute(url: str, statements: str) -> None:

@@ -1,13 +1,13 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from infrastructure.process_end import gone_afterwards
 from tests.support import processes
+from tests.support.eventually import until
 
 LINGERS = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).unlink(); time.sleep(0.5)"
 """As a database server does, in small: it gives up its file, and is there a while longer."""
@@ -23,7 +23,7 @@ def lock(tmp_path: Path) -> Path:
 def test_the_process_is_gone_and_not_only_its_file(lock):
     with subprocess.Popen([sys.executable, "-c", LINGERS, lock]) as process:
         with gone_afterwards(process.pid):
-            _wait_for_removal(lock)
+            until(lambda: not lock.exists())
             assert processes.lives(process.pid), "it would have been gone without waiting"
         assert not processes.lives(process.pid)
 
@@ -36,7 +36,7 @@ def test_nobody_waits_where_the_system_cannot_tell(lock, monkeypatch, forbidden)
     monkeypatch.setattr(os, "pidfd_open", refuse)
     with subprocess.Popen([sys.executable, "-c", LINGERS, lock]) as process:
         with gone_afterwards(process.pid):
-            _wait_for_removal(lock)
+            until(lambda: not lock.exists())
         assert processes.lives(process.pid)
 
 
@@ -44,10 +44,3 @@ def test_nobody_waits_where_the_system_cannot_tell(lock, monkeypatch, forbidden)
 def test_a_process_that_is_not_there_is_gone(pid):
     with gone_afterwards(pid):
         pass
-
-
-def _wait_for_removal(file: Path) -> None:
-    patience = time.monotonic() + 20
-    while file.exists():
-        assert time.monotonic() < patience
-        time.sleep(0.01)

@@ -23,6 +23,7 @@ class Relays:
         self._naive = [sys.executable, "-m", "tests.support.naive_relay", database_url, *broker_urls] if naive else []
         self._database_url = database_url
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.revived = 0
 
     def start(self) -> int:
         if self._naive:
@@ -33,10 +34,15 @@ class Relays:
         return process.pid
 
     def revive(self) -> None:
-        """Start again who has ended, as a supervisor does: a relay that is started while the database is away says so, and ends."""
+        """Start again who has ended, as a supervisor does: a relay that is started while the database is away says so, and ends.
+
+        Whoever ended for another reason, or without saying why, fails the test.
+        """
         for process in [*self.processes]:
             if process.poll() is not None:
+                assert process.returncode == 1, f"a relay ended with {process.returncode}"
                 self.processes.remove(process)
+                self.revived += 1
                 self.start()
 
     def leader(self) -> int | None:
