@@ -1,5 +1,6 @@
 """A pool of connections to PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from math import inf
@@ -107,10 +108,22 @@ class Database:
             return connection
         self._waiting += 1
         try:
-            connection = await self._pool.getconn(within)
+            connection = await self._out_of_the_pool(within)
         finally:
             self._waiting -= 1
         connection.taken_at = monotonic()
+        return connection
+
+    async def _out_of_the_pool(self, within: float | None) -> Connection:
+        """The pool waits by Python's `wait_for`, which before 3.12 forgets that it was cancelled when what it waits for comes
+        in that same moment. Whoever was told to end would go on, for ever where the work has no end."""
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
+        connection = await self._pool.getconn(within)
+        if task.cancelling() > before:
+            await self._pool.putconn(connection)
+            raise asyncio.CancelledError
         return connection
 
     async def _give_back(self, connection: Connection) -> None:

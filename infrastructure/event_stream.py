@@ -135,8 +135,12 @@ class EventStream:
         All of them or none, as far as the server lives through it. Raises `NotTheEnd`, and `BrokerUnavailable` where
         it is unknown what was stored: then only `end` can say.
         """
-        answer = await self._answered(asyncio.wait_for(self._sent(self._opened(), messages, after), ANSWER_WITHIN))
+        answer = await self._answered(self._sent_in_time(self._opened(), messages, after))
         return self._stored(json.loads(answer.data), after, len(messages))
+
+    async def _sent_in_time(self, connection: Client, messages: Sequence[Message], after: int) -> Msg:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            return await self._sent(connection, messages, after)
 
     async def _sent(self, connection: Client, messages: Sequence[Message], after: int) -> Msg:
         """The answer to the last of them."""
@@ -214,6 +218,8 @@ class EventStream:
         finally:
             asked.cancel()
             lost.cancel()
+            # A question that fails as it is given up has told its error to nobody, which asyncio would log with a traceback.
+            await asyncio.gather(asked, lost, return_exceptions=True)
 
     def _refuse_old_servers(self, connection: Client) -> None:
         version = connection.connected_server_version
@@ -279,6 +285,7 @@ def _translated() -> Iterator[None]:
 
 async def _closed(connection: Client) -> None:
     try:
-        await asyncio.wait_for(connection.close(), 2)
+        async with asyncio.timeout(2):
+            await connection.close()
     except (nats.errors.Error, OSError, TimeoutError) as error:
         log.debug("nats", error=str(error) or type(error).__name__)

@@ -125,5 +125,6 @@ async def _notified(connection: Connection, stop: asyncio.Event, seconds: float)
 async def _sleep(stop: asyncio.Event, seconds: float) -> bool:
     """Whether `stop` was set meanwhile."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     return stop.is_set()

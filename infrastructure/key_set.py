@@ -210,7 +210,9 @@ class RemoteKeySet:
     async def _take_keys(self) -> None:
         began = self._attempted_at
         try:
-            keys = _read(await asyncio.wait_for(self._fetch(self._url), self._patience))
+            async with asyncio.timeout(self._patience):
+                document = await self._fetch(self._url)
+            keys = _read(document)
         except _FAILURES as error:
             log.warning("keys_unreachable", error=type(error).__name__, detail=str(error)[:200], kept=len(self._keys))
             return

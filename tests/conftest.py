@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +20,18 @@ from tests.support.catalogues import publish
 from tests.support.server import Server
 
 _NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_unheard() -> Iterator[None]:
+    """An error that a task left to nobody fails the test; asyncio itself only logs it."""
+    heard = BufferingHandler(capacity=1_000)
+    heard.setLevel(logging.ERROR)
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(heard)
+    yield
+    logger.removeHandler(heard)
+    assert [record.getMessage() for record in heard.buffer] == []
 
 
 @pytest.fixture

@@ -65,7 +65,8 @@ async def checkpoint_regularly(of: Settings, url: str, stop: asyncio.Event) -> N
         except (psycopg.Error, OSError) as error:
             log.warning("no checkpoint could be written", reason=str(error))
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), of.checkpoint_interval)
+            async with asyncio.timeout(of.checkpoint_interval):
+                await stop.wait()
 
 
 def verify(of: Settings, url: str, keys: Sequence[str], file: Path | None, progress: Progress) -> Verdict:

@@ -11,6 +11,7 @@ import structlog
 from application import followers
 from application.followers import CannotReset, FollowerStatus
 from domain.errors import NotFound
+from infrastructure import relay
 from infrastructure.audit_index import AuditIndexer
 from infrastructure.database import Database
 from infrastructure.follower_journal import Connection
@@ -78,6 +79,8 @@ class Followers:
     async def reset(self, name: str, to: int) -> None:
         """Raises `CannotReset`."""
         await self._existing(name)
+        if name == relay.NAME:
+            raise CannotReset(relay.IRREVOCABLE)
         if name not in self._known:
             raise CannotReset(f"{name} is unknown to this release: nobody knows what to undo")
         await self._register.reset(self._known[name], to)

@@ -158,7 +158,8 @@ class Reader:
             yield connection
         finally:
             with suppress(nats.errors.Error, OSError, TimeoutError):
-                await asyncio.wait_for(connection.close(), ANSWER_WITHIN)
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    await connection.close()
 
     def _say(self, what: str) -> None:
         if what != self._noted:

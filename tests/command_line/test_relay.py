@@ -45,6 +45,8 @@ async def test_one_command_starts_a_broker_and_hands_everything_on(preferences, 
     with NatsServer(folder / "data") as again:
         assert again.started_here
         assert faults(recorded(database_url), await told(again.url)) == []
+    # What it has handed on stays so.
+    assert "can't be taken back" in one_sentence(preferences("followers", "reset", "relay"))
 
 
 async def everything_is_there(address: str, database_url: str) -> bool:

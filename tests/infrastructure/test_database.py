@@ -52,6 +52,19 @@ async def test_who_waits_is_next_though_one_is_kept_at_hand(database) -> None:
     assert {*await asyncio.gather(*waiting, later)} == {first}
 
 
+async def test_who_is_cancelled_as_its_turn_comes_is_cancelled(database) -> None:
+    # Given somebody who waits for a connection
+    async with database.connection():
+        waiting = asyncio.create_task(pid(database))
+        await asyncio.sleep(0.05)
+    # when one is free, and it is told to end before it could take that
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    # then it ends, and the connection is the next one's.
+    assert waiting.cancelled()
+    assert await pid(database)
+
+
 async def test_a_connection_that_died_at_hand_is_replaced(database, database_url: str) -> None:
     first = await pid(database)
     with psycopg.connect(database_url, autocommit=True) as other:

@@ -1,6 +1,7 @@
 """The relay, on a real PostgreSQL and a real NATS: stored once and in order, whatever was under way when it ended."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -239,6 +240,26 @@ async def test_a_lost_connection_is_noticed_at_once(folder) -> None:
             with pytest.raises(BrokerUnavailable):
                 await asked
         await stream.close()
+
+
+async def test_what_is_asked_on_a_lost_connection_is_answered_once_and_leaves_no_error_behind(folder) -> None:
+    # Given a connection that is lost, which nobody has noticed
+    with NatsServer(folder) as server:
+        stream = EventStream([server.url], STREAM)
+        await stream.open()
+    async with asyncio.timeout(2):
+        while stream.is_open:  # noqa: ASYNC110 - nats-py tells nobody but its own
+            await asyncio.sleep(0.01)
+    # when a batch is handed to it, then it fails,
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    with pytest.raises(BrokerUnavailable, match="connection closed"):
+        await stream.append([message(1, toggled(1, "news", True))], 0)
+    await stream.close()
+    # and nobody else is told: a task's error that was not taken is complained of as soon as the task is gone.
+    await asyncio.sleep(0)
+    gc.collect()
+    assert complaints == []
 
 
 async def test_who_else_writes_to_the_stream_is_found_out(database_url, forgetful) -> None:

@@ -67,6 +67,8 @@ class CuttingProxy:
             await self._listen(client, server, to_server, answers)
         except (asyncio.IncompleteReadError, OSError):
             pass  # One side has hung up, so the other one is hung up on.
+        except asyncio.CancelledError:
+            pass  # The proxy is closed. Nobody waits for this task, and asyncio would complain that it was cancelled.
         finally:
             self._conversations.discard(task)
             answers.cancel()

@@ -17,6 +17,8 @@ from tests.support.tokens import ISSUER, public_pem
 COMMAND = Path(sys.executable).with_name("preferences")
 PATH = "/v1/me/notifications"
 READY_WITHIN = 20.0
+COMPLAINTS = ("never retrieved", "graceful shutdown exceeded")
+"""What no server may ever say: that a task's error was nobody's, or that a task didn't end when it was told to."""
 
 
 class Server:
@@ -49,7 +51,10 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        said = self.log().decode()
         self._log.close()
+        for complaint in COMPLAINTS:
+            assert complaint not in said, said
 
     def start(self) -> None:
         self._log.seek(0, os.SEEK_END)

@@ -59,7 +59,8 @@ async def _follow(url: str, kept: sqlite3.Connection) -> None:
         if kept.in_transaction:
             kept.execute("ROLLBACK")
         with suppress(TimeoutError):
-            await asyncio.wait_for(connection.close(), 1)
+            async with asyncio.timeout(1):
+                await connection.close()
 
 
 def consumed(file: Path) -> list[Told]:
