@@ -235,13 +235,17 @@ def readiness() -> Json:
 
 def metrics() -> Json:
     example = (
+        "# TYPE http_server_request_duration_seconds histogram\n"
+        'http_server_request_duration_seconds_bucket{http_request_method="GET",http_response_status_code="200",'
+        'http_route="/v1/me/notifications",le="0.001"} 41.0\n'
         '# TYPE preferences_follower_lag_events gauge\npreferences_follower_lag_events{follower="audit-index"} 2.0\n'
     )
     return {
         "operation_id": "getMetrics",
         "summary": "Metrics for Prometheus",
-        "description": "For each follower of the log: position, lag in events and in seconds, whether it has failed, is "
-        "paused, is led by a process. They are the same whichever worker process answers.",
+        "description": "How long requests took, by method, route and status. For each follower of the log: position, lag in "
+        "events and in seconds, whether it has failed, is paused, is led by a process; without the database, only that "
+        "this isn't known. All of it is the same whichever worker process answers.",
         "tags": ["Operations"],
         "response_class": PlainTextResponse,
         "responses": {
@@ -250,6 +254,6 @@ def metrics() -> Json:
                 "headers": REQUEST_ID,
                 "content": {"text/plain": {"schema": {"type": "string"}, "example": example}},
             },
-            **failures(Unavailable),
+            **failures(),
         },
     }

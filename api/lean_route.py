@@ -29,18 +29,19 @@ class LeanRoutes:
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
-        self._endpoints = {
-            (method, route.path): cast("Endpoint", route.endpoint)
+        self._routes = {
+            (method, route.path): (route, cast("Endpoint", route.endpoint))
             for route in app.routes
             if isinstance(route, LeanRoute)
             for method in route.methods or ()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._endpoints.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if endpoint is None:
+        found = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if found is None:
             await self._app(scope, receive, send)
             return
+        scope["route"], endpoint = found
         try:
             answer = await endpoint(Request(scope, receive))
         except ServiceError as error:

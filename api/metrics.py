@@ -1,18 +1,19 @@
-"""GET /metrics: how far the followers are, in the text format of Prometheus."""
+"""GET /metrics: how long requests took, and how far the followers are, in the text format of Prometheus."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from api import description
+from api import description, request_durations
 from api.answer import Answer
 from api.services import Services
 from application.followers import FollowerStatus
+from domain.errors import Unavailable
 
 GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = (
     ("position", "Position in the log of the last event that was handled.", lambda of: of.position),
@@ -27,20 +28,30 @@ GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = 
 def add(app: FastAPI, services: Services) -> None:
     @app.get("/metrics", response_model=None, **description.metrics())
     async def metrics() -> Answer:
-        text = generate_latest(_Statuses(await services.followers()))
+        # When the database is away, what becomes of the requests is what somebody wants to see.
+        try:
+            followers = _followers(await services.followers(), known=True)
+        except Unavailable:
+            followers = _followers([], known=False)
+        text = generate_latest(_Collected([*request_durations.collect(), *followers]))
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
 
 
-class _Statuses(Collector):
-    """Asked for anew each time: they stand in the database, so that every worker process tells the same."""
-
-    def __init__(self, statuses: list[FollowerStatus]) -> None:
-        self._statuses = statuses
+class _Collected(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
 
     @override
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        for name, what, value in GAUGES:
-            family = GaugeMetricFamily(f"preferences_follower_{name}", what, labels=["follower"])
-            for status in self._statuses:
-                family.add_metric([status.name], value(status))
-            yield family
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _followers(statuses: Sequence[FollowerStatus], *, known: bool) -> Iterable[Metric]:
+    """Asked for anew each time: they stand in the database, so that every worker process tells the same."""
+    what = "1 if the database could say how far the followers are."
+    yield GaugeMetricFamily("preferences_followers_known", what, value=known)
+    for name, what, value in GAUGES:
+        family = GaugeMetricFamily(f"preferences_follower_{name}", what, labels=["follower"])
+        for status in statuses:
+            family.add_metric([status.name], value(status))
+        yield family

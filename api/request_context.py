@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import request_durations
 from api.answer import Answer, failure
 
 REQUEST_ID: Final = "request_id"
@@ -57,7 +58,10 @@ class RequestContext:
                 answer = Answer(500, failure("INTERNAL", "internal error", request_id))
                 await answer(scope, receive, send_with_id)
         finally:
-            self._log_request(request_id, scope["method"], scope["path"], status, perf_counter() - started)
+            seconds = perf_counter() - started
+            self._log_request(request_id, scope["method"], scope["path"], status, seconds)
+            # Whatever found the route has left it there.
+            request_durations.observe(scope["method"], getattr(scope.get("route"), "path", ""), status, seconds)
 
 
 def _says_who_may_keep_it(headers: list[tuple[bytes, bytes]]) -> bool:

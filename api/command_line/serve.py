@@ -4,6 +4,7 @@ import os
 import shlex
 import socket
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
@@ -45,6 +46,10 @@ def serve(
             bootstrap.configure_logs(settings)
             beside.enter_context(Companion("follow"))
         alone = settings.web_concurrency == 1
+        if not alone:
+            # Where each of them finds what the others have counted.
+            counts = beside.enter_context(TemporaryDirectory(prefix="preferences-metrics-"))
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
         config = uvicorn.Config(
             "api.bootstrap.service:" + ("create_app" if alone else "create_worker"),
             factory=True,

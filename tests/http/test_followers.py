@@ -6,6 +6,7 @@ import httpx
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
@@ -59,8 +60,8 @@ async def test_metrics_tell_the_same_to_prometheus(serve: Callable[..., Server],
     assert response.headers["content-type"].startswith("text/plain; version=")
     told = {
         (sample.labels["follower"], sample.name.removeprefix("preferences_follower_")): sample.value
-        for family in text_string_to_metric_families(response.text)
-        for sample in family.samples
+        for sample in samples(response.text)
+        if "follower" in sample.labels
     }
     assert told["held", "position"] == told["stopped", "position"] == second
     assert told["held", "lag_events"] == 3
@@ -70,15 +71,31 @@ async def test_metrics_tell_the_same_to_prometheus(serve: Callable[..., Server],
     assert (told["held", "leading"], told["stopped", "leading"]) == (0, 0)
 
 
-def test_without_the_database_there_are_no_metrics(folder) -> None:
+def test_without_the_database_metrics_say_that_nobody_knows_how_far_they_are(folder) -> None:
     with EmbeddedPostgres(folder) as postgres:
         migrations.migrate(postgres.url)
+        with psycopg.connect(postgres.url) as connection:
+            connection.execute("INSERT INTO followers (name, position) VALUES ('somebody', 0)")
         with Server(postgres.url) as server:
-            assert httpx.get(f"{server.url}/metrics").status_code == 200
+            assert follower_metrics(server) == {"known": {1.0}, "position": {0.0}}
             postgres.stop()
-            response = httpx.get(f"{server.url}/metrics")
-            assert (response.status_code, response.json()["error"]["code"]) == (503, "UNAVAILABLE")
+            assert follower_metrics(server) == {"known": {0.0}, "position": set()}
             postgres.start()
+            assert follower_metrics(server) == {"known": {1.0}, "position": {0.0}}
+
+
+def follower_metrics(server: Server) -> dict[str, set[float]]:
+    response = httpx.get(f"{server.url}/metrics")
+    assert response.status_code == 200
+    names = {"known": "preferences_followers_known", "position": "preferences_follower_position"}
+    return {
+        short: {sample.value for sample in samples(response.text) if sample.name == name}
+        for short, name in names.items()
+    }
+
+
+def samples(text: str) -> list[Sample]:
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
 async def test_where_followers_can_not_be_asked_in_time_readiness_says_nothing_of_them(
@@ -95,4 +112,4 @@ async def test_where_followers_can_not_be_asked_in_time_readiness_says_nothing_o
         await somebody.execute("LOCK TABLE followers")
         ready = await http.get("/readyz")
         assert (ready.status_code, ready.json()) == (200, told)
-        assert (await http.get("/metrics")).status_code == 503
+        assert "\npreferences_followers_known 0.0\n" in (await http.get("/metrics")).text
