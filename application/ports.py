@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from typing_extensions import override
+
 from domain.errors import Unavailable
 from domain.events import Event, NotificationToggled, PreferencesEvent
 from projections.current_preferences import CurrentPreferences
@@ -25,6 +27,11 @@ class UnreadableEvent(Exception):
     """
 
     position = 0
+
+    @override
+    def __str__(self) -> str:
+        what = super().__str__()
+        return f"the event at position {self.position} can't be read: {what}" if self.position else what
 
 
 @dataclass(frozen=True, slots=True)

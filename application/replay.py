@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
-from application.feed import EventFeed, Selection, slices
-from application.ports import Recorded
+from application.feed import EventFeed, Selection, readable, slices
+from application.ports import Recorded, UnreadableEvent
 
 Progress = Callable[[int, int], None]
 """Called with the position reached, and the last one."""
@@ -41,16 +41,23 @@ class Replayed(NamedTuple):
 
 
 async def replay(feed: EventFeed, selection: Selection, destination: Destination, progress: Progress) -> Replayed:
-    """Bring the destination up to where the log ends now."""
+    """Bring the destination up to where the log ends now; or up to an event that can't be read, which is then raised as
+    `UnreadableEvent`."""
     end = await feed.end()
     begin = position = destination.position
     events = 0
-    async with aclosing(slices(feed, begin, end, selection)) as pieces:
-        async for piece in pieces:
-            written = [*piece.events]
-            await destination.write(written, piece.position)
-            events += len(written)
-            position = piece.position
-            progress(position, max(end, begin))
+    try:
+        async with aclosing(slices(feed, begin, end, selection)) as pieces:
+            async for piece in pieces:
+                written = readable(piece, lambda recorded: recorded)
+                await destination.write(written.made, written.position)
+                events += len(written.made)
+                position = written.position
+                progress(position, max(end, begin))
+                if written.unreadable is not None:
+                    raise written.unreadable
+    except UnreadableEvent:
+        await destination.finish()
+        raise
     await destination.finish()
     return Replayed(events, position)

@@ -35,6 +35,7 @@ from api.bootstrap.replays import Form, replay_destination, replay_into, replay_
 from application.bundle import BadBundle
 from application.evidence import Contradiction
 from application.followers import CannotReset
+from application.ports import UnreadableEvent
 from application.publishing import Impact
 from application.rebuild import BrokenStream, RebuildResult
 from application.replay import Replayed, ReplayRefused
@@ -111,6 +112,7 @@ OPERATOR_ERRORS: Final = (
     BadBundle,
     Contradiction,
     CannotExplain,
+    UnreadableEvent,
     psycopg.Error,
     OSError,
 )

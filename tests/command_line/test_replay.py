@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pyarrow.dataset
 import pytest
 
@@ -136,6 +137,37 @@ def test_something_else_is_never_added_to(replay, folder, form) -> None:
         (folder / "mine").mkdir()
         (folder / "mine" / "diary").write_text("mine")
     assert "no replay has made" in one_sentence(replay("--to", form, "--output", folder / "mine"))
+
+
+@pytest.mark.parametrize("unreadable", [1, 400, 501])
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_what_precedes_an_event_that_can_not_be_read_is_there(folder, new_database, form: str, unreadable: int) -> None:
+    url, output = new_database(), folder / "out"
+    command = Command(folder, url)
+    put(url, LOG[:600])
+    with psycopg.connect(url) as connection:
+        where = "WHERE notification_id = %s"
+        [(topic,)] = connection.execute(f"SELECT topic FROM preferences_events {where}", [unreadable]).fetchall()
+        connection.execute(f"UPDATE preferences_events SET topic = 'x' {where}", [unreadable])
+    for _ in range(2):
+        refused = command("replay", "--to", form, "--output", str(output))
+        assert (refused.returncode, refused.stdout) == (1, "")
+        said = refused.stderr.splitlines()[-1]  # behind the progress that was made
+        assert said.startswith(f"error: the event at position {unreadable} can't be read: x of stream ")
+        assert written(form, output) == list(range(1, unreadable))
+    # When it can be read, the rest is added to that.
+    with psycopg.connect(url) as connection:
+        connection.execute(f"UPDATE preferences_events SET topic = %s {where}", [topic, unreadable])
+    done = command("replay", "--to", form, "--output", str(output))
+    assert (done.returncode, done.stdout) == (0, f"{601 - unreadable} events, up to position 600\n")
+    assert written(form, output) == list(range(1, 601))
+
+
+def written(form: str, output: Path) -> list[int]:
+    """Positions, in order."""
+    if form == "jsonl":
+        return [int(event["sequence"]) for event in lines(output)] if output.exists() else []
+    return [row["position"] for row in rows(output)] if [*output.glob("**/*.parquet")] else []
 
 
 def test_a_misspelt_word_is_told(replay, folder) -> None:
