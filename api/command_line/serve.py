@@ -21,6 +21,8 @@ GRACE: Final = 30
 
 BACKLOG: Final = 2048
 
+MEMORY: Final = "/dev/shm"  # noqa: S108 - Linux's own name for it
+
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (setting HOST, default 127.0.0.1).")] = None,
@@ -47,9 +49,7 @@ def serve(
             beside.enter_context(Companion("follow"))
         alone = settings.web_concurrency == 1
         if not alone:
-            # Where each of them finds what the others have counted.
-            counts = beside.enter_context(TemporaryDirectory(prefix="preferences-metrics-"))
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = beside.enter_context(_folder_of_counts())
         config = uvicorn.Config(
             "api.bootstrap.service:" + ("create_app" if alone else "create_worker"),
             factory=True,
@@ -89,6 +89,13 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OSError(f"can't listen on {host} port {port}: {error.strerror}") from None
     listener.set_inheritable(True)
     return listener
+
+
+def _folder_of_counts() -> TemporaryDirectory[str]:
+    """Where each worker finds what the others have counted. In memory, where there is such a place: a process that has mapped a
+    file dies when it writes to it and the disk is full."""
+    in_memory = os.access(MEMORY, os.W_OK)
+    return TemporaryDirectory(prefix="preferences-metrics-", dir=MEMORY if in_memory else None)
 
 
 def _greet(settings: bootstrap.Settings, port: int) -> None:

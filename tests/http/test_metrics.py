@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.command_line import serve as serve_command
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -86,10 +88,18 @@ def workers(server: Server) -> list[int]:
     return [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
-def test_what_workers_share_goes_with_them(serve: Callable[..., Server], tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+@pytest.mark.parametrize("memory", [True, False])
+def test_what_workers_share_is_in_memory_where_there_is_such_a_place(memory: bool, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(serve_command, "MEMORY", str(tmp_path if memory else tmp_path / "none"))
+    with serve_command._folder_of_counts() as folder:
+        assert Path(folder).is_relative_to(tmp_path) == memory
+
+
+def test_what_workers_share_goes_with_them(serve: Callable[..., Server]) -> None:
     server = serve(web_concurrency=2)
-    [shared] = tmp_path.glob("preferences-metrics-*")
+    environment = Path(f"/proc/{workers(server)[0]}/environ").read_text().split("\0")
+    [shared] = [Path(line.partition("=")[2]) for line in environment if line.startswith("PROMETHEUS_MULTIPROC_DIR=")]
+    assert shared.is_dir()
     assert server.stop() == 0
     assert not shared.exists()
 
