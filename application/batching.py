@@ -29,6 +29,10 @@ class Batcher(Generic[Item, Result]):
     handled all the same, since it may be part of a transaction. If it still waits it is dropped: handled later, it could
     undo what the caller, or somebody else, has done elsewhere since.
 
+    With `gather`, others have a turn of the event loop between two batches, so that those who arrive meanwhile join the next
+    one. That is for a `handle` whose price is mostly its own, which larger batches share; one that waits for somebody else is
+    better handed its next batch at once.
+
     With `at_once`, an item that comes alone is handled in its caller's own task, two turns of the event loop sooner. That is
     for a `handle` that bounds its own time, may be cancelled, since nothing else does it then, and may run beside a batch.
     """
@@ -40,12 +44,14 @@ class Batcher(Generic[Item, Result]):
         largest: int = 256,
         queue_limit: int = 4096,
         patience: float = 0.85,
+        gather: bool = False,
         at_once: bool = False,
     ) -> None:
         self._handle = handle
         self._largest = largest
         self._queue_limit = queue_limit
         self._patience = patience
+        self._gather = gather
         self._at_once = at_once
         self._alone = False
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
@@ -109,6 +115,8 @@ class Batcher(Generic[Item, Result]):
             while self._waiting:
                 if batch := self._next_batch():
                     await self._handle_batch(batch)
+                    if self._gather and len(batch) > 1:
+                        await asyncio.sleep(0)
         finally:
             self._worker = None
 

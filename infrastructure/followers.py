@@ -118,8 +118,8 @@ async def _notified(connection: Connection, stop: asyncio.Event, seconds: float)
     finally:
         stopped.cancel()
         listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await listening
+        # A connection that broke is found by the next step.
+        await asyncio.gather(listening, stopped, return_exceptions=True)
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> bool:

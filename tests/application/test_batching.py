@@ -65,6 +65,50 @@ async def test_what_arrives_while_a_batch_is_under_way_makes_up_the_next_one_in_
     assert handler.batches == [[1], [5, 3, 4, 3]]
 
 
+@pytest.mark.parametrize(("gather", "batches"), [(False, [[1, 2], [3], [4]]), (True, [[1, 2], [3, 4]])])
+async def test_who_gathers_waits_for_those_who_come_as_soon_as_they_have_their_answers(
+    handler, gather, batches
+) -> None:
+    batcher = Batcher(handler, gather=gather)
+    handler.gate.clear()
+
+    async def ask(*items: int) -> None:
+        for item in items:
+            await batcher.submit(item)
+
+    # Given two who are under way together, of whom one has another question, and somebody who waits
+    asking = [asyncio.create_task(ask(1, 4)), asyncio.create_task(ask(2))]
+    await settle()
+    asking.append(asyncio.create_task(ask(3)))
+    await settle()
+    # when the two are answered
+    handler.gate.set()
+    await asyncio.gather(*asking)
+    assert handler.batches == batches
+
+
+async def test_nobody_waits_for_company_after_an_item_that_came_alone(handler) -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count_turns())
+    await settle()
+    taken = {}
+    for gather in (False, True):
+        batcher = Batcher(handler, gather=gather)
+        before = turns
+        await batcher.submit(1)
+        await batcher.submit(2)
+        taken[gather] = turns - before
+    counting.cancel()
+    assert taken[True] == taken[False]
+
+
 async def test_a_batch_has_a_largest_size(handler) -> None:
     batcher = Batcher(handler, largest=2)
     assert await asyncio.gather(*(batcher.submit(item) for item in range(5))) == [0, 2, 4, 6, 8]

@@ -14,8 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
+from infrastructure.key_set import FixedKey, RemoteKeySet
+from infrastructure.session_tokens import ClerkSessions
+from tests.support.sessions import APP, ISSUER
+
 NOW = 1_760_000_000
-ISSUER = "https://clerk.example.com"
 
 
 class SimulatedClock:
@@ -84,7 +87,7 @@ def token(rsa_keys):
         payload: bytes | None = None,
     ) -> str:
         said = {
-            "azp": "https://app.example.com",
+            "azp": APP,
             "exp": NOW + 60,
             "fva": [3, -1],
             "iat": NOW,
@@ -166,3 +169,24 @@ def key_server() -> Iterator[KeyServer]:
     server = KeyServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def fixed_key(rsa_keys, public_pem):
+    return FixedKey(public_pem(rsa_keys.ours))
+
+
+@pytest.fixture
+def sessions(fixed_key, clock):
+    return ClerkSessions(fixed_key, issuer=ISSUER, authorized_parties=frozenset({APP}), clock=clock)
+
+
+@pytest.fixture
+async def remote(key_server, clock, jwk, rsa_keys):
+    """Sessions whose keys come from a real key server, which knows `ours`."""
+    key_server.serve(jwk(rsa_keys.ours, "ours"))
+    keys = RemoteKeySet(key_server.url, clock=clock)
+    await keys.start()
+    sessions = ClerkSessions(keys, issuer=ISSUER, authorized_parties=frozenset(), clock=clock)
+    yield SimpleNamespace(keys=keys, sessions=sessions)
+    await keys.close()
