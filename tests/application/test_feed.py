@@ -1,21 +1,19 @@
 """The feed: what is selected, and going through it piece by piece."""
 
-from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 from datetime import timedelta
 
 import orjson
 import pytest
-from typing_extensions import override
 
 from application.feed import CHUNK, EVERYTHING, Selection, Slice, as_json, readable, select, slices
 from application.ports import Recorded, UnreadableEvent
 from domain.catalogue import CATALOGUE as CATALOGUE_IN_FORCE
 from domain.errors import ValidationFailed
-from domain.events import Event, NotificationToggled, PreferencesErased
+from domain.events import NotificationToggled, PreferencesErased
 from projections.cloud_events import cloud_event
 from tests.support.events import ADA, BOB, NOON, catalogue_published, erased, opened, toggled
-from tests.support.memory_feed import MemoryFeed
+from tests.support.memory_feed import BrokenFeed, MemoryFeed
 
 OPENED, DIGEST, ALERTS, ERASED = (
     opened(ADA),
@@ -118,27 +116,6 @@ async def test_a_reader_who_leaves_early_leaves_nothing_behind() -> None:
     feed = MemoryFeed(*EVENTS, searched=1)
     async with aclosing(slices(feed, 0, feed.positions[-1], EVERYTHING)) as pieces:
         assert (await anext(pieces)).position == 3
-
-
-class BrokenFeed(MemoryFeed):
-    """Can't read what is behind a position."""
-
-    def __init__(self, *events: Event, readable_to: int) -> None:
-        super().__init__(*events)
-        self._readable_to = readable_to
-
-    @override
-    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
-        piece = await super().read(after, limit, selection)
-        return Slice(self._decoded(piece.events), piece.position, piece.more)
-
-    def _decoded(self, events: Iterable[Recorded]) -> Iterator[Recorded]:
-        for recorded in events:
-            if recorded.position > self._readable_to:
-                error = UnreadableEvent()
-                error.position = recorded.position
-                raise error
-            yield recorded
 
 
 async def test_a_piece_ends_before_an_event_that_can_not_be_read_and_the_next_one_begins_with_it() -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from application.feed import CHUNK, EVERYTHING, Selection
-from application.ports import Recorded
+from application.ports import Recorded, UnreadableEvent
 from application.replay import Destination, Replayed, replay
 from domain.events import PreferencesErased
 from tests.support.events import erased, toggled
-from tests.support.memory_feed import MemoryFeed
+from tests.support.memory_feed import BrokenFeed, MemoryFeed
 
 
 class Shelf(Destination):
@@ -51,3 +53,13 @@ async def test_what_is_not_selected_moves_the_destination_on_all_the_same() -> N
 async def test_a_destination_ahead_of_the_log_stays_where_it_is() -> None:
     shelf = Shelf(position=100)
     assert await replay(MemoryFeed(erased(2)), EVERYTHING, shelf, lambda *_: None) == Replayed(0, 100)
+
+
+@pytest.mark.parametrize("readable", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1])
+async def test_what_precedes_an_event_that_can_not_be_read_is_finished_and_that_one_is_named(readable: int) -> None:
+    feed = BrokenFeed(*(toggled(2, "delivery_alerts", True) for _ in range(CHUNK + 20)), readable_to=3 * readable)
+    shelf = Shelf()
+    with pytest.raises(UnreadableEvent, match=f"the event at position {3 * readable + 3} can't be read"):
+        await replay(feed, EVERYTHING, shelf, lambda *_: None)
+    assert shelf.taken == feed.log[:readable]
+    assert shelf.finished

@@ -1,12 +1,14 @@
 """A log in memory, with the ports of who reads it: a feed that is asked, and a tail that is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+
+from typing_extensions import override
 
 from application.feed import EventFeed, Selection, Slice
 from application.live_tail import LogWatch
-from application.ports import Recorded
+from application.ports import Recorded, UnreadableEvent
 from domain.errors import Unavailable
 from domain.events import Event
 
@@ -71,3 +73,24 @@ class MemoryFeed(EventFeed, LogWatch):
             async with asyncio.timeout(seconds):
                 await self._grown.wait()
         self._grown.clear()
+
+
+class BrokenFeed(MemoryFeed):
+    """Can't read what is behind a position."""
+
+    def __init__(self, *events: Event, readable_to: int) -> None:
+        super().__init__(*events)
+        self._readable_to = readable_to
+
+    @override
+    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
+        piece = await super().read(after, limit, selection)
+        return Slice(self._decoded(piece.events), piece.position, piece.more)
+
+    def _decoded(self, events: Iterable[Recorded]) -> Iterator[Recorded]:
+        for recorded in events:
+            if recorded.position > self._readable_to:
+                error = UnreadableEvent()
+                error.position = recorded.position
+                raise error
+            yield recorded
