@@ -33,6 +33,7 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 
 def collect() -> Iterable[Metric]:
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        # prometheus-client has no types here, unlike everywhere else.
         return MultiProcessCollector(None, folder).collect()  # type: ignore[no-untyped-call, no-any-return]
     return _registry.collect()
 

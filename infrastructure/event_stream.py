@@ -135,29 +135,28 @@ class EventStream:
         All of them or none, as far as the server lives through it. Raises `NotTheEnd`, and `BrokerUnavailable` where
         it is unknown what was stored: then only `end` can say.
         """
-        answer = await self._answered(self._sent_in_time(self._opened(), messages, after))
+        answer = await self._answered(self._sent(self._opened(), messages, after))
         return self._stored(json.loads(answer.data), after, len(messages))
-
-    async def _sent_in_time(self, connection: Client, messages: Sequence[Message], after: int) -> Msg:
-        async with asyncio.timeout(ANSWER_WITHIN):
-            return await self._sent(connection, messages, after)
 
     async def _sent(self, connection: Client, messages: Sequence[Message], after: int) -> Msg:
         """The answer to the last of them."""
-        batch = connection.new_inbox().rpartition(".")[2]
-        for number, message in enumerate(messages, 1):
-            headers = {**message.headers, Header.MSG_ID: message.headers["ce-id"]}
-            if number == 1:
-                headers[Header.EXPECTED_LAST_SEQUENCE] = str(after)
-            # A batch is laid down in a file of its own first, which a lone message needn't wait for.
+        async with asyncio.timeout(ANSWER_WITHIN):
+            batch = connection.new_inbox().rpartition(".")[2]
+            for number, message in enumerate(messages, 1):
+                headers = {**message.headers, Header.MSG_ID: message.headers["ce-id"]}
+                if number == 1:
+                    headers[Header.EXPECTED_LAST_SEQUENCE] = str(after)
+                # A batch is laid down in a file of its own first, which a lone message needn't wait for.
+                if len(messages) > 1:
+                    headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+                payload = orjson.dumps(message.data)
+                if number < len(messages):
+                    await connection.publish(self._prefix + message.subject, payload, headers=headers)
             if len(messages) > 1:
-                headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
-            payload = orjson.dumps(message.data)
-            if number < len(messages):
-                await connection.publish(self._prefix + message.subject, payload, headers=headers)
-        if len(messages) > 1:
-            headers["Nats-Batch-Commit"] = "1"
-        return await connection.request(self._prefix + message.subject, payload, timeout=ANSWER_WITHIN, headers=headers)
+                headers["Nats-Batch-Commit"] = "1"
+            return await connection.request(
+                self._prefix + message.subject, payload, timeout=ANSWER_WITHIN, headers=headers
+            )
 
     def _stored(self, answer: dict[str, Any], after: int, count: int) -> int:
         if error := answer.get("error"):

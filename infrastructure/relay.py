@@ -17,7 +17,6 @@ from infrastructure.follower_journal import Connection
 from projections.nats_messages import message
 
 NAME: Final = "relay"
-IRREVOCABLE: Final = "what was handed on can't be taken back: delete the stream, and it is handed on anew"
 
 log = structlog.get_logger("relay")
 
@@ -67,7 +66,7 @@ class Relay:
         self._end = end
 
     async def reset(self, position: int, transaction: Connection) -> None:
-        raise CannotReset(IRREVOCABLE)
+        raise CannotReset("what was handed on can't be taken back: delete the stream, and it is handed on anew")
 
     async def close(self) -> None:
         await self._stream.close()

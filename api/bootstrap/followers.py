@@ -11,12 +11,13 @@ import structlog
 from application import followers
 from application.followers import CannotReset, FollowerStatus
 from domain.errors import NotFound
-from infrastructure import relay
 from infrastructure.audit_index import AuditIndexer
 from infrastructure.database import Database
+from infrastructure.event_stream import EventStream
 from infrastructure.follower_journal import Connection
 from infrastructure.follower_register import FollowerRegister
 from infrastructure.followers import FollowerRunner
+from infrastructure.relay import Relay
 from infrastructure.settings import Settings
 
 GRACE: Final = 5.0
@@ -59,10 +60,14 @@ async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.E
 
 
 class Followers:
-    """What an operator can do with them, by name. Raises `NotFound` where nobody is called so."""
+    """What an operator can do with them, by name. Raises `NotFound` where nobody is called so.
 
-    def __init__(self, known: Sequence[Follower], register: FollowerRegister) -> None:
-        self._known = {follower.name: follower for follower in known}
+    `elsewhere` are those that other commands run: they are listed once they have run.
+    """
+
+    def __init__(self, known: Sequence[Follower], elsewhere: Sequence[Follower], register: FollowerRegister) -> None:
+        self._known = [follower.name for follower in known]
+        self._resettable = {follower.name: follower for follower in (*known, *elsewhere)}
         self._register = register
 
     async def list(self) -> "list[FollowerStatus]":
@@ -79,11 +84,9 @@ class Followers:
     async def reset(self, name: str, to: int) -> None:
         """Raises `CannotReset`."""
         await self._existing(name)
-        if name == relay.NAME:
-            raise CannotReset(relay.IRREVOCABLE)
-        if name not in self._known:
+        if name not in self._resettable:
             raise CannotReset(f"{name} is unknown to this release: nobody knows what to undo")
-        await self._register.reset(self._known[name], to)
+        await self._register.reset(self._resettable[name], to)
 
     async def _existing(self, name: str) -> None:
         if name not in {status.name for status in await self.list()}:
@@ -94,4 +97,5 @@ class Followers:
 async def open_followers(of: Settings, url: str) -> AsyncIterator[Followers]:
     # Setting back can be the work of minutes, so the server has all the time that it needs.
     async with Database(url, size=1, connect_within=5, answer_within=0, patience=PATIENCE) as database:
-        yield Followers(registered(of), FollowerRegister(database, lambda: datetime.now(UTC)))
+        relay = Relay(EventStream(of.nats_url, of.nats_stream))
+        yield Followers(registered(of), [relay], FollowerRegister(database, lambda: datetime.now(UTC)))
