@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from domain.events import NotificationToggled
 from domain.preferences import stream_id
@@ -170,6 +171,17 @@ async def test_everybody_in_a_batch_that_was_cut_gets_the_right_answer(
     states = [enabled for _, enabled in toggles("user_ada")]
     assert all(before is not after for before, after in pairwise(states))
     assert FoldedLog(database_url).faults == []
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_the_proxy_can_be_closed_at_any_moment_of_a_connection(turns, database_url) -> None:
+    # Given a client that has just connected, so that its conversation is about to begin, or connects to PostgreSQL
+    async with CuttingProxy(database_url) as proxy:
+        _, to_proxy = await asyncio.open_connection("127.0.0.1", int(conninfo_to_dict(proxy.url)["port"]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    # when the proxy is closed, then asyncio logs no error (every test checks that), and the client is hung up on.
+    to_proxy.close()
 
 
 async def test_the_proxy_really_loses_answers_and_who_just_repeats_writes_twice(database_url, record_property) -> None:

@@ -39,7 +39,7 @@ class CuttingProxy:
         self.struck: list[Cut] = []
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._converse, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -57,24 +57,41 @@ class CuttingProxy:
         """`meanwhile` is awaited after PostgreSQL has committed and before the connection is cut."""
         self._armed += [(cut, meanwhile) for cut in cuts]
 
+    def _accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        """Start a conversation in a task of our own. Before Python 3.12, asyncio logs the cancellation of a task that it
+        started itself as an unhandled error, and `__aexit__` can cancel a task at any await, its first one included."""
+        if not self._server.is_serving():  # the connection came in the very moment in which the proxy was closed
+            to_client.transport.abort()
+            return
+        conversation = asyncio.create_task(self._converse(client, to_client))
+        self._conversations.add(conversation)
+        conversation.add_done_callback(self._conversations.discard)
+
     async def _converse(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._conversations.add(task)
-        server, to_server = await asyncio.open_unix_connection(self._socket)
+        try:
+            server, to_server = await asyncio.open_unix_connection(self._socket)
+            try:
+                await self._hand_on_both_ways(client, to_client, server, to_server)
+            finally:
+                to_server.transport.abort()
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # One side has hung up, so the proxy hangs up on the other one.
+        finally:
+            to_client.transport.abort()
+
+    async def _hand_on_both_ways(
+        self,
+        client: asyncio.StreamReader,
+        to_client: asyncio.StreamWriter,
+        server: asyncio.StreamReader,
+        to_server: asyncio.StreamWriter,
+    ) -> None:
         answers = asyncio.create_task(self._hand_on(server, to_client))
         try:
             await self._listen(client, server, to_server, answers)
-        except (asyncio.IncompleteReadError, OSError):
-            pass  # One side has hung up, so the other one is hung up on.
-        except asyncio.CancelledError:
-            pass  # The proxy is closed. Nobody waits for this task, and asyncio would complain that it was cancelled.
         finally:
-            self._conversations.discard(task)
             answers.cancel()
             await asyncio.gather(answers, return_exceptions=True)
-            to_client.transport.abort()
-            to_server.transport.abort()
 
     async def _hand_on(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         while said := await server.read(1 << 16):
