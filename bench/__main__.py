@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import loads, machine, medians, profile, report, results
+from bench import former, loads, machine, medians, profile, report, results
 from bench.figure import Figure
 from bench.pair import VoidRun
 from bench.parts import (
@@ -58,6 +58,9 @@ def bench(
     only: Annotated[str | None, typer.Option(help="Run a part alone, e.g. `rebuild`, `loads.*.patch.32`.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Instead of 5.", min=1)] = None,
     seconds: Annotated[int | None, typer.Option(help="Of each run, instead of 5.", min=1)] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Measure nothing but this release against a former revision of git, in turns.")
+    ] = None,
     profiled: Annotated[bool, typer.Option("--profile", help="Show where the service's time goes instead.")] = False,
 ) -> None:
     """Measure. Exit code 1 if a run was void, 2 if something that is needed is missing."""
@@ -73,6 +76,9 @@ def bench(
     with Stage.set_up(size, console) as stage:
         if profiled:
             profile.show(stage)
+            return
+        if against is not None:
+            report.show_goals(console, former.measure(stage, against), former.GOALS)
             return
         good = _measure(stage, Selection(only), began)
     raise typer.Exit(0 if good else 1)

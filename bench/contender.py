@@ -43,7 +43,7 @@ WHERE c.position > {after}
 class Contender:
     """`choices`: the query for each user's last choice, by `key`; None where nothing is kept. `events`: the condition on a row of
     `preferences_events` that makes it a change; None where there is no log. `inconsistent`: the query for rows that
-    aren't what the log says. `prepare` makes a database ready for it."""
+    aren't what the log says. `prepare` makes a database ready for it. `folder` is where it is started."""
 
     name: str
     command: tuple[str | Path, ...]
@@ -53,6 +53,7 @@ class Contender:
     inconsistent: str | None = None
     prepare: Callable[[str], object] | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    folder: Path = Path(__file__).resolve().parent.parent
 
 
 def _program(name: str) -> tuple[str | Path, ...]:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.figure import Figure
-from bench.goals import GOALS
+from bench.goals import GOALS, Goal
 from bench.loads import Cell, Measured
 from bench.medians import Median
 
@@ -33,20 +33,20 @@ def show_medians(console: Console, found: Mapping[Cell, Median]) -> None:
         console.print(table)
 
 
-def show_goals(console: Console, figures: Sequence[Figure]) -> None:
+def show_goals(console: Console, figures: Sequence[Figure], goals: Sequence[Goal] = GOALS) -> None:
     table = Table(title="goals", title_justify="left", title_style="bold")
     for title, justify in (("", "left"), ("measured", "right"), ("goal", "right"), ("", "center"), ("made of", "left")):
         table.add_column(title, justify=justify)
     by_name = {figure.name: figure for figure in figures}
-    measured = [(goal, by_name[goal.figure]) for goal in GOALS if goal.figure in by_name]
+    measured = [(goal, by_name[goal.figure]) for goal in goals if goal.figure in by_name]
     for goal, figure in measured:
         limit = f"{goal.direction} {_number(goal.limit)} {goal.unit}"
         mark = "[green]✓[/]" if goal.reached_by(figure.value) else "[red]✗[/]"
         table.add_row(goal.title, f"{_number(figure.value)} {goal.unit}", limit, mark, figure.detail)
     if measured:
         console.print(table)
-    if missing := len(GOALS) - len(measured):
-        console.print(f"not measured this time: {missing} of {len(GOALS)} goals")
+    if missing := len(goals) - len(measured):
+        console.print(f"not measured this time: {missing} of {len(goals)} goals")
 
 
 def show_void(console: Console, measured: Iterable[Measured]) -> None:

@@ -79,7 +79,7 @@ def running(
     with log.open("wb") as output:
         process = subprocess.Popen(
             contender.command,
-            cwd=ROOT,
+            cwd=contender.folder,
             env={**environment, **settings, **contender.settings},
             stdout=output,
             stderr=output,
