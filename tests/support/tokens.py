@@ -24,7 +24,10 @@ def public_pem() -> str:
 def session_token(
     user: str = "user_ada", organization: str | None = "org_math", *, role: str = "member", **claims: Any
 ) -> str:
-    """A valid v2 token for ten minutes; `claims` are added, or replace those of the same name."""
+    """A valid v2 token; `claims` are added, or replace those of the same name.
+
+    It is valid for a day: modules make tokens when they are imported, and a slow machine takes long for all tests.
+    """
     now = int(time.time())
     payload: dict[str, Any] = {
         "v": 2,
@@ -33,7 +36,7 @@ def session_token(
         "sid": f"sess_{user}",
         "iat": now,
         "nbf": now - 10,
-        "exp": now + 600,
+        "exp": now + 24 * 3600,
         **claims,
     }
     if organization is not None:
