@@ -12,10 +12,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import PoolClosed, PoolTimeout
 
 from domain.errors import Unavailable
-from infrastructure.connection import ALIVE, READ_COMMITTED, Connection, ConnectionLost, translated, with_keepalives
+from infrastructure.connection import Connection, ConnectionLost, translated
+from infrastructure.session import Session, make_pool, settings_in
 
 Read = TypeVar("Read")
 
@@ -53,20 +54,17 @@ class Database:
         self._at_hand: Connection | None = None
         # Of the monotonic clock: what was taken from the pool before is kept at hand no more.
         self._kept_from = 0.0
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            with_keepalives(url),
-            connection_class=Connection,
-            kwargs={
-                "autocommit": True,
-                "application_name": application,
-                "connect_timeout": 2,
-                "options": f"-c statement_timeout={int(answer_within * 1000)} -c timezone=UTC {READ_COMMITTED}"
-                # Whoever has gone, or stands still within a transaction, keeps neither a backend nor a lock.
-                f" {ALIVE} -c idle_in_transaction_session_timeout=5s {options}",
-            },
+        settings = {
+            "statement_timeout": f"{int(answer_within * 1000)}",
+            # A process that stands still within a transaction keeps no lock.
+            "idle_in_transaction_session_timeout": "5s",
+            **settings_in(options),
+        }
+        self._pool = make_pool(
+            url,
+            Session(application=application, settings=settings),
             min_size=1,
             max_size=size,
-            open=False,
             configure=_configure,
             timeout=connect_within,
             # No patience in the pool: a failed attempt is over, and the next request makes the next one. With the

@@ -13,6 +13,7 @@ from domain.errors import ServiceError
 from infrastructure import logs, migrations
 from infrastructure.embedded_postgres import EmbeddedPostgresError
 from infrastructure.key_set import SigningKeys
+from infrastructure.session import Session, connect_blocking
 from infrastructure.settings import Settings, SettingsError
 
 
@@ -26,7 +27,7 @@ def findings() -> Iterator[tuple[str, str, bool]]:
     yield "settings", "development mode" if of.development else f"issuer {of.clerk_issuer}", False
     try:
         with running_database(of) as url:
-            with psycopg.connect(url, connect_timeout=5) as connection:
+            with connect_blocking(url, Session(application="preferences check", connect_within=5)) as connection:
                 version = connection.info.server_version
             yield "database", f"PostgreSQL {version // 10000}.{version % 10000}", False
             wrong = migrations.status(url)
