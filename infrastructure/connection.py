@@ -90,9 +90,9 @@ class BlockingConnection(psycopg.Connection[TupleRow]):
             raise NoAnswer("no answer from the database in time") from error
 
 
-# What the server answers while it can't serve, having recorded nothing: a read-only standby, a deadlock, a lock or a
+# What the server answers while it can't serve, having recorded nothing: a deadlock, a lock or a
 # statement that took too long. Classes 53 and 58 are a full disk, full memory, too many connections, a broken disk.
-_TEMPORARY = {"25006", "40001", "40P01", "55P03", "57014"}
+_TEMPORARY = {"40001", "40P01", "55P03", "57014"}
 _TEMPORARY_CLASSES = {"53", "58"}
 
 
@@ -102,6 +102,10 @@ class NoAnswer(Unavailable):
 
 class ConnectionLost(Unavailable):
     """The connection broke, or never came about. What was under way on it has an unknown outcome."""
+
+
+class ReadOnly(Unavailable):
+    """The server takes no writes: it is a standby, or an operator said so. Another one may have taken its place."""
 
 
 class LoginRefused(Unavailable):
@@ -117,6 +121,8 @@ _REFUSED: Final = re.compile(
 def translated(error: psycopg.Error) -> Exception:
     """Ours for PostgreSQL's; itself where it is nothing that trying again could mend."""
     state = error.sqlstate or ""
+    if state == "25006":
+        return ReadOnly(f"the database refuses writes: {error}")
     if state in _TEMPORARY or state[:2] in _TEMPORARY_CLASSES:
         return Unavailable(f"the database refuses: {error}")
     if not state and _REFUSED.search(str(error)):

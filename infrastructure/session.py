@@ -7,12 +7,13 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
 from typing import Any, Final, LiteralString, Self, TypeVar
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
@@ -100,9 +101,12 @@ def connect_blocking(url: str, session: Session, *, autocommit: bool = False) ->
     return connection
 
 
-def make_pool(url: str, session: Session, **of_the_pool: Any) -> AsyncConnectionPool[Connection]:
-    """A pool, not open yet, whose connections are made as `connect` makes them."""
-    return AsyncConnectionPool(url, connection_class=_Pooled, kwargs={"session": session}, open=False, **of_the_pool)
+def make_pool(
+    url: str, session: Session, *, failed: Callable[[Exception], None], **of_the_pool: Any
+) -> AsyncConnectionPool[Connection]:
+    """A pool, not open yet, whose connections are made as `connect` makes them. `failed` hears why one was not made."""
+    given = {"session": session, "failed": failed}
+    return AsyncConnectionPool(url, connection_class=_Pooled, kwargs=given, open=False, **of_the_pool)
 
 
 class _Pooled(Connection):
@@ -110,7 +114,11 @@ class _Pooled(Connection):
     @override
     async def connect(cls, conninfo: str = "", **given: Any) -> Self:
         session: Session = given["session"]
-        return await _begun(await super().connect(_conninfo(conninfo, session), autocommit=True), session)
+        try:
+            return await _begun(await super().connect(_conninfo(conninfo, session), autocommit=True), session)
+        except (psycopg.Error, Unavailable, OSError) as error:
+            given["failed"](error)
+            raise
 
 
 async def _begun(connection: Opened, session: Session) -> Opened:

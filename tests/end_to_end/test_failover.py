@@ -103,3 +103,33 @@ async def test_all_goes_on_at_the_standby_within_ten_seconds_of_its_promotion(
     figures(record_property, answered_after=answered, followed_after=took_over, signed_after=last)
     assert took_over < 10
     assert last < 20
+
+
+def test_when_the_primary_becomes_read_only_and_cuts_nobody_changes_are_taken_in_at_the_other_within_seconds(
+    pair: Pair, record_property
+) -> None:
+    def status(method: str, path: str) -> int:
+        body = {"email": {"product_updates": False}} if method == "PATCH" else None
+        return httpx.request(
+            method, f"{server.url}{path}", json=body, headers=bearer("user_ada"), timeout=10
+        ).status_code
+
+    with Server(pair.url) as server:
+        assert status("PATCH", PATH) == status("GET", "/readyz") == 200
+        eventually.until(pair.has_all)
+        # Given a primary that an operator, or a provider, has made read-only, while nothing else is there,
+        with psycopg.connect(pair.primary.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            connection.execute("SELECT pg_reload_conf()")
+        # then the service isn't ready,
+        eventually.until(lambda: status("GET", "/readyz") == 503)
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        # and when the standby takes its place
+        promote(pair.standby)
+        began = time.monotonic()
+        # then it is ready, and takes changes, at once.
+        eventually.until(lambda: status("PATCH", PATH) == 200)
+        eventually.until(lambda: status("GET", "/readyz") == 200)
+        seconds = round(time.monotonic() - began, 1)
+    figures(record_property, answered_after=seconds)
+    assert seconds < 5
