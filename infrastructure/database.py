@@ -12,10 +12,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import PoolClosed, PoolTimeout
 
 from domain.errors import Unavailable
-from infrastructure.connection import ALIVE, READ_COMMITTED, Connection, ConnectionLost, translated, with_keepalives
+from infrastructure.connection import Connection, ConnectionLost, LoginRefused, ReadOnly, translated
+from infrastructure.session import Session, make_pool, settings_in
 
 Read = TypeVar("Read")
 
@@ -26,6 +27,12 @@ small still uses its index when it is large."""
 
 KEPT_FOR: Final = 60.0
 """Seconds after which a connection goes through the pool, which replaces the old ones."""
+
+RENEWED_AFTER: Final = 0.5
+"""Seconds between two times that all connections are given up, while the server refuses writes."""
+
+FAILED_LATELY: Final = 10.0
+"""Seconds for which the last failure to connect is the reason that there is no connection."""
 
 
 class Database:
@@ -53,20 +60,19 @@ class Database:
         self._at_hand: Connection | None = None
         # Of the monotonic clock: what was taken from the pool before is kept at hand no more.
         self._kept_from = 0.0
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            with_keepalives(url),
-            connection_class=Connection,
-            kwargs={
-                "autocommit": True,
-                "application_name": application,
-                "connect_timeout": 2,
-                "options": f"-c statement_timeout={int(answer_within * 1000)} -c timezone=UTC {READ_COMMITTED}"
-                # Whoever has gone, or stands still within a transaction, keeps neither a backend nor a lock.
-                f" {ALIVE} -c idle_in_transaction_session_timeout=5s {options}",
-            },
+        self._failed: tuple[float, Exception | None] = (0.0, None)
+        settings = {
+            "statement_timeout": f"{int(answer_within * 1000)}",
+            # A process that stands still within a transaction keeps no lock.
+            "idle_in_transaction_session_timeout": "5s",
+            **settings_in(options),
+        }
+        self._pool = make_pool(
+            url,
+            Session(application=application, settings=settings),
+            failed=self._note_failure,
             min_size=1,
             max_size=size,
-            open=False,
             configure=_configure,
             timeout=connect_within,
             # No patience in the pool: a failed attempt is over, and the next request makes the next one. With the
@@ -95,11 +101,14 @@ class Database:
                 await self._give_back(connection)
         except PoolTimeout as error:
             within = self._connect_within if within is None else within
-            raise Unavailable(f"no connection to the database within {within:.1f} s") from error
+            raise self._no_connection(f"no connection to the database within {within:.1f} s") from error
         except PoolClosed as error:
             raise Unavailable("the connections to the database are closed") from error
         except psycopg.Error as error:
-            raise translated(error) from error
+            ours = translated(error)
+            if isinstance(ours, ReadOnly):
+                await self.start_anew()
+            raise ours from error
 
     async def _take(self, within: float | None) -> Connection:
         """The one at hand, or one from the pool, which takes a tenth of a lone GET to hand it out and take it back."""
@@ -121,6 +130,7 @@ class Database:
         assert task is not None
         before = task.cancelling()
         connection = await self._pool.getconn(within)
+        self._failed = (0.0, None)
         if task.cancelling() > before:
             await self._pool.putconn(connection)
             raise asyncio.CancelledError
@@ -164,6 +174,25 @@ class Database:
                 return await read(connection)
 
         return await self.read(bounded, deadline=deadline)
+
+    def _no_connection(self, sentence: str) -> Unavailable:
+        """With the reason, which only those attempts know that the pool made in the background."""
+        at, error = self._failed
+        if error is None or monotonic() - at > FAILED_LATELY:
+            return Unavailable(sentence)
+        reason = translated(error) if isinstance(error, psycopg.Error) else error
+        return LoginRefused(str(reason)) if isinstance(reason, LoginRefused) else Unavailable(f"{sentence}: {reason}")
+
+    def _note_failure(self, error: Exception) -> None:
+        self._failed = (monotonic(), error)
+
+    async def start_anew(self) -> None:
+        """Give up all connections as they come back: they lead to a server that takes no writes, and that is no longer the
+        one where the URL leads to, or will soon not be. Once in `RENEWED_AFTER` seconds at most."""
+        if monotonic() - self._kept_from > RENEWED_AFTER:
+            self._kept_from = monotonic()
+            await self._put_away()
+            await self._pool.drain()
 
     async def _renew(self, lost: Connection) -> None:
         """When one connection is dead, the others usually are too. To ask each of them would be to wait for any that stands

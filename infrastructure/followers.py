@@ -10,13 +10,19 @@ import structlog
 
 from application.followers import LARGEST, Follower, Following, StandsAt, Step
 from domain.errors import Unavailable
-from infrastructure.connection import READ_COMMITTED, translated
+from infrastructure.connection import NoAnswer, translated
 from infrastructure.follower_journal import Connection, PostgresJournal
+from infrastructure.session import Session, connect
 from infrastructure.sql import queries
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 """Seconds before the database, or whatever else a follower needs, is tried again."""
+
+FIRST_PATIENCE: Final = 4.0
+LONGEST_PATIENCE: Final = 64.0
+"""Seconds in which the server answers a statement, or is given up: it may be frozen, and another one serve in its place. A server
+that is slow is given twice as long the next time, so that even then the follower gets on."""
 
 log = structlog.get_logger("followers")
 
@@ -48,6 +54,7 @@ class FollowerRunner:
         self._rest = rest
         self._patience = patience
         self._pause = FIRST_PAUSE
+        self._answer_within = FIRST_PATIENCE
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; the transaction under way is finished. What is unavailable is waited for."""
@@ -57,6 +64,8 @@ class FollowerRunner:
                 async with self._connected() as connection:
                     await self._run(connection, stop)
             except Unavailable as error:
+                if isinstance(error, NoAnswer):
+                    self._answer_within = min(self._answer_within * 2, LONGEST_PATIENCE)
                 log.warning("follower waits", follower=name, reason=str(error), seconds=self._pause)
                 await _sleep(stop, self._pause)
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
@@ -71,32 +80,35 @@ class FollowerRunner:
         await connection.execute(queries("followers")["listen"])
         following = Following(self._follower, journal, largest=self._batch, stands_at=self._stands_at)
         while not stop.is_set():
-            match await following.step():
+            step = await following.step()
+            # All that it needs was there, also where there was nothing to do.
+            self._pause = FIRST_PAUSE
+            match step:
                 case Step.HELD:
                     await _sleep(stop, self._poll)
                 case Step.CAUGHT_UP:
                     await _sleep(stop, self._rest)
                     await _notified(connection, stop, self._poll)
                 case Step.ON:
-                    self._pause = FIRST_PAUSE
+                    self._answer_within = FIRST_PATIENCE
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
         try:
-            connection = await psycopg.AsyncConnection.connect(
+            connection = await connect(
                 self._url,
-                autocommit=True,
-                application_name=f"preferences follower {self._follower.name}",
-                connect_timeout=2,
-                # The server ends a session that says nothing for so long: a leader that is frozen, or that the network
-                # has cut off, must not keep another one from leading. One that works comes by at least once a second.
-                # Nothing is lost by not waiting for the disk: position and effect would be lost together.
-                options=f"-c timezone=UTC -c idle_session_timeout=5s -c synchronous_commit=off {READ_COMMITTED}"
-                f" -c idle_in_transaction_session_timeout={self._patience}s",
-                keepalives_idle=3,
-                keepalives_interval=2,
-                keepalives_count=2,
-                tcp_user_timeout=8_000,
+                Session(
+                    application=f"preferences follower {self._follower.name}",
+                    settings={
+                        # The server ends a session that says nothing for so long: a leader that is frozen, or that the network
+                        # has cut off, must not keep another one from leading. One that works comes by at least once a second.
+                        "idle_session_timeout": "5s",
+                        "idle_in_transaction_session_timeout": f"{self._patience}s",
+                    },
+                    # Nothing is lost by not waiting for the disk where position and effect would be lost together.
+                    durable=self._stands_at is not None,
+                    answer_within=self._answer_within,
+                ),
             )
             async with connection:
                 yield connection

@@ -12,7 +12,7 @@ from typing_extensions import override
 from application.evidence import DATABASE, KeptNote, LeafTile, StoredEvidence, StoredTree, TreeStore
 from domain.checkpoint import Checkpoint
 from domain.merkle import TILE, Tile
-from infrastructure.connection import ALIVE, READ_COMMITTED, with_keepalives
+from infrastructure.session import Session, connect_blocking
 from infrastructure.sql import queries
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("evidence")
@@ -21,6 +21,8 @@ _COPY_HEADER: Final = 19
 _COPY_TRAILER: Final = b"\xff\xff"
 _AT_ONCE: Final = 64
 """Tiles fetched at once: half a megabyte."""
+_READ_WITHIN: Final = 300.0
+"""Seconds in which the server sends the next row: an operator's command may wait, but not for ever."""
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -111,19 +113,20 @@ class PostgresTreeStore(TreeStore):
     the server lets the next one go on. A step takes a fraction of it."""
 
     def __init__(self, url: str, patience: float = 30.0) -> None:
-        self._url = with_keepalives(url)
-        milliseconds = int(patience * 1000)
-        self._options = (
-            f"-c lock_timeout={milliseconds} -c idle_in_transaction_session_timeout={milliseconds} {ALIVE} {READ_COMMITTED}"
-            " -c enable_sort=off"
+        self._url = url
+        limit = f"{int(patience * 1000)}"
+        self._session = Session(
+            application="preferences checkpoint",
+            settings={"lock_timeout": limit, "idle_in_transaction_session_timeout": limit, "enable_sort": "off"},
+            connect_within=5,
+            # Longer than it waits for another one, which the server ends by itself.
+            answer_within=patience + 5,
         )
 
     @override
     @contextmanager
     def exclusively(self) -> Iterator[PostgresTree]:
-        with psycopg.connect(
-            self._url, application_name="preferences checkpoint", connect_timeout=5, options=self._options
-        ) as connection:
+        with connect_blocking(self._url, self._session) as connection:
             connection.execute(_QUERIES["hold"])
             yield PostgresTree(connection)
 
@@ -194,7 +197,8 @@ class PostgresEvidence(StoredEvidence):
 
 @contextmanager
 def reading(url: str) -> Iterator[Connection]:
-    with psycopg.connect(url, application_name="preferences audit", connect_timeout=5) as connection:
+    session = Session(application="preferences audit", connect_within=5, answer_within=_READ_WITHIN)
+    with connect_blocking(url, session) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         yield connection

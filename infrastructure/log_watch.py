@@ -15,7 +15,8 @@ from application.live_tail import LogWatch
 from application.ports import Recorded
 from domain.errors import Unavailable
 from infrastructure import event_log
-from infrastructure.connection import Connection, translated, with_keepalives
+from infrastructure.connection import Connection, translated
+from infrastructure.session import Session, connect
 
 CHANNEL: Final = "preferences_log"
 
@@ -59,16 +60,7 @@ class PostgresLogWatch(LogWatch):
 async def _connected(url: str, application: str) -> Connection:
     """A reader comes and goes at any moment. Who is cancelled while it connects would leave a connection behind, which nobody
     closes until the collector happens to find it; so it is let come about, and closed."""
-    connecting = asyncio.create_task(
-        Connection.connect(
-            # Nobody else would miss a connection that has died: it is silent most of the time.
-            with_keepalives(url),
-            autocommit=True,
-            application_name=application,
-            connect_timeout=5,
-            options="-c timezone=UTC",
-        )
-    )
+    connecting = asyncio.create_task(connect(url, Session(application=application, connect_within=5)))
     try:
         return await asyncio.shield(connecting)
     except asyncio.CancelledError:

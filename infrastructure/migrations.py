@@ -12,6 +12,8 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.rows import TupleRow
 
+from infrastructure.session import Session, connect_blocking
+
 LOCK: Final = 7305114882902
 
 ATTEMPTS: Final = 30
@@ -22,6 +24,8 @@ PAUSE: Final = 1.0
 
 _PATIENCE: Final = "200ms"
 """For how long a migration waits for a table: everybody who comes after it waits as well."""
+
+_SESSION: Final = Session(application="preferences migrate", connect_within=5)
 
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -89,7 +93,7 @@ def verdict_while_serving(applied: Mapping[int, str]) -> str | None:
 
 def status(url: str) -> str | None:
     """What is wrong with the schema of this database; None if nothing is."""
-    with psycopg.connect(url, connect_timeout=5) as connection:
+    with connect_blocking(url, _SESSION) as connection:
         try:
             return verdict(_applied(connection))
         except errors.UndefinedTable:
@@ -101,7 +105,7 @@ def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> l
 
     Raises `MigrationError` for what `pending` refuses, and where a table can't be had.
     """
-    with psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="preferences migrate") as connection:
+    with connect_blocking(url, _SESSION, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         connection.execute(_TABLE)
         due = pending(_applied(connection))

@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, description="PostgreSQL to use, as a libpq URL. Without it, an embedded one is started."
     )
+    database_storage: Literal["", "durable"] = Field(
+        default="",
+        description="`durable` where the storage below PostgreSQL keeps what it doesn't sync itself (fsync or full_page_writes off).",
+    )
     data_dir: Path = Field(
         default=Path("data"), description="Folder of the embedded PostgreSQL and of the development key."
     )

@@ -13,20 +13,26 @@ from typing_extensions import override
 from application.rebuild import BrokenStream, Comparison, Folded, Shadow, TableInUse
 from domain.errors import Unavailable
 from domain.events import PreferencesOpened
-from infrastructure.connection import ALIVE, READ_COMMITTED, with_keepalives
+from infrastructure.connection import Connection
 from infrastructure.event_codec import decode
+from infrastructure.session import Session, connect
 from infrastructure.sql import queries
-
-Connection = psycopg.AsyncConnection[TupleRow]
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("rebuild")
 
-# What is sorted for a stretch of the log fits, so that nothing is written to disk for it. Each stream is looked up in the
-# shadow by its index: with few rows when that is planned, a scan would be chosen, and grow with what the other connection adds.
-# Whoever waits for a table makes everybody behind wait as well, so nobody waits for long.
-_OPTIONS: Final = (
-    "-c timezone=UTC -c jit=off -c work_mem=128MB -c hash_mem_multiplier=1 -c enable_seqscan=off"
-    f" -c lock_timeout=200ms {ALIVE} {READ_COMMITTED}"
+_SESSION: Final = Session(
+    application="preferences rebuild",
+    settings={
+        "jit": "off",
+        # What is sorted for a stretch of the log fits, so that nothing is written to disk for it.
+        "work_mem": "128MB",
+        "hash_mem_multiplier": "1",
+        # Each stream is looked up in the shadow by its index: with few rows when that is planned, a scan would be chosen, and grow
+        # with what the other connection adds.
+        "enable_seqscan": "off",
+        # Whoever waits for a table makes everybody behind wait as well, so nobody waits for long.
+        "lock_timeout": "200ms",
+    },
 )
 
 
@@ -44,14 +50,7 @@ class ShadowTable(Shadow):
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """Raise `Unavailable` if another rebuild is under way, `TableInUse` if what it left behind is held by somebody."""
         async with AsyncExitStack() as opened:
-            connections = [
-                await opened.enter_async_context(
-                    await psycopg.AsyncConnection.connect(
-                        with_keepalives(url), autocommit=True, application_name="preferences rebuild", options=_OPTIONS
-                    )
-                )
-                for _ in range(cls.parts)
-            ]
+            connections = [await opened.enter_async_context(await connect(url, _SESSION)) for _ in range(cls.parts)]
             shadow = cls(connections)
             if not (await shadow._one("guard"))[0]:
                 raise Unavailable("another rebuild is under way")

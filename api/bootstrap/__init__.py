@@ -24,7 +24,7 @@ from api.bootstrap.audit import OPERATOR, OpenedAudit, open_audit, record_readin
 from api.bootstrap.catalogues import ever_known, impact, published
 from api.bootstrap.checks import findings
 from api.bootstrap.clock import now
-from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
+from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, suitable_database
 from api.bootstrap.decisions import explain
 from api.bootstrap.erasure import erase
 from api.bootstrap.evidence import bundle, checkpoint, checkpoint_regularly, public_key, verify, verify_bundle
@@ -92,9 +92,9 @@ __all__ = [
     "replay_selection",
     "run_followers",
     "run_relay",
-    "running_database",
     "settings",
     "signing_keys",
+    "suitable_database",
     "verify",
     "verify_bundle",
 ]

@@ -10,7 +10,7 @@ from api.bootstrap.databases import running_database
 from api.bootstrap.identities import signing_keys
 from domain.catalogue import CATALOGUE
 from domain.errors import ServiceError
-from infrastructure import logs, migrations
+from infrastructure import logs, migrations, suitability
 from infrastructure.embedded_postgres import EmbeddedPostgresError
 from infrastructure.key_set import SigningKeys
 from infrastructure.settings import Settings, SettingsError
@@ -26,9 +26,12 @@ def findings() -> Iterator[tuple[str, str, bool]]:
     yield "settings", "development mode" if of.development else f"issuer {of.clerk_issuer}", False
     try:
         with running_database(of) as url:
-            with psycopg.connect(url, connect_timeout=5) as connection:
-                version = connection.info.server_version
-            yield "database", f"PostgreSQL {version // 10000}.{version % 10000}", False
+            server = suitability.look_at(url, trusted=of.database_storage == "durable")
+            yield "database", f"PostgreSQL {server.version}", False
+            for fault in server.faults:
+                yield "database", fault.sentence, True
+            if any(fault.weight is suitability.Weight.ALL for fault in server.faults):
+                return
             wrong = migrations.status(url)
             yield "migrations", wrong or "up to date", bool(wrong)
             wrong = "unknown before the migrations are applied" if wrong else asyncio.run(catalogues.verdict(url))

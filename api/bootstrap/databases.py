@@ -7,7 +7,7 @@ from typing import Final
 
 from api.bootstrap import catalogues
 from application.rebuild import Progress, Rebuild, RebuildResult
-from infrastructure import migrations
+from infrastructure import migrations, suitability
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
 from infrastructure.embedded_postgres import EmbeddedPostgres
@@ -30,13 +30,24 @@ def running_database(settings: Settings) -> Iterator[str]:
 
 
 @contextmanager
-def migrated_database(of: Settings | None = None) -> Iterator[str]:
+def suitable_database(of: Settings, *, serving: bool = False) -> Iterator[str]:
+    """The same. Raises `UnsuitableDatabase` where our promises can't be kept with it: `serving` in production, those included
+    that rest on what PostgreSQL does with the disk."""
+    with running_database(of) as url:
+        if of.database_url is not None:
+            durable = serving and not of.development
+            suitability.refuse(url, durable=durable, trusted=of.database_storage == "durable")
+        yield url
+
+
+@contextmanager
+def migrated_database(of: Settings | None = None, *, serving: bool = False) -> Iterator[str]:
     """The same, with its schema and catalogue up to date. Only the embedded one is migrated here: anybody else's is not ours to change.
 
     Raises `MigrationError` where `preferences migrate` has to be run first.
     """
     of = of or Settings.from_environment()
-    with running_database(of) as url:
+    with suitable_database(of, serving=serving) as url:
         if of.database_url is None:
             migrate(url, lambda _: None)
         elif wrong := migrations.status(url):

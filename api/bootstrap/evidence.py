@@ -16,6 +16,7 @@ from application.checkpointing import Checkpointer
 from application.evidence import Contradiction
 from application.verification import Verdict, Verification
 from domain.checkpoint import Checkpoint
+from domain.errors import Unavailable
 from infrastructure import audit_key
 from infrastructure.bundle_source import PostgresBundleSource
 from infrastructure.checkpoint_file import CheckpointFile
@@ -62,7 +63,7 @@ async def checkpoint_regularly(of: Settings, url: str, stop: asyncio.Event) -> N
                     log.info("checkpoint", size=written.size, position=written.position)
         except Contradiction as error:
             log.critical("the log was altered: nothing is signed any more", finding=str(error))
-        except (psycopg.Error, OSError) as error:
+        except (psycopg.Error, Unavailable, OSError) as error:
             log.warning("no checkpoint could be written", reason=str(error))
         with suppress(TimeoutError):
             async with asyncio.timeout(of.checkpoint_interval):

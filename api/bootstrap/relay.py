@@ -42,7 +42,7 @@ def running_broker(of: Settings) -> Iterator[Sequence[str]]:
 def relaying(of: Settings) -> Iterator[tuple[str, Sequence[str]]]:
     """The database's URL and the broker's addresses, both there and ready."""
     logs.configure(of.log_level)
-    with migrated_database(of) as url, running_broker(of) as servers:
+    with migrated_database(of, serving=True) as url, running_broker(of) as servers:
         yield url, servers
 
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
-import psycopg
 import structlog
 from starlette.types import ASGIApp
 from ulid_transform import ulid_now
@@ -30,7 +29,6 @@ from application.preferences import Preferences
 from application.publishing import CatalogueLog
 from application.users import Users
 from domain.catalogue import CATALOGUE
-from domain.errors import ServiceError
 from infrastructure import logs, migrations
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.audit_log import open_database
@@ -39,6 +37,7 @@ from infrastructure.database import KEYED, Database
 from infrastructure.development_keys import DevelopmentKeys
 from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.follower_register import FollowerRegister
+from infrastructure.readiness import readiness
 from infrastructure.request_log import RequestLog
 from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
@@ -106,7 +105,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         history=history,
         users=Users(PostgresStreams(audit_database), history, readings, now),
         feed=feed_answers(of, feed_database),
-        readiness=partial(_readiness, database, catalogues, sessions),
+        readiness=partial(_readiness, database, sessions),
         audit_log=audit_log,
         followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
         rate_limit=RateLimit(of.change_rate_limit),
@@ -126,19 +125,13 @@ async def _catalogue_held(catalogues: CatalogueLog) -> bool:
     return (await catalogues.published()).held(CATALOGUE)
 
 
-async def _readiness(
-    database: Database, catalogues: CatalogueLog, sessions: SessionVerifier
-) -> Mapping[str, str | None]:
-    findings: dict[str, str | None] = {"database": None, "migrations": None, "catalogue": "unknown", "keys": None}
-    try:
-        applied = await database.fetch_in_time("SELECT number, checksum FROM schema_migrations")
-        findings["migrations"] = migrations.verdict_while_serving(dict(applied))
-        findings["catalogue"] = (await catalogues.published()).verdict(CATALOGUE)
-    except psycopg.errors.UndefinedTable:
-        findings["migrations"] = findings["migrations"] or "none applied yet"
-    except ServiceError:
-        findings["database"] = "can't be reached"
-        findings["migrations"] = findings["migrations"] or "unknown"
-    if not sessions.ready():
-        findings["keys"] = "none fetched yet"
-    return findings
+async def _readiness(database: Database, sessions: SessionVerifier) -> Mapping[str, str | None]:
+    found = await readiness(database)
+    findings = {"database": found.database, "migrations": "unknown", "catalogue": "unknown"}
+    if found.applied is not None:
+        findings["migrations"] = (
+            migrations.verdict_while_serving(found.applied) if found.applied else "none applied yet"
+        )
+    if found.published is not None:
+        findings["catalogue"] = found.published.verdict(CATALOGUE)
+    return {**findings, "keys": None if sessions.ready() else "none fetched yet"}

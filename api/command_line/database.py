@@ -16,7 +16,7 @@ def migrate() -> None:
 
     Safe to run at any time, also several times at once, and while users are served: where a dump holds a table, it is tried again. `catalogue diff` says beforehand what a new catalogue changes.
     """
-    with bootstrap.running_database(bootstrap.settings()) as url:
+    with bootstrap.suitable_database(bootstrap.settings()) as url:
         applied = bootstrap.migrate(url, notes.print)
     notes.print(f"{applied} applied." if applied else "The schema is up to date.")
 

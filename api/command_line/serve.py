@@ -42,7 +42,7 @@ def serve(
     bootstrap.signing_keys(settings)  # unusable ones are one sentence now, not a worker that can't start
     unwind_when_told()  # so that the database is stopped after the server, whenever it comes
     listener = _listen(settings.host, settings.port)
-    with listener, bootstrap.migrated_database(settings) as url, ExitStack() as beside:
+    with listener, bootstrap.migrated_database(settings, serving=True) as url, ExitStack() as beside:
         os.environ["DATABASE_URL"] = url
         if settings.followers:
             bootstrap.configure_logs(settings)

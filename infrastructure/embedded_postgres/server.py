@@ -16,11 +16,13 @@ from urllib.parse import quote
 
 import psycopg
 
+from domain.errors import Unavailable
 from infrastructure.embedded_postgres.account import EmbeddedPostgresError, ServerAccount
 from infrastructure.embedded_postgres.binaries import SCRATCH, PostgresBinaries
 from infrastructure.embedded_postgres.home import PORT, folder_for_programs, home_of, make_socket_folder
 from infrastructure.process_end import gone_afterwards
 from infrastructure.server_folder import ServerFolder
+from infrastructure.session import Session, connect_blocking
 
 _DATABASE = "preferences"
 _SUPERUSER = "postgres"
@@ -28,6 +30,7 @@ _NAME = "notification-preferences"
 _PATIENCE = 300
 """Seconds that a start or a stop may take: a recovery after a crash replays the log, which can be long."""
 _ORPHANS_PATIENCE = 30
+_SESSION = Session(application="preferences", connect_within=30)
 _NO_PID = 2**31 - 1
 _LOG_LIMIT = 10_000_000
 # A postmaster works in its data folder. Where the machine does not tell, it is believed to be one.
@@ -126,7 +129,7 @@ class EmbeddedPostgres:
             yield
         except OSError as error:
             raise EmbeddedPostgresError(f"PostgreSQL cannot live in {self._data_dir}: {error}.") from error
-        except psycopg.Error as error:
+        except (psycopg.Error, Unavailable) as error:
             reason = " ".join(str(error).split())
             raise EmbeddedPostgresError(f"PostgreSQL in {self._data_dir} turned us away: {reason}.") from error
 
@@ -210,7 +213,7 @@ class EmbeddedPostgres:
         if not self._socket_folder:
             raise EmbeddedPostgresError(f"The server that runs in {self._data} has no unix socket: stop it first.")
         self._password = (self._home / "password").read_text()
-        with psycopg.connect(self.database_url("postgres"), autocommit=True) as connection:
+        with connect_blocking(self.database_url("postgres"), _SESSION, autocommit=True) as connection:
             if not connection.execute("SELECT FROM pg_database WHERE datname = %s", (_DATABASE,)).fetchall():
                 connection.execute(f"CREATE DATABASE {_DATABASE}")
             return str(connection.execute("SELECT current_setting('cluster_name')").fetchall()[0][0])

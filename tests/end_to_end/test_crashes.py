@@ -203,18 +203,43 @@ async def test_what_was_acknowledged_outlives_postgres(own_postgres, record_prop
     assert sum(writer.unanswered for writer in writers.all) == 0
 
 
-@pytest.mark.parametrize("own_postgres", [{"wal_writer_delay": "10s"}], indirect=True, ids=["with_a_lazy_wal_writer"])
-async def test_the_same_harness_sees_the_loss_of_commits_that_nobody_waited_for(own_postgres, record_property) -> None:
-    with psycopg.connect(own_postgres.url) as connection:
-        connection.execute("ALTER DATABASE preferences SET synchronous_commit = off")
-    with Server(own_postgres.url, log_level="warning") as server:
+LAZY = pytest.mark.parametrize(
+    "own_postgres", [{"wal_writer_delay": "10s"}], indirect=True, ids=["with_a_lazy_wal_writer"]
+)
+"""PostgreSQL writes what nobody waits for to the disk every ten seconds, so that a loss can't be missed."""
+
+
+async def lost_by_a_kill(postgres: EmbeddedPostgres, record_property) -> list[str]:
+    """What was acknowledged under load, and isn't there after PostgreSQL was killed."""
+    with Server(postgres.url, log_level="warning") as server:
         async with writing(server.url) as writers:
             await writers.more(100)
-        processes.kill(own_postgres.pid)
-    own_postgres.start()
-    lost = FoldedLog(own_postgres.url).missing(writers.acknowledged)
-    assert lost
+        processes.kill(postgres.pid)
+    postgres.start()
+    lost = FoldedLog(postgres.url).missing(writers.acknowledged)
     figures(record_property, acknowledged=len(writers.acknowledged), lost=len(lost))
+    return lost
+
+
+@LAZY
+@pytest.mark.parametrize("level", ["off", "local"])
+async def test_what_was_acknowledged_is_on_the_disk_whatever_the_database_says(
+    own_postgres, level: str, record_property
+) -> None:
+    with psycopg.connect(own_postgres.url) as connection:
+        connection.execute(f"ALTER DATABASE preferences SET synchronous_commit = {level}")
+    assert not await lost_by_a_kill(own_postgres, record_property)
+
+
+@LAZY
+async def test_the_same_harness_sees_the_loss_of_commits_that_nobody_waited_for(own_postgres, record_property) -> None:
+    with psycopg.connect(own_postgres.url) as connection:
+        connection.execute(
+            "CREATE FUNCTION hurry() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN PERFORM set_config('synchronous_commit', 'off', true); RETURN NULL; END$$;"
+            "CREATE TRIGGER hurry AFTER INSERT ON preferences_events EXECUTE FUNCTION hurry()"
+        )
+    assert await lost_by_a_kill(own_postgres, record_property)
 
 
 @contextmanager

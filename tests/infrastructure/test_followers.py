@@ -9,11 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from api.bootstrap.followers import run_followers
 from application.followers import CannotReset
 from domain.errors import Unavailable
-from infrastructure import migrations
+from infrastructure import followers, migrations
 from infrastructure.database import Database
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.follower_journal import PostgresJournal
@@ -281,6 +282,30 @@ async def test_what_is_unavailable_is_waited_for_and_stops_nobody(url: str) -> N
     async with running(url, Impatient()):
         await until(lambda: len(written_down(url)) == 5)
     assert states(url)["ledger"][2] is None
+
+
+async def test_a_follower_that_has_looked_waits_no_longer_after_the_next_outage_than_after_the_first(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut() -> list[int]:
+        """The sessions of followers that were ended."""
+        with psycopg.connect(url) as connection:
+            query = (
+                "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'preferences follower%'"
+                " AND datname = current_database() AND query LIKE '%events_with_keys%' AND pg_terminate_backend(pid, 1000)"
+            )
+            return [pid for (pid,) in connection.execute(query)]
+
+    monkeypatch.setattr(followers, "FIRST_PAUSE", 0.01)
+    with capture_logs() as logged:
+        # Given a follower of a log without any events, whose connection is cut time and again after it has looked,
+        async with running(url, Ledger(), poll=0.02):
+            for _ in range(6):
+                await until(lambda: bool(cut()))
+    # then it is back as soon each time.
+    waited = [line["seconds"] for line in logged if line["event"] == "follower waits"]
+    assert len(waited) >= 5
+    assert {*waited} == {0.01}
 
 
 async def test_a_connection_that_the_server_ends_is_made_anew(url: str) -> None:
