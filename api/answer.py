@@ -18,7 +18,8 @@ class Answer(Response):
         self.body = body
         self.background = None
         self.raw_headers = [*headers]
-        if status != 304:  # a 304 has no body, and a length would speak of the one that was not sent (RFC 9110)
+        # A 204 has no length. A 304 has no body, and a length would speak of the one that was not sent (RFC 9110).
+        if status not in (204, 304):
             self.raw_headers.append((b"content-length", b"%d" % len(body)))
 
 

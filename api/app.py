@@ -1,6 +1,7 @@
 """The web application, made of the services that it is given."""
 
 from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -19,14 +20,28 @@ from api import (
     notifications,
     users,
 )
+from api.cross_origin import CrossOrigin
 from api.lean_route import LeanRoutes
 from api.request_context import LogRequest, RequestContext
 from api.services import Lifespan, Services
 
 
-def create(services: Services, lifespan: Lifespan, new_id: Callable[[], str], log_request: LogRequest) -> ASGIApp:
-    """The whole application. `lifespan` surrounds the time in which it serves; `new_id` makes ULIDs."""
-    return RequestContext(LeanRoutes(framework(services, lifespan)), new_id=new_id, log_request=log_request)
+def create(
+    services: Services,
+    lifespan: Lifespan,
+    new_id: Callable[[], str],
+    log_request: LogRequest,
+    *,
+    page_origins: AbstractSet[str] = frozenset(),
+) -> ASGIApp:
+    """The whole application. `lifespan` surrounds the time in which it serves; `new_id` makes ULIDs; pages of `page_origins`
+    may call it from a browser."""
+    return RequestContext(
+        LeanRoutes(framework(services, lifespan)),
+        cross_origin=CrossOrigin(page_origins) if page_origins else None,
+        new_id=new_id,
+        log_request=log_request,
+    )
 
 
 def framework(services: Services, lifespan: Lifespan) -> FastAPI:

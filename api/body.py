@@ -5,6 +5,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from api.connection import connection
 from api.errors import PayloadTooLarge
 
 LIMIT: Final = 16 * 1024
@@ -12,7 +13,7 @@ LIMIT: Final = 16 * 1024
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int = LIMIT) -> bytes:
-    """The whole body. Raises `PayloadTooLarge` as soon as it is known to be, announced or counted."""
+    """The whole body, never a part of it. Raises `PayloadTooLarge` as soon as it is known to be, announced or counted."""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
             raise PayloadTooLarge
@@ -27,3 +28,5 @@ async def read_body(scope: Scope, receive: Receive, limit: int = LIMIT) -> bytes
             raise PayloadTooLarge
         if not message.get("more_body", False):
             return body
+        if (fault := connection(scope).fault) is not None:
+            raise fault

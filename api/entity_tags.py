@@ -1,4 +1,9 @@
-"""Entity tags and the conditions on them (RFC 9110, sections 8.8.3 and 13.1)."""
+"""Entity tags and the conditions on them (RFC 9110, sections 8.8.3 and 13.1).
+
+A tag names a state of the preferences, not the bytes of an answer. A proxy that compresses the answer makes the tag weak
+(nginx) or adds the coding to it (Apache), and hands the result on as the condition of the next request. Both still name the
+state, and `If-Match` is here to keep one change from overwriting another, so neither makes it fail.
+"""
 
 import re
 from hashlib import blake2b
@@ -8,7 +13,9 @@ from starlette.types import Scope
 
 from application.state import State
 
-_TAG: Final = re.compile(rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+_TAG: Final = re.compile(rb'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_CODING: Final = re.compile(rb"(?:[-;:](?:gzip|br|zstd|deflate))+$")
+"""What proxies add: `-gzip` (Apache, Envoy), `;gzip` (Jetty), `:gzip` (Varnish's modules), `-br`, `-zstd`. No tag of ours ends so."""
 
 
 def entity_tag(state: State, body: bytes) -> bytes:
@@ -28,8 +35,9 @@ def condition(scope: Scope, name: bytes) -> bytes | None:
     return b", ".join(values) if values else None
 
 
-def matches(condition: bytes, tag: bytes, *, weak: bool) -> bool:
-    """Whether `tag` is among those listed. `If-None-Match` compares weakly, `If-Match` strongly."""
+def matches(condition: bytes, tag: bytes) -> bool:
+    """Whether the state that `tag` names is among those that the condition lists, whatever a proxy has made of it."""
     if condition.strip() == b"*":
         return True
-    return any(value == tag and (weak or not is_weak) for is_weak, value in _TAG.findall(condition))
+    state = tag[1:-1]
+    return any(value == state or _CODING.sub(b"", value) == state for value in _TAG.findall(condition))

@@ -40,6 +40,13 @@ class PayloadTooLarge(errors.ServiceError):
     message = "request body too large"
 
 
+class MalformedRequest(errors.ServiceError):
+    """What was sent is not HTTP, or a body that doesn't end as it was announced."""
+
+    code = "INVALID_INPUT"
+    message = "malformed request"
+
+
 class MethodNotAllowed(errors.ServiceError):
     """`allow`: the methods that the path does know."""
 
@@ -86,7 +93,7 @@ def _headers(error: errors.ServiceError) -> list[tuple[bytes, bytes]]:
             return [(b"retry-after", b"%d" % error.retry_after)]
         case MethodNotAllowed():
             return [(b"allow", ", ".join(error.allow).encode())]
-        case PayloadTooLarge():
+        case PayloadTooLarge() | MalformedRequest():
             # What is still on its way is not read; the connection can't be used for anything else.
             return [(b"connection", b"close")]
         case _:

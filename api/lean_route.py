@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.answer import Answer
 from api.errors import hung_up, refusal
+from api.refused_request import REFUSAL
 from api.request_context import REQUEST_ID
 from domain.errors import ServiceError
 
@@ -39,7 +40,9 @@ class LeanRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if found is None:
-            await self._app(scope, receive, send)
+            refused = scope.get(REFUSAL)
+            without_route = self._app if refused is None else refusal(refused, scope[REQUEST_ID])
+            await without_route(scope, receive, send)
             return
         scope["route"], endpoint = found
         try:

@@ -36,7 +36,7 @@ class Notifications:
         session = await self._services.authenticator.user(scope)
         state = await self._services.preferences.read(stream_id(session.organization, session.user))
         known = condition(scope, b"if-none-match")
-        if known is not None and matches(known, tag := self._tag(state), weak=True):
+        if known is not None and matches(known, tag := self._tag(state)):
             return Answer(304, b"", ((b"etag", tag), PRIVATE, VARY))
         return self._answer(state)
 
@@ -66,7 +66,7 @@ class Notifications:
         wanted = condition(scope, b"if-match")
         if wanted is None:
             return None
-        return lambda state: matches(wanted, self._tag(state), weak=False)
+        return lambda state: matches(wanted, self._tag(state))
 
     def _provenance(self, session: UserSession, scope: Scope) -> Provenance:
         actor = Actor(user=session.user, session=session.session)

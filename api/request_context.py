@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import request_durations
 from api.answer import Answer, failure
+from api.cross_origin import CrossOrigin, Headers
 
 REQUEST_ID: Final = "request_id"
 # Under /v1 every answer is somebody's own: a shared cache must not keep it, a browser must ask again before it uses it.
@@ -25,8 +26,11 @@ log = structlog.get_logger("http")
 class RequestContext:
     """Puts a ULID under `request_id` into the scope, and into the header `X-Request-Id` of whatever is answered."""
 
-    def __init__(self, app: ASGIApp, *, new_id: Callable[[], str], log_request: LogRequest) -> None:
+    def __init__(
+        self, app: ASGIApp, *, cross_origin: CrossOrigin | None, new_id: Callable[[], str], log_request: LogRequest
+    ) -> None:
         self._app = app
+        self._cross_origin = cross_origin
         self._new_id = new_id
         self._log_request = log_request
 
@@ -37,12 +41,18 @@ class RequestContext:
         request_id = scope[REQUEST_ID] = self._new_id()
         started = perf_counter()
         status = 0
+        app = self._app
+        for_pages: Headers = ()
+        if self._cross_origin is not None:
+            for_pages = self._cross_origin.headers(scope)
+            if scope["method"] == "OPTIONS":
+                app = self._cross_origin.preflight(scope, for_pages) or app
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], (b"x-request-id", request_id.encode())]
+                headers = [*message["headers"], (b"x-request-id", request_id.encode()), *for_pages]
                 # Most answers say so themselves, which is seen without looking at each of their headers.
                 if PRIVATE not in headers and scope["path"].startswith("/v1") and not _says_who_may_keep_it(headers):
                     headers.append(PRIVATE)
@@ -50,7 +60,7 @@ class RequestContext:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await app(scope, receive, send_with_id)
         except Exception:
             # The one place where an error that nobody foresaw becomes an answer.
             log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=scope["path"])

@@ -43,6 +43,15 @@ class AnswerTransport:
             self._held = data
             self._loop.call_soon(self._send)
 
+    def pause_reading(self) -> None:
+        if not self.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """A connection that has ended has nothing to be read, and the event loop's own transport calls that an error."""
+        if not self.is_closing():
+            self._transport.resume_reading()
+
     def is_closing(self) -> bool:
         return self._lingering or self._transport.is_closing()
 

@@ -8,11 +8,9 @@ import asyncio
 import json
 import math
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable
-from http.client import HTTPException, HTTPMessage
-from typing import IO, Any, Final, Protocol
+from http.client import HTTPException
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -24,10 +22,9 @@ from jwt import InvalidKeyError
 from jwt.algorithms import RSAAlgorithm
 
 from domain.errors import Unauthenticated, Unavailable
+from infrastructure.key_fetch import PATIENCE, fetch_over_http
 
 MINIMUM_BITS: Final = 2048  # RFC 7518, section 3.3
-LARGEST_SET: Final = 256 * 1024  # bytes
-PATIENCE: Final = 5.0  # seconds without an answer
 
 # What a fetch, or the reading of what it brought, fails with. Time-outs and TLS are `OSError`, bad JSON is `ValueError`.
 _FAILURES: Final = (OSError, HTTPException, ValueError, RecursionError)
@@ -85,44 +82,13 @@ class FixedKey:
         return
 
 
-class _SameHost(urllib.request.HTTPRedirectHandler):
-    """Whoever answers for the issuer's host speaks for its keys, and nobody they point to does."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> urllib.request.Request | None:
-        before, after = urlsplit(req.full_url), urlsplit(newurl)
-        if after.netloc != before.netloc or after.scheme not in {before.scheme, "https"}:
-            fp.close()
-            raise urllib.error.URLError("redirected to another host")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-async def fetch_over_http(url: str) -> bytes:
-    """Get `url` without holding up the event loop. Raises `OSError`, `HTTPException` or `ValueError`."""
-
-    def get() -> bytes:
-        request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - the scheme is checked in RemoteKeySet
-        opener = urllib.request.build_opener(_SameHost)
-        try:
-            with opener.open(request, timeout=PATIENCE) as response:
-                body: bytes = response.read(LARGEST_SET + 1)
-        except urllib.error.HTTPError as error:
-            error.close()
-            raise
-        if len(body) > LARGEST_SET:
-            raise ValueError("larger than a key set may be")
-        return body
-
-    return await asyncio.to_thread(get)
-
-
 class RemoteKeySet:
     """The keys under a JWKS address (RFC 7517), kept fresh in the background. All times are in seconds.
 
     A known key is answered from memory, always: nobody waits for a fetch who doesn't need it. There is one fetch at a
     time, and everybody who needs its outcome waits for that one. An unknown `kid` may begin a fetch, but no sooner than
-    `cooldown` after the last one began, however that ended: anybody can make up a `kid`.
+    `cooldown` after the last fetch for an unknown one began, however that ended: anybody can make up a `kid`. Fetches of
+    the background don't count there, or a key that came up right after one of them would be refused for so long.
 
     A fetch every `refresh_every` (after a failure, every `cooldown`) lets a removed key be refused and a new one be
     accepted within five minutes, with or without traffic. While fetches fail, the last known keys serve for
@@ -149,14 +115,14 @@ class RemoteKeySet:
         self._refresh_every, self._cooldown, self._usable_for = refresh_every, cooldown, usable_for
         self._patience = patience
         self._keys: dict[str, RSAPublicKey] = {}
-        self._attempted_at = self._fetched_at = -math.inf
+        self._attempted_at = self._fetched_at = self._looked_up_at = -math.inf
         self._fetching: asyncio.Task[None] | None = None
         self._background: asyncio.Task[None] | None = None
 
     async def key_for(self, kid: str, /) -> RSAPublicKey:
         key = self.current(kid)
         if key is None and kid:  # No key is kept without a name, so a fetch can't bring the one for an empty `kid`.
-            await self._fetch_unless_recent()
+            await (self._look_up() if self.ready() else self._fetch_unless_recent())
             key = self.current(kid)
         if key is not None:
             return key
@@ -198,11 +164,24 @@ class RemoteKeySet:
             await self.refresh_if_due()
 
     async def _fetch_unless_recent(self) -> None:
+        if self._idle() and self._clock() - self._attempted_at < self._cooldown:
+            return
+        await self._fetched()
+
+    async def _look_up(self) -> None:
+        if self._idle():
+            if self._clock() - self._looked_up_at < self._cooldown:
+                return
+            self._looked_up_at = self._clock()
+        await self._fetched()
+
+    def _idle(self) -> bool:
+        return self._fetching is None or self._fetching.done()
+
+    async def _fetched(self) -> None:
         # `asyncio.wait` rather than `await`: a caller who gives up doesn't take the fetch away from the others, and
         # whatever the fetch ends with can't end the background.
         if self._fetching is None or self._fetching.done():
-            if self._clock() - self._attempted_at < self._cooldown:
-                return
             self._attempted_at = self._clock()
             self._fetching = asyncio.create_task(self._take_keys())
         await asyncio.wait({self._fetching})

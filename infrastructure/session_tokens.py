@@ -40,7 +40,9 @@ class ClerkSessions:
     and only for as long as the very key that proved it counts, so that a removed key ends it. Refusals are not
     remembered: anybody can make any number of them.
 
-    `authorized_parties`: the origins whose tokens are accepted; if empty, `azp` isn't looked at.
+    `authorized_parties`: the origins whose tokens are accepted; if empty, `azp` isn't looked at. If not, a token without
+    `azp` is refused: Clerk leaves it out where no browser asked for the token.
+    `audiences`: the names that we go by. If empty, `aud` isn't looked at, as Clerk doesn't; a session template may add one.
     `clock`: seconds since the epoch. `remembered`: the most verdicts kept; the oldest goes first.
     """
 
@@ -50,11 +52,12 @@ class ClerkSessions:
         *,
         issuer: str,
         authorized_parties: frozenset[str],
+        audiences: frozenset[str] = frozenset(),
         clock: Callable[[], float] = time.time,
         remembered: int = 10_000,
     ) -> None:
         self._keys, self._clock = keys, clock
-        self._issuer, self._authorized_parties = issuer, authorized_parties
+        self._issuer, self._authorized_parties, self._audiences = issuer, authorized_parties, audiences
         self._signatures = jwt.PyJWS(algorithms=["RS256"], options={"enforce_minimum_key_length": True})
         self._remembered = remembered
         # An OrderedDict, since dropping the oldest entry of a plain dict takes longer with every one dropped before.
@@ -141,8 +144,7 @@ class ClerkSessions:
             _refuse("expired")
         if not_before > now + LEEWAY or issued_at > now + LEEWAY:
             _refuse("not yet valid")
-        # RFC 7519, section 4.1.3: an audience is for others unless we find ourselves in it, and we go by no such name.
-        if "aud" in claims:
+        if self._audiences and self._audiences.isdisjoint(_audience(claims.get("aud"))):
             _refuse("meant for another audience")
         if self._authorized_parties and _name(claims.get("azp"), "azp missing") not in self._authorized_parties:
             _refuse("azp not authorized")
@@ -171,6 +173,12 @@ def _name(value: object, reason: str) -> str:
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
         _refuse(reason)
     return value
+
+
+def _audience(value: object) -> list[str]:
+    """RFC 7519, section 4.1.3: one name, or a list of names."""
+    listed = value if isinstance(value, list) else [value]
+    return [name for name in listed if isinstance(name, str)]
 
 
 def _time(claims: dict[str, Any], name: str) -> float:

@@ -1,18 +1,15 @@
 """The settings, from the environment, under the names that people already use. What is wrong is reported all at once."""
 
 from collections.abc import Mapping
-from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from application.identity import AUDIT_READ, SCOPES
 from infrastructure import audit_key
-from infrastructure.key_set import FixedKey
+from infrastructure.clerk_settings import ClerkSettings, is_loopback, with_line_breaks
 from infrastructure.signed_note import VerifierKey
 
 
@@ -20,7 +17,7 @@ class SettingsError(Exception):
     """Every missing or wrong setting, one sentence each."""
 
 
-class Settings(BaseSettings):
+class Settings(ClerkSettings):
     """One process's settings. Units are in each description; the README's table names all that may be set."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -40,19 +37,6 @@ class Settings(BaseSettings):
     web_concurrency: int = Field(default=1, ge=1, le=64, description="Worker processes.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level that is logged."
-    )
-    clerk_issuer: str | None = Field(
-        default=None, description="Issuer of the session tokens, e.g. `https://clerk.example.com`."
-    )
-    clerk_jwks_url: str | None = Field(
-        default=None, description="Where its keys are; by default the issuer's `/.well-known/jwks.json`."
-    )
-    clerk_jwt_key: str | None = Field(
-        default=None, description="Its public key as a PEM, instead: no network is needed."
-    )
-    clerk_authorized_parties: Annotated[frozenset[str], NoDecode] = Field(
-        default=frozenset(),
-        description="Origins that tokens may be issued for (`azp`), separated by commas. Empty: any.",
     )
     followers: bool = Field(
         default=True, description="Whether `serve` runs the followers of the log too, in a process of their own."
@@ -129,15 +113,6 @@ class Settings(BaseSettings):
             raise SettingsError("\n".join(_sentence(fault) for fault in error.errors())) from None
 
     @property
-    def development(self) -> bool:
-        """Without any Clerk setting: a signing key of our own, loopback only, tokens for whoever asks."""
-        return not (self.clerk_issuer or self.clerk_jwks_url or self.clerk_jwt_key or self.clerk_authorized_parties)
-
-    @cached_property
-    def jwks_url(self) -> str:
-        return self.clerk_jwks_url or f"{(self.clerk_issuer or '').rstrip('/')}/.well-known/jwks.json"
-
-    @property
     def published_checkpoints(self) -> Path:
         return self.checkpoint_file or self.data_dir / "checkpoints"
 
@@ -146,7 +121,7 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("clerk_authorized_parties", "audit_former_keys", "nats_url", "nats_monitoring_url", mode="before")
+    @field_validator("audit_former_keys", "nats_url", "nats_monitoring_url", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -158,9 +133,6 @@ class Settings(BaseSettings):
 
     @field_validator(
         "database_url",
-        "clerk_issuer",
-        "clerk_jwks_url",
-        "clerk_jwt_key",
         "audit_signing_key",
         "nats_credentials",
         "checkpoint_file",
@@ -191,21 +163,12 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql://")
         return value
 
-    @field_validator("clerk_jwt_key")
-    @classmethod
-    def _usable_key(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        pem = _with_line_breaks(value)
-        FixedKey(pem)
-        return pem
-
     @field_validator("audit_signing_key")
     @classmethod
     def _signs(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        pem = _with_line_breaks(value)
+        pem = with_line_breaks(value)
         audit_key.parse(pem)
         return pem
 
@@ -221,15 +184,6 @@ class Settings(BaseSettings):
             raise ValueError("must not be enabled: events would be lost to readers of the log")
         return value
 
-    @field_validator("clerk_issuer", "clerk_jwks_url")
-    @classmethod
-    def _encrypted(cls, value: str | None) -> str | None:
-        if value is not None:
-            url = urlsplit(value)
-            if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname or "")):
-                raise ValueError("must start with https://, or anybody on the way could hand us keys of their own")
-        return value
-
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
         if not self.development and not self.clerk_issuer:
@@ -240,18 +194,6 @@ class Settings(BaseSettings):
                 "set CLERK_ISSUER, or listen on 127.0.0.1"
             )
         return self
-
-
-def _with_line_breaks(pem: str) -> str:
-    """An environment file often has a PEM on one line, with the line breaks written as \\n."""
-    return pem.replace("\\n", "\n")
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _role_scopes(text: str) -> dict[str, frozenset[str]]:

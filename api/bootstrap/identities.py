@@ -24,7 +24,12 @@ def signing_keys(settings: Settings) -> SigningKeys:
 def session_verifier(settings: Settings, keys: SigningKeys) -> ClerkSessions:
     issuer = DevelopmentKeys.issuer if settings.development else settings.clerk_issuer
     assert issuer is not None
-    return ClerkSessions(keys, issuer=issuer, authorized_parties=settings.clerk_authorized_parties)
+    return ClerkSessions(
+        keys,
+        issuer=issuer,
+        authorized_parties=settings.clerk_authorized_parties,
+        audiences=settings.clerk_audience,
+    )
 
 
 def development_token(of: Settings, user: str, organization: str | None, role: str | None, *, lifetime: float) -> str:

@@ -52,7 +52,7 @@ def create_app() -> ASGIApp:
     of = Settings.from_environment()
     logs.configure(of.log_level)
     log_request = RequestLog(of.log_level, probed=PROBED, write=logs.StandardError().write)
-    return app.create(*wire(of), ulid_now, log_request)
+    return app.create(*wire(of), ulid_now, log_request, page_origins=of.page_origins)
 
 
 def create_worker() -> ASGIApp:

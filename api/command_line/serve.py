@@ -54,7 +54,7 @@ def serve(
             "api.bootstrap.service:" + ("create_app" if alone else "create_worker"),
             factory=True,
             workers=settings.web_concurrency,
-            http="api.connection:HttpProtocol",
+            http="api.http_protocol:HttpProtocol",
             loop="uvloop",
             ws="none",
             lifespan="on",

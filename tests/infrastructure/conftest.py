@@ -122,6 +122,7 @@ class KeyServer:
         self.status = 200
         self.location: str | None = None
         self.requests = 0
+        self.agents: list[str | None] = []
         self.held = False
         self.asked = threading.Event()
         self.release = threading.Event()
@@ -130,6 +131,7 @@ class KeyServer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 served.requests += 1
+                served.agents.append(self.headers["User-Agent"])
                 served.asked.set()
                 if served.held:
                     served.release.wait(2)

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from structlog.testing import capture_logs
 
 from domain.errors import Unauthenticated, Unavailable
-from infrastructure.key_set import LARGEST_SET, FixedKey, RemoteKeySet
+from infrastructure.key_fetch import LARGEST_SET
+from infrastructure.key_set import FixedKey, RemoteKeySet
 
 HOUR = 60 * 60
 
@@ -160,6 +161,28 @@ async def test_a_caller_who_gives_up_does_not_take_the_fetch_away_from_others(re
     assert hasty.cancelled()
     key_server.release.set()
     assert same(await patient, rsa_keys.other)
+
+
+async def test_the_first_unknown_kid_after_a_fetch_of_the_background_is_looked_up_at_once(
+    remote, key_server, clock, jwk, rsa_keys
+):
+    # Given a key that came up right after the start, and again right after a refresh
+    for name, seconds in (("new", 1), ("newer", 121)):
+        clock.advance(seconds)
+        await remote.refresh_if_due()
+        asked = key_server.requests
+        key_server.serve(jwk(rsa_keys.ours, "ours"), jwk(rsa_keys.other, name))
+        # when a token names it, then it counts, without waiting,
+        assert same(await remote.key_for(name), rsa_keys.other)
+        # and made-up names still cost nothing for a while.
+        for _ in range(20):
+            with pytest.raises(Unauthenticated, match="unknown kid"):
+                await remote.key_for("made up")
+        assert key_server.requests == asked + 1
+
+
+async def test_the_key_server_is_asked_under_a_name_of_our_own(remote, key_server):
+    assert key_server.agents == ["notification-preferences"]
 
 
 # Rotation

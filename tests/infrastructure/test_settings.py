@@ -78,6 +78,10 @@ def test_the_key_set_is_the_issuers_unless_it_is_said_where(environment, issuer:
         ({"ROLE_SCOPES": "=audit:read"}, "ROLE_SCOPES must be role=scope"),
         ({"ROLE_SCOPES": "admin=audit:read;org:admin=events:read"}, "ROLE_SCOPES must name each role once: admin"),
         ({"ROLE_SCOPES": "admin=audit:raed"}, "ROLE_SCOPES must be made of .*audit:read.*: not audit:raed"),
+        ({"CORS_ORIGINS": "app.example.com"}, "CORS_ORIGINS must be origins, such as https://.*: app.example.com"),
+        ({"CORS_ORIGINS": "https://app.example.com/path"}, "CORS_ORIGINS must be origins"),
+        ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS must be origins"),
+        ({"CLERK_ISSUER": ISSUER, "CLERK_AUTHORIZED_PARTIES": "app"}, "CLERK_AUTHORIZED_PARTIES must be origins"),
         ({"HOST": "0.0.0.0"}, "HOST 0.0.0.0 can be reached from outside"),
         ({"POSTGRES_ENABLE_DB_FUNCTIONS": "y"}, "POSTGRES_ENABLE_DB_FUNCTIONS must not be enabled"),
     ],
@@ -126,6 +130,45 @@ def test_an_admin_reads_the_audit_log_unless_it_is_said_otherwise(environment) -
 def test_each_role_has_the_scopes_that_are_written_beside_it(environment, text: str, scopes) -> None:
     environment(ROLE_SCOPES=text)
     assert Settings.from_environment().role_scopes == scopes
+
+
+@pytest.mark.parametrize("issuer", [ISSUER, ISSUER + "/", ISSUER + "//"])
+def test_a_slash_at_the_end_of_the_issuer_makes_no_difference(environment, issuer: str) -> None:
+    environment(CLERK_ISSUER=issuer)
+    assert Settings.from_environment().clerk_issuer == ISSUER
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        (None, {"https://app.example.com"}),
+        ("", {"https://app.example.com"}),
+        ("none", set()),
+        ("https://one.example.com, http://localhost:5173,", {"https://one.example.com", "http://localhost:5173"}),
+        ("HTTPS://App.Example.com:443/", {"https://app.example.com"}),
+        (
+            "http://app.example.com:80,https://app.example.com:80",
+            {"http://app.example.com", "https://app.example.com:80"},
+        ),
+        ("capacitor://localhost", {"capacitor://localhost"}),
+    ],
+)
+def test_the_pages_that_may_call_are_those_that_tokens_are_issued_for_unless_it_is_said(
+    environment, text: str | None, origins: set[str]
+) -> None:
+    environment(CLERK_ISSUER=ISSUER, CLERK_AUTHORIZED_PARTIES="https://app.example.com/")
+    if text is not None:
+        environment(CORS_ORIGINS=text)
+    settings = Settings.from_environment()
+    assert settings.page_origins == origins
+    assert settings.clerk_authorized_parties == {"https://app.example.com"}
+
+
+def test_pages_may_call_in_development_too(environment) -> None:
+    environment(CORS_ORIGINS="http://localhost:5173")
+    settings = Settings.from_environment()
+    assert settings.development
+    assert settings.page_origins == {"http://localhost:5173"}
 
 
 @pytest.mark.parametrize("value", ["n", "no", "false", "0", ""])
