@@ -10,8 +10,9 @@ from application.rebuild import Progress, Rebuild, RebuildResult
 from infrastructure import migrations
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.server_keeper import ServerKeeper
 from infrastructure.settings import Settings
 from infrastructure.shadow_table import ShadowTable
 
@@ -20,23 +21,27 @@ OPERATOR_PATIENCE: Final = 15.0
 
 
 @contextmanager
-def running_database(settings: Settings) -> Iterator[str]:
-    """The URL of the database; where none is configured, of an embedded one that runs as long as the context."""
+def running_database(settings: Settings, *, keep: bool = False) -> Iterator[str]:
+    """The URL of the database; where none is configured, of an embedded one that runs as long as the context.
+
+    With `keep` that one is started again when it dies, which is for services; a command that does one thing ends instead.
+    """
     if settings.database_url is not None:
         yield settings.database_url
         return
-    with EmbeddedPostgres(settings.data_dir) as postgres:
+    postgres = EmbeddedPostgres(settings.data_dir)
+    with ServerKeeper("postgresql", postgres, EmbeddedPostgresError) if keep else postgres:
         yield postgres.url
 
 
 @contextmanager
-def migrated_database(of: Settings | None = None) -> Iterator[str]:
+def migrated_database(of: Settings | None = None, *, keep: bool = False) -> Iterator[str]:
     """The same, with its schema and catalogue up to date. Only the embedded one is migrated here: anybody else's is not ours to change.
 
     Raises `MigrationError` where `preferences migrate` has to be run first.
     """
     of = of or Settings.from_environment()
-    with running_database(of) as url:
+    with running_database(of, keep=keep) as url:
         if of.database_url is None:
             migrate(url, lambda _: None)
         elif wrong := migrations.status(url):

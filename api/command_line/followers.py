@@ -37,7 +37,7 @@ def follow(
     settings = bootstrap.settings()
     bootstrap.configure_logs(settings)
     unwind_when_told()  # until they run, so that a database that was started is stopped
-    with bootstrap.migrated_database(settings) as url:
+    with bootstrap.migrated_database(settings, keep=True) as url:
         asyncio.run(run(url))
 
 
