@@ -113,19 +113,21 @@ async def test_what_is_in_flight_when_the_master_is_killed_is_answered(
     server = serve(web_concurrency=2)
     until(lambda: events(server).count("started") == 2)
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        users = [f"user_{number}" for number in range(8)]
+        await asyncio.gather(*(client.get(PATH, headers=bearer(user)) for user in users))
         # Given changes that can't be recorded yet
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as somebody:
             await somebody.execute("SELECT pg_advisory_lock(7305114882901)")
             changing = [
                 asyncio.create_task(
-                    client.patch(PATH, json={"email": {"product_updates": False}}, headers=bearer(f"user_{number}"))
+                    client.patch(PATH, json={"email": {"product_updates": False}}, headers=bearer(user))
                 )
-                for number in range(8)
+                for user in users
             ]
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.1)
             # when the master is killed
             server.process.kill()
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.3)
         # then each is answered.
         assert [response.status_code for response in await asyncio.gather(*changing)] == [200] * 8
     server.process.wait()
