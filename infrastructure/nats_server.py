@@ -47,10 +47,14 @@ class NatsServer:
         self._ports: dict[str, list[str]] = {}
 
     def start(self) -> None:
-        """Have a server on the folder; NatsServerError says why not."""
+        """Have a server on the folder; NatsServerError says why not.
+
+        Called again, it finds the server that runs, or starts the one that has died again, at the same address if that is free.
+        """
         try:
             self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._folder.locked():
+                self._folder.resign()  # of a server that may have died, and that another process may have started again
                 # One that is just dying runs for a moment more, and is not joined.
                 while not (self._runs() and self._join()):
                     self._launch()

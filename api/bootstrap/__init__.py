@@ -1,6 +1,7 @@
 """The composition root: the one place where real things are made and wired together.
 
 service      one server process; not imported here, since commands other than `serve` need no web framework
+worker       the same, as one of several; not imported here either
 feeds        the feed of events, as a server process offers it; not imported here either
 databases    the database that commands work on: running, migrated, opened
 catalogues   the catalogue: published, compared, looked at

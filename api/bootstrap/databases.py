@@ -10,8 +10,9 @@ from application.rebuild import Progress, Rebuild, RebuildResult
 from infrastructure import migrations, suitability
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.server_keeper import ServerKeeper
 from infrastructure.settings import Settings
 from infrastructure.shadow_table import ShadowTable
 
@@ -20,12 +21,16 @@ OPERATOR_PATIENCE: Final = 15.0
 
 
 @contextmanager
-def running_database(settings: Settings) -> Iterator[str]:
-    """The URL of the database; where none is configured, of an embedded one that runs as long as the context."""
+def running_database(settings: Settings, *, serving: bool = False) -> Iterator[str]:
+    """The URL of the database; where none is configured, of an embedded one that runs as long as the context.
+
+    `serving`: that one is started again when it dies. A command that does one thing ends instead.
+    """
     if settings.database_url is not None:
         yield settings.database_url
         return
-    with EmbeddedPostgres(settings.data_dir) as postgres:
+    postgres = EmbeddedPostgres(settings.data_dir)
+    with ServerKeeper("postgresql", postgres, EmbeddedPostgresError) if serving else postgres:
         yield postgres.url
 
 
@@ -33,7 +38,7 @@ def running_database(settings: Settings) -> Iterator[str]:
 def suitable_database(of: Settings, *, serving: bool = False) -> Iterator[str]:
     """The same. Raises `UnsuitableDatabase` where our promises can't be kept with it: `serving` in production, those included
     that rest on what PostgreSQL does with the disk."""
-    with running_database(of) as url:
+    with running_database(of, serving=serving) as url:
         if of.database_url is not None:
             durable = serving and not of.development
             suitability.refuse(url, durable=durable, trusted=of.database_storage == "durable")

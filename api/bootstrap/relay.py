@@ -12,8 +12,9 @@ from infrastructure import logs
 from infrastructure.broker_durability import durability
 from infrastructure.event_stream import BrokerUnavailable, EventStream
 from infrastructure.followers import FollowerRunner
-from infrastructure.nats_server import NatsServer
+from infrastructure.nats_server import NatsServer, NatsServerError
 from infrastructure.relay import Relay
+from infrastructure.server_keeper import ServerKeeper
 from infrastructure.settings import Settings
 
 REST: Final = 0.005
@@ -34,7 +35,8 @@ def running_broker(of: Settings) -> Iterator[Sequence[str]]:
     if of.nats_url:
         yield of.nats_url
         return
-    with NatsServer(of.data_dir) as server:
+    server = NatsServer(of.data_dir)
+    with ServerKeeper("nats", server, NatsServerError):
         yield [server.url]
 
 

@@ -3,7 +3,6 @@
 import gc
 import json
 import os
-import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -53,12 +52,6 @@ def create_app() -> ASGIApp:
     logs.configure(of.log_level)
     log_request = RequestLog(of.log_level, probed=PROBED, write=logs.StandardError().write)
     return app.create(*wire(of), ulid_now, log_request, page_origins=of.page_origins)
-
-
-def create_worker() -> ASGIApp:
-    """The same, in one of several processes. A Ctrl-C reaches all of them, but the one that started them ends them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return create_app()
 
 
 def wire(of: Settings) -> tuple[Services, Lifespan]:

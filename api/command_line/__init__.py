@@ -24,6 +24,7 @@ from api.command_line import (
     tokens,
 )
 from api.command_line.console import complain, sentence
+from api.command_line.ending import unwind_when_killed
 
 cli = typer.Typer(
     name="preferences",
@@ -52,6 +53,7 @@ cli.command()(checks.openapi)
 
 
 def main() -> None:
+    unwind_when_killed()
     try:
         cli(prog_name="preferences")
     except OPERATOR_ERRORS as error:

@@ -1,23 +1,27 @@
 """`preferences serve`: one command from nothing to a service that answers."""
 
+import errno
 import os
 import shlex
 import socket
+import time
 from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from api import bootstrap
 from api.command_line.companion import Companion
 from api.command_line.console import notes
-from api.command_line.ending import PatientServer, heed_no_more, unwind_when_told
+from api.command_line.ending import PatientMultiprocess, PatientServer, heed_no_more, unwind_when_told
 
 GRACE: Final = 30
 """Seconds that requests in flight have to finish after SIGTERM."""
+
+LISTEN_WITHIN: Final = 2.0
+"""Seconds in which the workers of a server that was killed let go of the port."""
 
 BACKLOG: Final = 2048
 
@@ -40,18 +44,18 @@ def serve(
             os.environ[name] = str(value)
     settings = bootstrap.settings()
     bootstrap.signing_keys(settings)  # unusable ones are one sentence now, not a worker that can't start
+    bootstrap.configure_logs(settings)
     unwind_when_told()  # so that the database is stopped after the server, whenever it comes
     listener = _listen(settings.host, settings.port)
     with listener, bootstrap.migrated_database(settings, serving=True) as url, ExitStack() as beside:
         os.environ["DATABASE_URL"] = url
         if settings.followers:
-            bootstrap.configure_logs(settings)
             beside.enter_context(Companion("follow"))
         alone = settings.web_concurrency == 1
         if not alone:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = beside.enter_context(_folder_of_counts())
         config = uvicorn.Config(
-            "api.bootstrap.service:" + ("create_app" if alone else "create_worker"),
+            "api.bootstrap.service:create_app" if alone else "api.bootstrap.worker:create_worker",
             factory=True,
             workers=settings.web_concurrency,
             http="api.http_protocol:HttpProtocol",
@@ -71,24 +75,29 @@ def serve(
         if alone:
             server.run(sockets=[listener])
         else:
-            Multiprocess(config, sockets=[listener]).run()
+            PatientMultiprocess(config, sockets=[listener]).run()
             heed_no_more()
     if alone and not server.started:
         raise typer.Exit(1)
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that is ours before anything else is started: a port in use is one sentence, at once."""
+    """A socket that is ours before anything else is started: a port in use is one sentence, and soon."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise OSError(f"can't listen on {host} port {port}: {error.strerror}") from None
-    listener.set_inheritable(True)
-    return listener
+    patience = time.monotonic() + LISTEN_WITHIN
+    while True:
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < patience:
+                time.sleep(0.05)
+                continue
+            listener.close()
+            raise OSError(f"can't listen on {host} port {port}: {error.strerror}") from None
+        listener.set_inheritable(True)
+        return listener
 
 
 def _folder_of_counts() -> TemporaryDirectory[str]:

@@ -62,12 +62,16 @@ class EmbeddedPostgres:
         self._pid = 0
 
     def start(self) -> None:
-        """Have a server on the folder and the service's database in it; EmbeddedPostgresError says why not."""
+        """Have a server on the folder and the service's database in it; EmbeddedPostgresError says why not.
+
+        Called again, it finds the server that runs, or starts the one that has died again, at the same address.
+        """
         with self._sentences():
             self._home, self._account = home_of(self._data_dir)
             if self._folder.path != self._home:
                 self._folder = ServerFolder(self._home)
             with self._folder.locked():
+                self._folder.resign()  # of a server that may have died, and that another process may have started again
                 for leftover in self._home.glob(f"{SCRATCH}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
                 programs = folder_for_programs(self._home, self._account)

@@ -36,7 +36,7 @@ def events(server: Server) -> list[str]:
     return [json.loads(line)["event"] for line in server.log().splitlines() if line.startswith(b"{")]
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_they_end_after_the_last_request_and_before_the_database(folder, how, workers) -> None:
     data = folder / f"{how.name}_{workers}"

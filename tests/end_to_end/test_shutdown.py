@@ -1,4 +1,4 @@
-"""SIGTERM, and Ctrl-C, finish what is in flight: what was accepted is answered and recorded, then all ends well."""
+"""SIGTERM, Ctrl-C, and a terminal that hangs up, finish what is in flight: what was accepted is answered and recorded, then all ends well."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ LOCK = "SELECT pg_advisory_lock(7305114882901)"
 UNLOCK = "SELECT pg_advisory_unlock(7305114882901)"
 CHANGE = {"email": {"weekly_usage_digest": True}}
 
-signals = pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
+signals = pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
 worker_counts = pytest.mark.parametrize("workers", [1, 2])
 
 
@@ -53,7 +53,7 @@ async def all_connected(url: str, number: int, application: str = "preferences")
 
 
 def tell(server: Server, how: signal.Signals) -> None:
-    """A supervisor tells the first process; a terminal's Ctrl-C reaches all of them."""
+    """A supervisor tells the first process; a terminal, at Ctrl-C or when it hangs up, all of them."""
     (os.kill if how == signal.SIGTERM else os.killpg)(server.process.pid, how)
 
 

@@ -1,6 +1,7 @@
 """The console script, run as an operator runs it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -63,11 +64,15 @@ class Command:
             for name, value in environment(**{**self.settings, **settings}).items():
                 patch.setenv(name, value)
             patch.setattr(sys, "argv", ["preferences", *arguments])
+            former = {ending: signal.getsignal(ending) for ending in (signal.SIGTERM, signal.SIGHUP)}
             try:
                 main()
                 code = 0
             except SystemExit as left:
                 code = left.code if isinstance(left.code, int) else 0
+            finally:
+                for ending, heeded in former.items():
+                    signal.signal(ending, heeded)
         printed = capsys.readouterr()
         return Result([*arguments], code, printed.out, printed.err)
 
