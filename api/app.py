@@ -10,7 +10,6 @@ from starlette.types import ASGIApp
 from api import (
     audit_log,
     decisions,
-    description,
     docs,
     errors,
     events,
@@ -21,6 +20,7 @@ from api import (
     users,
 )
 from api.cross_origin import CrossOrigin
+from api.document import document
 from api.lean_route import LeanRoutes
 from api.request_context import LogRequest, RequestContext
 from api.services import Lifespan, Services
@@ -73,6 +73,6 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         metrics.add,
     ):
         add(app, services)
-    docs.add(app, lambda: description.document(app))
+    docs.add(app, lambda: document(app, services.catalogue))
     errors.install(app)
     return app

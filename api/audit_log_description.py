@@ -1,10 +1,11 @@
 """What /openapi.json says of the audit log."""
 
+import json
 from typing import Final
 
 from api import description
 from api.audit_entries import COLUMNS
-from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures
+from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures, lines
 from application.identity import AUDIT_READ
 from domain.errors import MissingScope, Unauthenticated, Unavailable, ValidationFailed
 
@@ -43,7 +44,6 @@ def audit_log() -> Json:
     }
     choice = {"channel": "email", "toggle": "weekly_usage_digest"}
     payload = {"before": {**choice, "enabled": True}, "after": {**choice, "enabled": False}}
-    line = '{"id":"01JTBQH2G1T3ZC5X8E9V7M4N6P","occurred_at":"2026-04-26T12:00:00.123456Z",…}\n'
     wrong = "A wrong value of the query, an unknown or repeated parameter, or a `cursor` that is not from this organization."
     return {
         "operation_id": "readAuditLog",
@@ -69,7 +69,7 @@ def audit_log() -> Json:
                             },
                         }
                     },
-                    "application/x-ndjson": {"schema": {"type": "string"}, "example": line},
+                    "application/x-ndjson": lines("AuditEntry", f"{json.dumps(_ENTRY)}\n"),
                     "text/csv": {"schema": {"type": "string"}, "example": f"{','.join(COLUMNS)}\r\n{_ROW}\r\n"},
                 },
                 "links": {
@@ -83,5 +83,5 @@ def audit_log() -> Json:
             **failures(Unauthenticated, MissingScope, Unavailable),
             422: failure(ValidationFailed, wrong, {"since": "must not be after until", "toggle": "unknown toggle"}),
         },
-        "openapi_extra": {"security": description.readers(AUDIT_READ)},
+        "openapi_extra": description.readers(AUDIT_READ),
     }

@@ -3,37 +3,29 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.history import Who
 from api.schemas import ULID
 
 
 class Resource(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
     type: Literal["user"]
     id: str = Field(description="The user; `erased` where nobody can say any more who it was.")
 
 
 class RecordedChoice(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
     channel: str
     toggle: str
     enabled: bool | None = Field(description="What was recorded; null where nothing was, and the default applied.")
 
 
 class Payload(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
     before: RecordedChoice | None
     after: RecordedChoice | None
 
 
 class AuditEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
     id: str = Field(description="ULID of the event.", pattern=ULID)
     occurred_at: datetime = Field(description="When it happened, in UTC.")
     actor: Who
@@ -45,11 +37,9 @@ class AuditEntry(BaseModel):
 
 
 class AuditMeta(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    total: Literal[0] = Field(description="Always 0.")
+    total: int = Field(description="Always 0.", ge=0)
     limit: int = Field(description="As asked for.", ge=1, le=200)
-    offset: Literal[0] = Field(description="Always 0.")
+    offset: int = Field(description="Always 0.", ge=0)
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
     last_event_at: datetime | None = Field(
         description="How far the feed is complete: everything that was recorded until then is in it. It is the moment of "
@@ -58,8 +48,6 @@ class AuditMeta(BaseModel):
 
 
 class AuditLogPage(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    success: Literal[True]
+    success: bool = Field(description="true; an error has false.")
     data: list[AuditEntry]
     meta: AuditMeta

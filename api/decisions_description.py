@@ -4,7 +4,7 @@ from typing import Final
 
 from api import description
 from api.errors import PayloadTooLarge
-from api.schemas import Json, failure, failures, success
+from api.schemas import Json, failure, failures, reference, success
 from application.identity import PREFERENCES_READ
 from domain.catalogue import Catalogue
 from domain.decision import Reason
@@ -48,18 +48,18 @@ def decide(catalogue: Catalogue) -> Json:
         "tags": ["Decisions"],
         "response_model": None,
         "responses": {
-            200: success("A decision for each user, in the order of the request.", _answer(catalogue), example),
+            200: success("A decision for each user, in the order of the request.", "DecisionsAnswer", example),
             **failures(MalformedInput, Unauthenticated, MissingScope, Unavailable),
             413: failure(PayloadTooLarge, "The body is larger than 1 MiB."),
             422: _refused(),
         },
         "openapi_extra": {
-            "security": description.readers(PREFERENCES_READ),
+            **description.readers(PREFERENCES_READ),
             "requestBody": {
                 "required": True,
                 "content": {
                     "application/json": {
-                        "schema": _question(catalogue),
+                        "schema": reference("DecisionQuestion"),
                         "examples": {
                             "two users": {"value": question},
                             "always sent": {"value": {**question, "toggle": "security_alerts"}},
@@ -72,6 +72,14 @@ def decide(catalogue: Catalogue) -> Json:
     }
 
 
+def components(catalogue: Catalogue) -> Json:
+    return {
+        "DecisionQuestion": _question(catalogue),
+        "Decision": _decision(),
+        "Decisions": _decisions(catalogue),
+    }
+
+
 def _question(catalogue: Catalogue) -> Json:
     """One alternative for each channel: which toggles there are depends on it."""
     users = {"type": "array", "minItems": 1, "maxItems": MOST, "items": {**_NAME, "description": NAME_PHRASE}}
@@ -80,56 +88,62 @@ def _question(catalogue: Catalogue) -> Json:
         "pattern": f"^{NAME}$",
         "description": "Required of a key of the platform, null for users without one; of anybody else it must be their own.",
     }
-    return {
-        "oneOf": [
-            {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["channel", "toggle", "users"],
-                "properties": {
-                    "channel": {"const": channel.name},
-                    "toggle": {"enum": [toggle.name for toggle in channel.toggles]},
-                    "users": users,
-                    "organization": organization,
-                },
-            }
-            for channel in catalogue.channels
-        ]
-    }
+    alternatives = [
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["channel", "toggle", "users"],
+            "properties": {
+                "channel": {"type": "string", "enum": [channel.name]},
+                "toggle": {"type": "string", "enum": [toggle.name for toggle in channel.toggles]},
+                "users": users,
+                "organization": organization,
+            },
+        }
+        for channel in catalogue.channels
+    ]
+    return alternatives[0] if len(alternatives) == 1 else {"oneOf": alternatives}
 
 
-def _answer(catalogue: Catalogue) -> Json:
-    user = {
-        "user": {"type": "string"},
-        "allowed": {"type": "boolean"},
-        "reason": {"enum": [reason.value for reason in Reason]},
-        "version": {**_COUNT, "description": "Events of this user by then; 0 for who had never chosen."},
-        "position": {
-            "type": ["integer", "null"],
-            "minimum": 1,
-            "description": "Of the last of them in the log; null for who had never chosen.",
-        },
-    }
-    whole = {
-        "channel": {"enum": [channel.name for channel in catalogue.channels]},
-        "toggle": {"enum": [toggle.name for channel in catalogue.channels for toggle in channel.toggles]},
-        "catalogue_version": {**_COUNT, "minimum": 1, "description": "The one whose defaults decided."},
-        "position": {
-            **_COUNT,
-            "description": "What the log has up to there is in the decisions, and nothing that these users did later.",
-        },
-        "decided_at": {
-            "type": "string",
-            "format": "date-time",
-            "description": "In UTC, for people; what counts is `position`.",
-        },
-        "decisions": {"type": "array", "minItems": 1, "maxItems": MOST, "items": _object(user)},
-    }
-    return _object(whole)
+def _decision() -> Json:
+    return _object(
+        {
+            "user": {"type": "string"},
+            "allowed": {"type": "boolean"},
+            "reason": {"type": "string", "enum": [reason.value for reason in Reason]},
+            "version": {**_COUNT, "description": "Events of this user by then; 0 for who had never chosen."},
+            "position": {
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "description": "Of the last of them in the log; null for who had never chosen.",
+            },
+        }
+    )
+
+
+def _decisions(catalogue: Catalogue) -> Json:
+    toggles = dict.fromkeys(toggle.name for channel in catalogue.channels for toggle in channel.toggles)
+    return _object(
+        {
+            "channel": {"type": "string", "enum": [channel.name for channel in catalogue.channels]},
+            "toggle": {"type": "string", "enum": [*toggles]},
+            "catalogue_version": {**_COUNT, "minimum": 1, "description": "The one whose defaults decided."},
+            "position": {
+                **_COUNT,
+                "description": "What the log has up to there is in the decisions, and nothing that these users did later.",
+            },
+            "decided_at": {
+                "type": "string",
+                "format": "date-time",
+                "description": "In UTC, for people; what counts is `position`.",
+            },
+            "decisions": {"type": "array", "minItems": 1, "maxItems": MOST, "items": reference("Decision")},
+        }
+    )
 
 
 def _object(properties: Json) -> Json:
-    return {"type": "object", "additionalProperties": False, "required": [*properties], "properties": properties}
+    return {"type": "object", "required": [*properties], "properties": properties}
 
 
 def _refused() -> Json:

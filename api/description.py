@@ -2,32 +2,25 @@
 
 from typing import Final
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import PlainTextResponse
 
-from api.errors import MethodNotAllowed, PayloadTooLarge
+from api.errors import PayloadTooLarge
 from api.schemas import (
-    ERROR_SCHEMA,
     ETAG,
     LINKS,
     REQUEST_ID,
     REQUEST_ID_EXAMPLE,
     Json,
-    change_schema,
     conditional,
     failure,
     failures,
-    findings_schema,
-    readiness_schema,
-    resolved_schema,
+    reference,
     success,
 )
 from domain.catalogue import Catalogue
 from domain.change import PRECEDENCE
 from domain.errors import (
     MalformedInput,
-    NotFound,
     PreconditionFailed,
     RateLimited,
     Unauthenticated,
@@ -36,56 +29,19 @@ from domain.errors import (
     ValidationFailed,
 )
 
-OVERVIEW: Final = """\
-Which e-mails a user gets, chosen by the user, per organization. Only explicit choices are stored; every answer is resolved,
-with defaults filled in. Each change is kept for ever as an event that says who made it, when and from where.
 
-Every response carries `X-Request-Id`. Errors have one shape: a stable `code`, a `message` for people, and `details` where a
-field is at fault. A path that is not described here answers 404 `NOT_FOUND`; a method that its path does not know, 405
-`METHOD_NOT_ALLOWED` with `Allow`.
-"""
+def readers(scope: str) -> Json:
+    """What an operation says of its callers that sessions and keys with this scope may call.
 
-TAGS: Final[list[Json]] = [
-    {"name": "Preferences", "description": "A user's own notification preferences, and their history."},
-    {"name": "Evidence", "description": "What the users of an organization were subscribed to, when, and why."},
-    {"name": "Events", "description": "For machines: every change since the beginning, in order, and each new one."},
-    {"name": "Decisions", "description": "For senders: who may be written to, with what proves it later."},
-    {"name": "Operations", "description": "For those who run the service."},
-]
-
-SECURITY_SCHEMES: Final[Json] = {
-    "clerkJWT": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "A Clerk session token of a signed-in user. Preferences are those of the user in the token's "
-        "active organization; a token without one has a scope of its own. What else a user may read of the active "
-        "organization depends on the user's role (setting `ROLE_SCOPES`; `audit:read` for an `admin` by default).",
-    },
-    "apiKey": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "am_live_ and 36 characters",
-        "description": "A key of an organization, or of the platform, which belongs to none. It may do what its scopes say, "
-        "and is refused wherever a user's own preferences are meant.",
-    },
-}
+    OpenAPI 3.1 allows the scope inside `security`, but tools that know 3.0 refuse it: only OAuth had scopes there.
+    """
+    return {"security": [{"clerkJWT": []}, {"apiKey": []}], "x-scope": scope}
 
 
-def readers(scope: str) -> list[Json]:
-    """The `security` of an operation that sessions and keys with this scope may call."""
-    return [{"clerkJWT": [scope]}, {"apiKey": [scope]}]
+# Needs no credentials. It has to be said: tools take an operation without `security` for one that was forgotten.
+PUBLIC: Final[Json] = {"security": []}
 
-
-def document(app: FastAPI) -> Json:
-    """The OpenAPI document of the application."""
-    document = get_openapi(title=app.title, version=app.version, description=OVERVIEW, tags=TAGS, routes=app.routes)
-    components = document.setdefault("components", {})
-    components["securitySchemes"] = SECURITY_SCHEMES
-    components.setdefault("schemas", {})["Error"] = ERROR_SCHEMA
-    # No operation's own, since no operation is reached.
-    components["responses"] = {error.__name__: failure(error) for error in (NotFound, MethodNotAllowed)}
-    return document
+_ANOTHER_METHOD: Final[dict[int, Json]] = {405: {"$ref": "#/components/responses/MethodNotAllowed"}}
 
 
 def read(catalogue: Catalogue) -> Json:
@@ -98,7 +54,7 @@ def read(catalogue: Catalogue) -> Json:
         "tags": ["Preferences"],
         "response_model": None,
         "responses": {
-            200: success("The resolved preferences.", resolved_schema(catalogue), example, ETAG, LINKS),
+            200: success("The resolved preferences.", "MyPreferencesAnswer", example, ETAG, LINKS),
             304: {"description": "Still the state that `If-None-Match` names.", "headers": {**REQUEST_ID, **ETAG}},
             **failures(Unauthenticated, UserRequired, Unavailable),
         },
@@ -121,9 +77,7 @@ def change(catalogue: Catalogue) -> Json:
         "tags": ["Preferences"],
         "response_model": None,
         "responses": {
-            200: success(
-                "The resolved preferences after the change.", resolved_schema(catalogue), example, ETAG, LINKS
-            ),
+            200: success("The resolved preferences after the change.", "MyPreferencesAnswer", example, ETAG, LINKS),
             **failures(
                 MalformedInput,
                 Unauthenticated,
@@ -144,7 +98,7 @@ def change(catalogue: Catalogue) -> Json:
                 "required": False,
                 "content": {
                     "application/json": {
-                        "schema": change_schema(catalogue),
+                        "schema": reference("PreferencesChange"),
                         "examples": {
                             "one toggle": {"value": {"email": {"weekly_usage_digest": True}}},
                             "several toggles": {
@@ -212,7 +166,8 @@ def health() -> Json:
         "summary": "Does the process live?",
         "description": "Answers as long as the process can answer at all. Depends on nothing else.",
         "tags": ["Operations"],
-        "responses": {200: success("It does.", findings_schema("process"), {"process": "ok"}), **failures()},
+        "responses": {200: success("It does.", "HealthAnswer", {"process": "ok"}), **_ANOTHER_METHOD, **failures()},
+        "openapi_extra": PUBLIC,
     }
 
 
@@ -229,7 +184,8 @@ def readiness() -> Json:
         "are verified with. How far those are that follow the log is told as well, and has no part in the verdict: requests "
         "are served without them.",
         "tags": ["Operations"],
-        "responses": {200: success("It can.", readiness_schema(*findings), example), **answers},
+        "responses": {200: success("It can.", "ReadinessAnswer", example), **_ANOTHER_METHOD, **answers},
+        "openapi_extra": PUBLIC,
     }
 
 
@@ -254,6 +210,8 @@ def metrics() -> Json:
                 "headers": REQUEST_ID,
                 "content": {"text/plain": {"schema": {"type": "string"}, "example": example}},
             },
+            **_ANOTHER_METHOD,
             **failures(),
         },
+        "openapi_extra": PUBLIC,
     }

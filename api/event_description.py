@@ -1,12 +1,14 @@
 """What /openapi.json says of the feed of events."""
 
-from typing import Any, Final
+import json
+from typing import Final
 
+from api.cloud_event_description import EXAMPLE
 from api.description import readers
-from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, ULID, Json, choice_filters, failure, failures
+from api.schemas import REQUEST_ID, Json, choice_filters, failure, failures, lines, reference
 from domain.catalogue import Catalogue
 from domain.errors import MissingScope, Unauthenticated, Unavailable, ValidationFailed
-from projections.cloud_events import SOURCE, TYPES
+from projections.cloud_events import TYPES
 
 AFTER: Final = (
     "A position: only events behind it are answered. 0 is the beginning; beyond the end there is nothing, yet."
@@ -15,71 +17,6 @@ LIMIT: Final = "Events at most. Absent, a page has 100, lines have all there are
 CURSOR: Final = "`meta.next_cursor` of the page before. It wins over `after`."
 LAST_EVENT_ID: Final = "Of a stream: the position of the last event received. It wins over `after` and `cursor`."
 
-_EXAMPLE: Final[Json] = {
-    "specversion": "1.0",
-    "id": "01JTBQH2G1T3ZC5X8E9V7M4N6P",
-    "source": SOURCE,
-    "type": "notification-preferences.toggled.v1",
-    "time": "2026-04-26T12:00:00.123456Z",
-    "sequence": "00000000000000000042",
-    "partitionkey": "5d2c9c3e-6e0a-5b1c-8d2c-0f8a5a1b7c11",
-    "datacontenttype": "application/json",
-    "dataschema": "urn:notification-preferences:schema:toggled.v1",
-    "subject": "user_ada",
-    "data": {
-        "channel": "email",
-        "toggle": "weekly_usage_digest",
-        "enabled": True,
-        "previous": False,
-        "organization": "org_math",
-        "actor": {"kind": "customer", "label": "user_ada"},
-        "source": "dashboard",
-        "request_id": REQUEST_ID_EXAMPLE,
-        "catalogue_version": 1,
-        "version": 3,
-    },
-}
-_EVENT: Final[Json] = {
-    "type": "object",
-    "description": "A CloudEvent 1.0. `docs/schemas` describes `data` for each `dataschema`.",
-    "required": [name for name in _EXAMPLE if name != "subject"],
-    "properties": {
-        "specversion": {"const": "1.0"},
-        "id": {"type": "string", "pattern": ULID, "description": "The event's own; the one to recognise it by."},
-        "source": {"const": SOURCE},
-        "type": {"enum": list(TYPES.values())},
-        "time": {"type": "string", "format": "date-time", "description": "When it happened, in UTC."},
-        "sequence": {"type": "string", "pattern": "^[0-9]{20}$", "description": "The event's position in the log."},
-        "partitionkey": {
-            "type": "string",
-            "format": "uuid",
-            "description": "The stream: the same user in the same organization, before and after erasure.",
-        },
-        "datacontenttype": {"const": "application/json"},
-        "dataschema": {"type": "string"},
-        "subject": {"type": "string", "description": "The user; absent where nobody can say any more who it was."},
-        "data": {"type": "object"},
-    },
-}
-_META: Final[Json] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["total", "limit", "offset", "next_cursor", "next_after"],
-    "properties": {
-        "total": {"const": 0, "description": "Always 0."},
-        "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "As asked for."},
-        "offset": {"const": 0, "description": "Always 0."},
-        "next_cursor": {
-            "type": ["string", "null"],
-            "description": "Pass it as `cursor` for the next page; null where the log ended.",
-        },
-        "next_after": {
-            "type": "integer",
-            "minimum": 0,
-            "description": "The position to go on from, now or later: all that was asked for up to there has been answered.",
-        },
-    },
-}
 _NEXT_AFTER: Final[Json] = {
     "X-Next-After": {
         "description": "Of lines: the position to go on from, once all of them were received.",
@@ -98,7 +35,7 @@ def filters(catalogue: Catalogue) -> dict[str, Json]:
 def events() -> Json:
     page = {
         "success": True,
-        "data": [_EXAMPLE],
+        "data": [EXAMPLE],
         "meta": {"total": 0, "limit": 1, "offset": 0, "next_cursor": "eyJwb3NpdGlvbiI6IDQyfQ==", "next_after": 42},
     }
     return {
@@ -117,8 +54,8 @@ def events() -> Json:
                 "description": "Events, in log order.",
                 "headers": {**REQUEST_ID, **_NEXT_AFTER},
                 "content": {
-                    "application/json": {"schema": _page(), "example": page},
-                    "application/x-ndjson": {"schema": _EVENT, "example": _EXAMPLE},
+                    "application/json": {"schema": reference("EventPage"), "example": page},
+                    "application/x-ndjson": lines("CloudEvent", f"{json.dumps(EXAMPLE)}\n"),
                     "text/event-stream": {"schema": {"type": "string"}, "example": _frame()},
                 },
                 "links": {
@@ -134,18 +71,9 @@ def events() -> Json:
                 ValidationFailed, "A wrong value of the query or of `Last-Event-ID`.", {"type": "unknown type"}
             ),
         },
-        "openapi_extra": {"security": readers("events:read")},
+        "openapi_extra": readers("events:read"),
     }
-
-
-def _page() -> Json:
-    properties: dict[str, Any] = {
-        "success": {"const": True},
-        "data": {"type": "array", "items": _EVENT, "maxItems": 1000},
-        "meta": _META,
-    }
-    return {"type": "object", "additionalProperties": False, "required": [*properties], "properties": properties}
 
 
 def _frame() -> str:
-    return f'id: 42\nevent: {_EXAMPLE["type"]}\ndata: {{"specversion":"1.0", …}}\n\n'
+    return f'id: 42\nevent: {EXAMPLE["type"]}\ndata: {{"specversion":"1.0", …}}\n\n'

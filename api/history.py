@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Query
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from api import description
 from api.answer import Answer, success
@@ -22,15 +22,11 @@ PATH: Final = "/v1/me/notifications/history"
 
 
 class Who(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
     kind: Literal["customer", "platform"] = Field(description="`platform` is our staff acting in the user's name.")
     label: str = Field(description="The user's id; staff appear under one generic label.")
 
 
 class Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
     id: str = Field(description="ULID of the event.", pattern=ULID)
     occurred_at: datetime = Field(description="When the change was made, in UTC.")
     channel: str
@@ -45,18 +41,14 @@ class Entry(BaseModel):
 
 
 class Meta(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    total: Literal[0] = Field(description="Always 0.")
+    total: int = Field(description="Always 0.", ge=0)
     limit: int = Field(description="As asked for.", ge=1, le=200)
-    offset: Literal[0] = Field(description="Always 0.")
+    offset: int = Field(description="Always 0.", ge=0)
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class HistoryPage(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    success: Literal[True]
+    success: bool = Field(description="true; an error has false.")
     data: list[Entry]
     meta: Meta
 

@@ -1,4 +1,4 @@
-"""The parts that operations are described with: schemas made of the catalogue, headers, responses, errors."""
+"""The parts that operations are described with: headers, responses, errors."""
 
 from typing import Any, Final
 
@@ -23,37 +23,13 @@ Json = dict[str, Any]
 REQUEST_ID_EXAMPLE: Final = "01JTBQH2FZ8K1RXC0WJ4Z9P3VM"
 
 ULID: Final = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
-_ULID: Final[Json] = {"type": "string", "pattern": ULID}
-
-ERROR_SCHEMA: Final[Json] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["success", "error"],
-    "properties": {
-        "success": {"const": False},
-        "error": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["code", "message", "request_id"],
-            "properties": {
-                "code": {"type": "string", "description": "Stable; safe to branch on.", "enum": sorted(STATUS)},
-                "message": {"type": "string", "description": "For people; may change."},
-                "details": {
-                    "type": "object",
-                    "additionalProperties": {"type": "string"},
-                    "description": "Where a field is at fault: its dotted path, and what is wrong with it.",
-                },
-                "request_id": {**_ULID, "description": "The one in `X-Request-Id`."},
-            },
-        },
-    },
-}
+ULID_SCHEMA: Final[Json] = {"type": "string", "pattern": ULID}
 
 REQUEST_ID: Final[Json] = {
     "X-Request-Id": {
         "description": "ULID of this request; in the log, in the error and in every event that the request recorded.",
         "required": True,
-        "schema": _ULID,
+        "schema": ULID_SCHEMA,
     }
 }
 _RETRY_AFTER: Final[Json] = {
@@ -113,31 +89,6 @@ _DETAILS: Final[dict[type[ServiceError], Json]] = {
 }
 
 
-def change_schema(catalogue: Catalogue) -> Json:
-    """A strict partial: any subset of the toggles, booleans only, nothing else."""
-    return _object(
-        {
-            channel.name: _object({toggle.name: {"type": "boolean"} for toggle in channel.visible})
-            for channel in catalogue.channels
-        }
-    )
-
-
-def resolved_schema(catalogue: Catalogue) -> Json:
-    channels = {
-        channel.name: _object(
-            {
-                toggle.name: {"type": "boolean", "description": f"Default: {str(toggle.default).lower()}."}
-                for toggle in channel.visible
-            },
-            complete=True,
-        )
-        for channel in catalogue.channels
-        if any(channel.visible)
-    }
-    return _object(channels, complete=True)
-
-
 def choice_filters(catalogue: Catalogue) -> dict[str, Json]:
     """The query values `channel` and `toggle` of what reads the log: examples, and no closed list, as it has former ones too."""
     channels = [channel.name for channel in catalogue.channels]
@@ -156,43 +107,24 @@ def choice_filters(catalogue: Catalogue) -> dict[str, Json]:
     }
 
 
-def findings_schema(*names: str) -> Json:
-    return _object({name: {"const": "ok"} for name in names}, complete=True)
+def reference(name: str) -> Json:
+    """A schema of `api/components.py`, by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
-def readiness_schema(*names: str) -> Json:
-    """The findings, and whoever follows the log, as far as they could be asked in time."""
-    schema = findings_schema(*names)
-    count: Json = {"type": "integer", "minimum": 0}
-    follower = _object(
-        {
-            "name": {"type": "string"},
-            "state": {"enum": ["running", "not running", "paused", "failed"]},
-            "position": {**count, "description": "Of the last event that it has handled."},
-            "lag_events": {**count, "description": "How many it has yet to handle; exact up to 10,000."},
-            "lag_seconds": {
-                "type": "number",
-                "minimum": 0,
-                "description": "How long ago the first of them was recorded.",
-            },
-        },
-        complete=True,
-    )
-    follower["properties"]["failed_position"] = {**count, "description": "Of the event that it can't handle."}
-    schema["properties"]["followers"] = {"type": "array", "items": follower}
-    return schema
-
-
-def _object(properties: Json, *, complete: bool = False) -> Json:
-    schema: Json = {"type": "object", "additionalProperties": False, "properties": properties}
-    return {**schema, "required": [*properties]} if complete else schema
-
-
-def success(description: str, data: Json, example: Any, headers: Json | None = None, links: Json | None = None) -> Json:
-    schema = _object({"success": {"const": True}, "data": data}, complete=True)
-    content = {"application/json": {"schema": schema, "example": {"success": True, "data": example}}}
+def success(
+    description: str, answer: str, example: Any, headers: Json | None = None, links: Json | None = None
+) -> Json:
+    """The response whose body is the component `answer`, with `example` as its data."""
+    content = {"application/json": {"schema": reference(answer), "example": {"success": True, "data": example}}}
     response = {"description": description, "headers": {**REQUEST_ID, **(headers or {})}, "content": content}
     return {**response, "links": links} if links else response
+
+
+def lines(of: str, example: str) -> Json:
+    """The media type of NDJSON. OpenAPI 3.1 has a schema for the whole of it alone, which is text; each line is an `of`."""
+    text = {"type": "string", "description": f"One `{of}` in JSON a line, each with a line feed at its end."}
+    return {"schema": text, "x-item-schema": reference(of), "example": example}
 
 
 def failures(*errors: type[ServiceError]) -> dict[int, Json]:
@@ -219,7 +151,7 @@ def failure(error: type[ServiceError], when: str | None = None, details: Json | 
         "headers": {**REQUEST_ID, **_EXTRA_HEADERS.get(STATUS[error.code], {})},
         "content": {
             "application/json": {
-                "schema": {"$ref": "#/components/schemas/Error"},
+                "schema": reference("ErrorAnswer"),
                 "examples": {error.code: {"value": {"success": False, "error": body}}},
             }
         },

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from api import users_description
 from api.answer import Answer, success
@@ -24,8 +24,6 @@ PATH: Final = "/v1/users/{user_id}/notifications"
 
 
 class Choice(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
     id: str = Field(description="ULID of the event.", pattern=ULID)
     occurred_at: datetime = Field(description="When the choice was made, in UTC.")
     version: int = Field(description="The event's place in the user's own stream.", ge=1)
@@ -36,16 +34,12 @@ class Choice(BaseModel):
 
 
 class Explanation(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
     enabled: bool
     decided_by: Literal["choice", "default"]
     event: Choice | None = Field(default=None, description="The choice; null where the catalogue's default decided.")
 
 
 class PreferencesAt(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
     user_id: str
     as_of: datetime = Field(description="The instant that is spoken of, in UTC: the one asked for, or now.")
     catalogue_version: int = Field(
@@ -59,9 +53,7 @@ class PreferencesAt(BaseModel):
 
 
 class PreferencesAnswer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    success: Literal[True]
+    success: bool = Field(description="true; an error has false.")
     data: PreferencesAt
 
 

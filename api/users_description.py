@@ -61,10 +61,11 @@ def preferences() -> Json:
                     }
                 },
             },
+            404: {"$ref": "#/components/responses/NotFound"},
             **failures(Unauthenticated, MissingScope, Unavailable),
             422: failure(ValidationFailed, wrong, {"as_of": "must be a date and time with a zone, as in RFC 3339"}),
         },
-        "openapi_extra": {"security": description.readers(AUDIT_READ)},
+        "openapi_extra": description.readers(AUDIT_READ),
     }
 
 
@@ -80,8 +81,9 @@ def history() -> Json:
         "tags": ["Evidence"],
         "responses": {
             **mine["responses"],
+            404: {"$ref": "#/components/responses/NotFound"},
             **failures(Unauthenticated, MissingScope, Unavailable),
             200: {**answered, "links": {"nextPage": next_page}},
         },
-        "openapi_extra": {"security": description.readers(AUDIT_READ)},
+        "openapi_extra": description.readers(AUDIT_READ),
     }

@@ -11,13 +11,14 @@ import structlog
 from starlette.types import ASGIApp
 from ulid_transform import ulid_now
 
-from api import app, description
+from api import app
 from api.authentication import Authenticator
 from api.bootstrap.audit import make_audit_log, make_readings
 from api.bootstrap.clock import now
 from api.bootstrap.feeds import feed_answers, open_feed_database
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
+from api.document import document
 from api.rate_limit import RateLimit
 from api.request_context import PROBED
 from api.services import Lifespan, Services
@@ -110,8 +111,8 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
 def openapi_document() -> str:
     """The description that the application serves, in a form that is pleasant to compare. Nothing is started for it."""
     services, lifespan = wire(Settings(database_url="postgresql://unused", clerk_issuer="https://unused.invalid"))
-    document = description.document(app.framework(services, lifespan))
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
+    described = document(app.framework(services, lifespan), services.catalogue)
+    return json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False)
 
 
 async def _catalogue_held(catalogues: CatalogueLog) -> bool:

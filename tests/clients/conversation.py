@@ -1,0 +1,61 @@
+"""What a backend does with the client that openapi-generator made of the description. It prints what it was answered."""
+
+import json
+import os
+import sys
+
+import preferences_client as client
+from preferences_client.exceptions import UnprocessableEntityException
+
+
+def speak(token: str) -> client.ApiClient:
+    return client.ApiClient(client.Configuration(host=os.environ["SERVICE"], access_token=token))
+
+
+mine = speak(os.environ["USER_TOKEN"])
+auditors = speak(os.environ["ADMIN_TOKEN"])
+
+operations = client.OperationsApi(mine)
+preferences = client.PreferencesApi(mine)
+evidence = client.EvidenceApi(auditors)
+
+before = preferences.get_my_notification_preferences()
+change = client.PreferencesChange(email=client.PreferencesChangeEmail(weekly_usage_digest=True))
+changed = preferences.change_my_notification_preferences_with_http_info(preferences_change=change)
+try:
+    preferences.change_my_notification_preferences(
+        if_match=None, preferences_change=client.PreferencesChange.from_dict({"email": {"product_updates": True}})
+    )
+    preferences.get_my_notification_history(limit=1, cursor="made up")
+    refused = None
+except UnprocessableEntityException as error:
+    refused = [error.status, error.data.error.code, error.data.error.details]
+history = preferences.get_my_notification_history(limit=1)
+question = client.DecisionQuestion(channel="email", toggle="product_updates", users=["user_ada", "user_nobody"])
+decided = client.DecisionsApi(auditors).decide_who_may_be_written_to(question)
+ada = evidence.get_user_notification_preferences("user_ada", include="explain")
+ada_history = evidence.get_user_notification_history("user_ada", limit=1)
+audit = evidence.read_audit_log(enabled=True, limit=3, include="payload")
+events = client.EventsApi(auditors).read_events(limit=1000)
+
+json.dump(
+    {
+        "health": operations.get_health().data.process,
+        "ready": operations.get_readiness().data.database,
+        "metrics": "http_server_request_duration_seconds" in operations.get_metrics(),
+        "before": before.data.email.weekly_usage_digest,
+        "digest": changed.data.data.email.weekly_usage_digest,
+        "etag": bool(changed.headers["etag"]),
+        "refused": refused,
+        "total": history.meta.total,
+        "success": history.success,
+        "toggles": [entry.toggle for entry in history.data],
+        "decisions": [decision.user for decision in decided.data.decisions],
+        "explained": bool(ada.data.explain["email"]),
+        "history": len(ada_history.data),
+        "audit": [[entry.resource.type, entry.payload.after.enabled] for entry in audit.data],
+        "events": sorted({type(event.actual_instance).__name__ for event in events.data}),
+        "data": sorted({type(event.actual_instance.data).__name__ for event in events.data}),
+    },
+    sys.stdout,
+)
