@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import psycopg
 import structlog
@@ -26,6 +27,8 @@ from infrastructure.settings import Settings, SettingsError
 from infrastructure.signed_note import NoteReader, NoteSigner, VerifierKey
 
 log = structlog.get_logger("checkpoints")
+
+_decode: Final = partial(decode, strictly=True)
 
 
 class Progress(Protocol):
@@ -103,7 +106,7 @@ def bundle(of: Settings, url: str, organization: str | None, user: str) -> tuple
     signer = _signer(of)
     notes = NoteReader(signer.verifier, *_former(of))
     with PostgresBundleSource.open(url) as source:
-        made, opened = make_bundle(source, notes, of.audit_origin, decode, organization, user)
+        made, opened = make_bundle(source, notes, of.audit_origin, _decode, organization, user)
     return made.render(), opened
 
 
@@ -114,7 +117,7 @@ def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
     except ValueError as error:
         raise SettingsError(str(error)) from None
     parsed = Bundle.parse(data)
-    return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, decode)
+    return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, _decode)
 
 
 def _checkpointer(of: Settings, url: str) -> Checkpointer:
