@@ -33,7 +33,7 @@ def add(app: FastAPI, services: Services) -> None:
             followers = _followers(await services.followers(), known=True)
         except Unavailable:
             followers = _followers([], known=False)
-        text = generate_latest(_Collected([*request_durations.collect(), *followers]))
+        text = generate_latest(_Collected([*request_durations.collect(), *services.counted(), *followers]))
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
 
 

@@ -1,9 +1,11 @@
 """What the web layer is given. Everything real is made in the composition root and handed down through here."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+
+from prometheus_client import Metric
 
 from api.authentication import Authenticator
 from api.feed_answers import FeedAnswers
@@ -23,6 +25,9 @@ Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 FollowerStatuses = Callable[[], Awaitable[list[FollowerStatus]]]
 """How far those are that follow the log. Raises `Unavailable`."""
 
+Counted = Callable[[], Iterable[Metric]]
+"""What this process counted, other than its requests."""
+
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """The time in which the services can be used."""
 
@@ -40,5 +45,6 @@ class Services:
     feed: FeedAnswers
     readiness: Readiness
     followers: FollowerStatuses
+    counted: Counted
     rate_limit: RateLimit
     clock: Callable[[], datetime]

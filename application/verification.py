@@ -10,6 +10,7 @@ from typing import Final
 
 from application.differences import Differences, Fault, Kind
 from application.evidence import DATABASE, KeptNote, Notes, StoredEvidence
+from application.foreign_checkpoint import ForeignCheckpoint, open_checkpoint
 from domain.checkpoint import Checkpoint
 from domain.leaf import POSITION
 from domain.merkle import TILE, GrowingTree, Tile
@@ -49,7 +50,12 @@ class Verdict:
     @property
     def altered(self) -> bool:
         """Whether it is the log itself that isn't as it was, and not only what is kept beside it."""
-        return any(fault.kind not in {Kind.TILE, Kind.CHECKPOINT} for fault in self.faults)
+        return any(fault.kind not in {Kind.TILE, Kind.CHECKPOINT, Kind.SETTINGS} for fault in self.faults)
+
+    @property
+    def misfit(self) -> bool:
+        """Whether nothing is wrong but the settings, which are those of another log or key."""
+        return bool(self.faults) and all(fault.kind is Kind.SETTINGS for fault in self.faults)
 
 
 class Verification:
@@ -68,6 +74,8 @@ class Verification:
         self._committed = 0
         """Events that the newest checkpoint in the database covers: as many as its tree must have."""
         self._bad_notes: list[Fault] = []
+        self._foreign: dict[tuple[str, str], tuple[int, int]] = {}
+        """Checkpoints that the settings don't fit, by place and difference: the number of the first, and how many there are."""
         self._bad_tiles: list[Fault] = []
 
     def run(self) -> Verdict:
@@ -109,7 +117,7 @@ class Verification:
         faults = differences.faults(signed)
         if self._contradicted is not None:
             faults.append(self._contradiction(self._contradicted))
-        elif verdict.events and covered is None and not self._bad_notes:
+        elif verdict.events and covered is None and not self._bad_notes and not self._foreign:
             faults.append(Fault(Kind.CHECKPOINT, 0, 0, "there is no checkpoint that the log could be held to"))
         as_signed = not faults
         faults += differences.proven(signed)[:1]
@@ -119,7 +127,8 @@ class Verification:
                 sentence = f"the tree was cut to {differences.entries} events; the log itself is as signed"
                 self._bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
             faults += self._bad_tiles[:1]
-        return [*map(_misplaced, self._stored.misplaced()), *faults, *self._bad_notes]
+        misfits = [_misfit(*where, *found) for where, found in self._foreign.items()]
+        return [*map(_misplaced, self._stored.misplaced()), *faults, *self._bad_notes, *misfits]
 
     def _hold_to(self, kept: tuple[Checkpoint, Collection[str]], root: bytes | None) -> None:
         """`root`: that over as many events; None if there are fewer."""
@@ -164,19 +173,27 @@ class Verification:
 
     def _opened(self, kept: Iterator[KeptNote]) -> Iterator[tuple[Checkpoint, str]]:
         size = 0
-        for number, (place, note) in enumerate(((one.place, one.note) for one in kept), 1):
+        for number, kept_note in enumerate(kept, 1):
+            place = kept_note.place
             self._verdict.kept[place] += 1
             try:
-                checkpoint = Checkpoint.parse(self._notes.open(note))
-                if checkpoint.origin != self._origin:
-                    raise ValueError(f"one of {checkpoint.origin}")
+                checkpoint = open_checkpoint(kept_note, "", self._notes, self._origin)
                 if checkpoint.size < size:
                     raise ValueError("out of order")
+            except ForeignCheckpoint as error:
+                first, count = self._foreign.get((place, error.difference), (number, 0))
+                self._foreign[place, error.difference] = first, count + 1
+                continue
             except ValueError as error:
                 self._bad_notes.append(Fault(Kind.CHECKPOINT, 0, 0, f"checkpoint {number} of {place} is {error}"))
                 continue
             size = checkpoint.size
             yield checkpoint, place
+
+
+def _misfit(place: str, difference: str, first: int, count: int) -> Fault:
+    others = f" (and {count - 1} more)" if count > 1 else ""
+    return Fault(Kind.SETTINGS, 0, 0, f"checkpoint {first}{others} of {place} {difference}")
 
 
 def _misplaced(position: int) -> Fault:

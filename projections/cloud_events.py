@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
-from domain.provenance import ERASED
+from domain.provenance import ERASED, UNREADABLE
 from projections.shown_actor import shown_actor
 
 SOURCE: Final = "/notification-preferences"
@@ -28,10 +28,13 @@ SCHEMAS: Final = {
 """Names, not addresses: the schemas are in `docs/schemas`."""
 
 
+_NOBODY: Final = (ERASED, UNREADABLE)
+
+
 def cloud_event(position: int, event: Event) -> dict[str, Any]:
     """The event at a position of the log, ready for JSON.
 
-    `subject` is the user, and absent where nobody can say any more who it was. `partitionkey` is the stream, which
+    `subject` is the user, and absent where nobody can say who it was: after an erasure, and where the key doesn't fit. `partitionkey` is the stream, which
     stands for the same user in the same organization before and after erasure.
     """
     time = event.timestamp.isoformat().replace("+00:00", "Z")
@@ -57,7 +60,7 @@ def _document(position: int, event: Event, time: datetime | str, stream: UUID | 
         "datacontenttype": "application/json",
         "dataschema": SCHEMAS[event_type],
     }
-    if isinstance(event, NotificationToggled | PreferencesOpened) and event.actor != ERASED:
+    if isinstance(event, NotificationToggled | PreferencesOpened) and event.actor not in _NOBODY:
         document["subject"] = event.actor["user"]
     document["data"] = _data(event)
     return document

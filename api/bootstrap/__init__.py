@@ -36,10 +36,12 @@ from api.bootstrap.replays import Form, replay_destination, replay_into, replay_
 from application.bundle import BadBundle
 from application.evidence import Contradiction
 from application.followers import CannotReset
+from application.foreign_checkpoint import ForeignCheckpoint
 from application.ports import UnreadableEvent
 from application.publishing import Impact
 from application.rebuild import BrokenStream, RebuildResult
 from application.replay import Replayed, ReplayRefused
+from application.verification import Verdict
 from domain.catalogue_difference import Alteration
 from domain.errors import ServiceError
 from domain.published_catalogues import CatalogueRefused
@@ -65,6 +67,7 @@ __all__ = [
     "RebuildResult",
     "Replayed",
     "Settings",
+    "Verdict",
     "bundle",
     "checkpoint",
     "checkpoint_regularly",
@@ -112,6 +115,7 @@ OPERATOR_ERRORS: Final = (
     BrokenStream,
     BadBundle,
     Contradiction,
+    ForeignCheckpoint,
     CannotExplain,
     UnreadableEvent,
     psycopg.Error,

@@ -29,7 +29,7 @@ from application.preferences import Preferences
 from application.publishing import CatalogueLog
 from application.users import Users
 from domain.catalogue import CATALOGUE
-from infrastructure import logs, migrations
+from infrastructure import logs, migrations, unreadable_actors
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.audit_log import open_database
 from infrastructure.catalogues import PostgresCatalogues
@@ -102,6 +102,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         readiness=partial(_readiness, database, sessions),
         audit_log=audit_log,
         followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
+        counted=unreadable_actors.collect,
         rate_limit=RateLimit(of.change_rate_limit),
         clock=now,
     )

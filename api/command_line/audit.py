@@ -80,11 +80,17 @@ def verify(
     if unremembered:
         output.print(f"  {_unremembered(outside)}", markup=False, soft_wrap=True)
     if not verdict.good or (unremembered and not database_only):
-        output.print(
-            "The log was altered." if verdict.altered else "What is kept beside the log as evidence isn't whole."
-        )
+        output.print(_conclusion(verdict, unremembered=unremembered))
         raise typer.Exit(1)
     output.print("Nothing was altered.")
+
+
+def _conclusion(verdict: bootstrap.Verdict, *, unremembered: bool) -> str:
+    if verdict.altered:
+        return "The log was altered."
+    if verdict.misfit and not unremembered:
+        return "The settings are those of another log or key, so what was signed could not be held against the log."
+    return "What is kept beside the log as evidence isn't whole."
 
 
 def _unremembered(outside: Path) -> str:
