@@ -16,9 +16,9 @@ from domain.preferences import stream_id
 from domain.provenance import Source
 from infrastructure.event_codec import StoredEvent, encode
 from infrastructure.event_log import read_after
-from projections.audit_log import index_row
 from tests.support.events import ADA, NOON, catalogue_published, erased, opened, toggled
 from tests.support.filled_log import key_of
+from tests.support.index_rows import index_row
 
 NAMES = [
     "org_math",
