@@ -39,7 +39,7 @@ class Selection:
         """Whom the selected events are answered to: the organization whose they have to be, or the platform."""
         if self.organization is None:
             return PLATFORM
-        return Audience.of_organization(self.organization, "the audit log's index, for the feed,", by_name=False)
+        return Audience.of_organization(self.organization, "the audit log's index, for the feed,")
 
     def has(self, event: Event) -> bool:
         if self.kind is not None and type(event) is not self.kind:
