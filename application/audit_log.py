@@ -53,8 +53,13 @@ class AuditPage:
 
 
 class Reach(NamedTuple):
-    """How far the index is: the position in the log up to which it has taken everything in, and the time until which it
-    therefore has every event. None: nothing was ever taken in."""
+    """How far the index is: the position in the log up to which it has taken everything in, and the time before which it
+    therefore has every event.
+
+    Where it has all that there is, that is the database's time. Where it is behind, it is the earliest of the database's time and
+    of what the last event in it and the first thousand that are missing say of themselves: an event of that very time may be
+    missing, an earlier one isn't. None: nothing was ever taken in, or nobody can say.
+    """
 
     position: int
     complete_until: datetime | None
