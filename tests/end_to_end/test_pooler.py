@@ -63,7 +63,9 @@ async def test_what_a_session_needs_is_set_there_too(postgres: EmbeddedPostgres,
         with psycopg.connect(postgres.url, autocommit=True) as connection:
             connection.execute("ALTER DATABASE behind_a_pooler SET synchronous_commit = off")
         async with await connect(url, Session(application="x", settings={"work_mem": "7MB"})) as connection:
-            query = "SELECT current_setting('synchronous_commit'), current_setting('work_mem'), current_setting('timezone')"
+            query = (
+                "SELECT current_setting('synchronous_commit'), current_setting('work_mem'), current_setting('timezone')"
+            )
             assert await connection.rows(query) == [("on", "7MB", "UTC")]
 
 
