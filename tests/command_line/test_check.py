@@ -88,6 +88,11 @@ def test_a_schema_that_is_not_what_the_migrations_make_is_told(preferences: Comm
     well, said = verdicts(result)["schema"]
     assert not well
     assert said.endswith("(notification_id) is missing")
+    # Those who serve say so as well, and serve.
+    with Server(database_url) as server:
+        told = [line for line in server.log().splitlines() if b"the schema was altered" in line]
+        assert len(told) == 1
+        assert b'"level": "error"' in told[0] or b'"level":"error"' in told[0]
 
 
 def test_after_a_rebuild_the_schema_is_the_same(preferences: Command) -> None:
