@@ -1,6 +1,6 @@
 # Everything a person or CI does with this project. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clients example-email-sender example-analytics openapi lock format clean
+.PHONY: help run test check bench clients example-email-sender example-analytics openapi lock format clean schema
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -36,6 +36,9 @@ openapi: .venv/.installed-dev ## renew the golden copy of the API's description
 
 clients: ## install the linters and generators that tests/clients tries the API's description with (npm)
 	npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund
+
+schema: .venv/.installed-dev ## renew the copy of the schema that a database is held to, after a new migration
+	$(BIN)/python -m tests.support.golden_schema > infrastructure/schema.tsv.new && mv infrastructure/schema.tsv.new infrastructure/schema.tsv
 
 lock: .venv/.installed-dev ## compile the hash-pinned requirements from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.txt

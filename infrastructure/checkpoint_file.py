@@ -43,6 +43,19 @@ class CheckpointFile(PublishedCheckpoints):
             file.flush()
             os.fsync(file.fileno())
 
+    def fault(self) -> str | None:
+        """What is in the way of the next checkpoint; None if nothing is. Changes nothing."""
+        if not self._path.exists():
+            there = next(parent for parent in self._path.absolute().parents if parent.exists())
+            return None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else f"{there} can't be written to"
+        try:
+            with self._path.open("ab"):
+                pass
+            tail = self._tail()
+        except OSError as error:
+            return f"{self._path} can't be written to: {error.strerror}"
+        return f"{self._path} is not a file of checkpoints" if tail and not _NOTE.search(tail) else None
+
     @contextmanager
     def notes(self, *, required: bool = False) -> Iterator[Iterator[KeptNote]]:
         """What stands in it at this moment, piece by piece; what is no note is for whoever opens notes to refuse."""

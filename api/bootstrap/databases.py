@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+import structlog
+
 from api.bootstrap import catalogues
 from application.rebuild import Progress, Rebuild, RebuildResult
-from infrastructure import migrations, suitability
+from infrastructure import logs, migrations, schema, suitability
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
 from infrastructure.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
@@ -18,6 +20,9 @@ from infrastructure.shadow_table import ShadowTable
 
 OPERATOR_PATIENCE: Final = 15.0
 """Seconds that a person at the command line waits for the database to answer."""
+
+
+log = structlog.get_logger("database")
 
 
 @contextmanager
@@ -57,6 +62,11 @@ def migrated_database(of: Settings | None = None, *, serving: bool = False) -> I
             migrate(url, lambda _: None)
         elif wrong := migrations.status(url):
             raise migrations.MigrationError(f"the database's migrations: {wrong}")
+        elif serving:
+            # Told, and no reason not to serve: who mends an index must not have to do it before the next restart.
+            logs.configure(of.log_level)
+            for difference in schema.differences(url):
+                log.error("the schema was altered", finding=difference)
         yield url
 
 

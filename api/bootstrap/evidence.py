@@ -23,7 +23,7 @@ from infrastructure import audit_key
 from infrastructure.bundle_source import PostgresBundleSource
 from infrastructure.checkpoint_file import CheckpointFile
 from infrastructure.event_codec import decode
-from infrastructure.log_tree import PostgresEvidence, PostgresTreeStore
+from infrastructure.log_tree import PostgresEvidence, PostgresTree, PostgresTreeStore, reading
 from infrastructure.settings import Settings, SettingsError
 from infrastructure.signed_note import NoteReader, NoteSigner, VerifierKey
 
@@ -74,6 +74,29 @@ async def checkpoint_regularly(of: Settings, url: str, stop: asyncio.Event) -> N
         with suppress(TimeoutError):
             async with asyncio.timeout(of.checkpoint_interval):
                 await stop.wait()
+
+
+def checkpoint_fault(of: Settings, url: str) -> str | None:
+    """What keeps `follow` from signing the log, found without signing it or making a key; None if nothing does."""
+    file = CheckpointFile(of.published_checkpoints)
+    if fault := file.fault():
+        return fault
+    with reading(url) as connection:
+        kept = [note for note in (PostgresTree(connection).last(), file.last()) if note is not None]
+    if of.audit_signing_key is None and not audit_key.path(of.data_dir).exists():
+        return "the log was signed, and there is no key here: set AUDIT_SIGNING_KEY" if kept else None
+    notes = NoteReader(_signer(of).verifier, *_former(of))
+    for note in kept:
+        try:
+            origin = Checkpoint.parse(notes.open(note.note)).origin
+        except ValueError as error:
+            return (
+                f"the last checkpoint in {note.place} is {error}: AUDIT_SIGNING_KEY and AUDIT_ORIGIN must be those of this "
+                "log, or AUDIT_FORMER_KEYS name the key from before"
+            )
+        if origin != of.audit_origin:
+            return f"the last checkpoint in {note.place} is one of {origin}: AUDIT_ORIGIN must be the name of this log"
+    return None
 
 
 def verify(of: Settings, url: str, keys: Sequence[str], file: Path | None, progress: Progress) -> Verdict:

@@ -11,7 +11,7 @@ def check() -> None:
     failed = False
     for subject, finding, wrong in bootstrap.findings():
         failed |= wrong
-        output.print(f"[red]✗[/] {subject:<11}" if wrong else f"[green]✓[/] {subject:<11}", end="")
+        output.print(f"[red]✗[/] {subject:<12}" if wrong else f"[green]✓[/] {subject:<12}", end="")
         output.print(finding, markup=False, soft_wrap=True)
     raise typer.Exit(1 if failed else 0)
 

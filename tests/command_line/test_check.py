@@ -1,15 +1,22 @@
 """`preferences check`."""
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
+import httpx
 import psycopg
 import pytest
 
 from domain.catalogue import CATALOGUE
 from infrastructure import migrations
+from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support.catalogues import publish
-from tests.support.command import Command, Result
-from tests.support.tokens import ISSUER, public_pem
+from tests.support.command import Command, Result, one_sentence
+from tests.support.server import PATH, Server
+from tests.support.tokens import ISSUER, bearer, public_pem
 
 
 def verdicts(result: Result) -> dict[str, tuple[bool, str]]:
@@ -17,7 +24,7 @@ def verdicts(result: Result) -> dict[str, tuple[bool, str]]:
     assert result.stderr == ""
     lines = result.stdout.splitlines()
     assert all(line.startswith(("✓", "✗")) for line in lines)
-    return {line[2:13].strip(): (line[0] == "✓", line[13:].strip()) for line in lines}
+    return {line[2:14].strip(): (line[0] == "✓", line[14:].strip()) for line in lines}
 
 
 def test_all_is_well(preferences: Command, database_url: str) -> None:
@@ -25,7 +32,7 @@ def test_all_is_well(preferences: Command, database_url: str) -> None:
     result = preferences("check")
     found = verdicts(result)
     assert result.returncode == 0
-    assert list(found) == ["settings", "database", "migrations", "catalogue", "key set"]
+    assert list(found) == ["settings", "database", "migrations", "schema", "catalogue", "checkpoints", "key set"]
     assert all(well for well, _ in found.values())
     assert found["settings"][1] == "development mode"
     assert found["database"][1].startswith("PostgreSQL 18.")
@@ -71,6 +78,129 @@ def test_an_edited_migration_is_told(preferences: Command, database_url: str) ->
     result = preferences("check")
     assert result.returncode == 1
     assert verdicts(result)["migrations"] == (False, "migration 0002_api_keys was edited after it had been applied")
+
+
+def test_a_schema_that_is_not_what_the_migrations_make_is_told(preferences: Command, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP INDEX preferences_events_notification_id_idx")
+    result = preferences("check")
+    assert result.returncode == 1
+    well, said = verdicts(result)["schema"]
+    assert not well
+    assert said.endswith("(notification_id) is missing")
+    # Those who serve say so as well, and serve.
+    with Server(database_url) as server:
+        told = [line for line in server.log().splitlines() if b"the schema was altered" in line]
+        assert len(told) == 1
+        assert b'"level": "error"' in told[0] or b'"level":"error"' in told[0]
+
+
+def test_after_a_rebuild_the_schema_is_the_same(preferences: Command) -> None:
+    assert preferences("rebuild").returncode == 0
+    assert verdicts(preferences("check"))["schema"] == (True, "as the migrations make it")
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_an_encoding_that_is_not_utf_8_is_told_before_anything_is_migrated(
+    postgres: EmbeddedPostgres, preferences: Command, inside, encoding: str
+) -> None:
+    name = f"encoded_{encoding.lower()}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+        )
+    url = postgres.database_url(name)
+    result = preferences("check", database_url=url)
+    assert result.returncode == 1
+    assert f"✗ database    its encoding is {encoding}: create it with ENCODING 'UTF8'" in result.stdout
+    assert f"its encoding is {encoding}" in one_sentence(inside("migrate", database_url=url))
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT to_regclass('schema_migrations')").fetchone() == (None,)
+
+
+def test_a_read_only_database_is_told(preferences: Command, database_url: str) -> None:
+    result = preferences("check", database_url=f"{database_url}&options=-cdefault_transaction_read_only%3Don")
+    assert result.returncode == 1
+    assert "✗ database    it refuses writes: it is read-only" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def careless() -> Iterator[EmbeddedPostgres]:
+    """A server that doesn't wait for the disk."""
+    with TemporaryDirectory(prefix="preferences-test-") as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres(Path(folder), settings={"fsync": "off", "full_page_writes": "off"}) as postgres:
+            migrations.migrate(postgres.url)
+            asyncio.run(publish(postgres.url))
+            yield postgres
+
+
+def test_a_server_that_does_not_wait_for_the_disk_is_told_and_not_served_from_in_production(
+    careless: EmbeddedPostgres, preferences: Command, inside
+) -> None:
+    production = {
+        "database_url": careless.url,
+        "clerk_issuer": ISSUER,
+        "clerk_jwt_key": public_pem().replace("\n", "\\n"),
+    }
+    result = preferences("check", **production)
+    assert result.returncode == 1
+    assert "✗ database    fsync is off" in result.stdout
+    assert "✗ database    full_page_writes is off" in result.stdout
+    for command in (["serve"], ["follow"]):
+        assert "fsync is off" in one_sentence(preferences(*command, port=0, **production))
+    # Where the storage keeps it, an operator says so; and what only reads, or is being developed, does without.
+    assert preferences("check", database_storage="durable", **production).returncode == 0
+    assert inside("history", "--user", "user_ada", **production).returncode == 0
+    with Server(careless.url, clerk_issuer=None, clerk_jwt_key=None), Server(careless.url, database_storage="durable"):
+        pass
+
+
+def test_a_place_for_checkpoints_that_can_not_be_written_to_is_told(preferences: Command, folder: Path) -> None:
+    (folder / "file").write_text("no checkpoints")
+    for place in (folder / "file" / "below", folder, folder / "file"):
+        result = preferences("check", checkpoint_file=place)
+        assert result.returncode == 1
+        assert verdicts(result)["checkpoints"][0] is False
+    assert (folder / "file").read_text() == "no checkpoints"
+    assert verdicts(preferences("check", checkpoint_file=folder / "new" / "checkpoints"))["checkpoints"][0] is True
+    assert not (folder / "new").exists()
+
+
+def test_a_signing_key_or_an_origin_that_is_not_the_logs_is_told(
+    preferences: Command, inside, database_url: str, folder: Path
+) -> None:
+    asyncio.run(publish(database_url))
+    assert inside("audit", "checkpoint").returncode == 0
+    assert preferences("check").returncode == 0
+    elsewhere = folder / "elsewhere"
+    # No key is made by looking,
+    said = verdicts(preferences("check", data_dir=elsewhere))["checkpoints"]
+    assert said == (False, "the log was signed, and there is no key here: set AUDIT_SIGNING_KEY")
+    assert not (elsewhere / "audit").exists()
+    # and another one, or another name, isn't this log's.
+    assert inside("audit", "public-key", data_dir=elsewhere).returncode == 0
+    for other in ({"data_dir": elsewhere}, {"audit_origin": "example.com/other"}):
+        well, said = verdicts(preferences("check", **other))["checkpoints"]
+        assert not well
+        assert "AUDIT_ORIGIN" in said
+
+
+@pytest.mark.parametrize("path", ["prefs", "prefs,public"])
+def test_a_schema_of_another_name_that_the_url_leads_to_is_used(
+    inside, preferences: Command, empty_database: str, path: str
+) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA prefs")
+    url = f"{empty_database}&options={quote(f'-csearch_path={path}')}"
+    assert inside("migrate", database_url=url).returncode == 0
+    assert preferences("check", database_url=url).returncode == 0
+    with Server(url) as server:
+        body = {"email": {"product_updates": False}}
+        assert httpx.patch(f"{server.url}{PATH}", json=body, headers=bearer("user_ada")).status_code == 200
+    assert inside("history", "--user", "user_ada", "--org", "org_math", database_url=url).returncode == 0
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM prefs.preferences_events").fetchone() == (3,)
 
 
 def test_what_is_unreachable_is_told_for_each(preferences: Command) -> None:
