@@ -89,11 +89,16 @@ def verdict_while_serving(applied: Mapping[int, str]) -> str | None:
 
 def status(url: str) -> str | None:
     """What is wrong with the schema of this database; None if nothing is."""
+    return verdict(applied(url))
+
+
+def applied(url: str) -> dict[int, str]:
+    """The migrations that this database has, each with its checksum; none where it has no schema yet."""
     with psycopg.connect(url, connect_timeout=5) as connection:
         try:
-            return verdict(_applied(connection))
+            return _applied(connection)
         except errors.UndefinedTable:
-            return verdict({})
+            return {}
 
 
 def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> list[Migration]:
