@@ -124,8 +124,8 @@ async def _readiness(
 ) -> Mapping[str, str | None]:
     findings: dict[str, str | None] = {"database": None, "migrations": None, "catalogue": "unknown", "keys": None}
     try:
-        applied = await database.fetch_in_time("SELECT number, checksum FROM schema_migrations")
-        findings["migrations"] = migrations.verdict_while_serving(dict(applied))
+        applied = await database.fetch_in_time(migrations.APPLIED)
+        findings["migrations"] = migrations.verdict([migrations.Applied(*row) for row in applied])
         findings["catalogue"] = (await catalogues.published()).verdict(CATALOGUE)
     except psycopg.errors.UndefinedTable:
         findings["migrations"] = findings["migrations"] or "none applied yet"
