@@ -49,3 +49,19 @@ class PostgresCatalogues(CatalogueLog):
         found = {path: without for path, _, without in rows}
         any_of_them = found.pop(None)
         return Unchosen(users=rows[0][1], by_path=found, any=any_of_them)
+
+
+class NoCatalogues(CatalogueLog):
+    """That of a database without a schema: nothing is published, and nobody has chosen anything."""
+
+    @override
+    async def published(self) -> PublishedCatalogues:
+        return PublishedCatalogues([])
+
+    @override
+    async def append(self, event: CataloguePublished, *, follows: CataloguePublished | None) -> bool:
+        raise NotImplementedError
+
+    @override
+    async def unchosen(self, paths: Sequence[str]) -> Unchosen:
+        return Unchosen(users=0, by_path=dict.fromkeys(paths, 0), any=0)

@@ -1,6 +1,6 @@
 """What a process asks of its database to know whether it can serve."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
 
 import psycopg
@@ -11,6 +11,7 @@ from domain.published_catalogues import STREAM, PublishedCatalogues
 from infrastructure.connection import LoginRefused
 from infrastructure.database import Database
 from infrastructure.event_codec import decode
+from infrastructure.migrations import Applied
 from infrastructure.sql import queries
 
 READ_ONLY: Final = "refuses writes: it is read-only"
@@ -18,10 +19,10 @@ READ_ONLY: Final = "refuses writes: it is read-only"
 
 class Readiness(NamedTuple):
     """`database`: what is wrong with it, None if nothing is. The others are None where it couldn't be asked; `applied` are
-    the checksums of the migrations by number."""
+    the migrations that it has."""
 
     database: str | None
-    applied: Mapping[int, str] | None = None
+    applied: Sequence[Applied] | None = None
     published: PublishedCatalogues | None = None
 
 
@@ -29,20 +30,20 @@ async def readiness(database: Database) -> Readiness:
     try:
         rows = await database.fetch_in_time(queries("readiness")["readiness"], [STREAM])
     except psycopg.errors.UndefinedTable:
-        return Readiness(None, {})
+        return Readiness(None, [])
     except LoginRefused:
         return Readiness("refuses the login")
     except (Unavailable, OSError):
         return Readiness("can't be reached")
     except psycopg.Error as error:
         return Readiness(f"answers with an error: {type(error).__name__}")
-    read_only, checksums, *_ = rows[0]
+    read_only, applied, *_ = rows[0]
     if read_only:
         # Where it is another one's turn by now, the next connection leads there.
         await database.start_anew()
     published = [cast("CataloguePublished", decode(*event)) for _, _, *event in rows if event[0] is not None]
     return Readiness(
         READ_ONLY if read_only else None,
-        {int(number): checksum for number, checksum in (checksums or {}).items()},
+        [Applied(*migration) for migration in applied or []],
         PublishedCatalogues(published),
     )

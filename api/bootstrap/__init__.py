@@ -25,7 +25,15 @@ from api.bootstrap.audit import OPERATOR, OpenedAudit, open_audit, record_readin
 from api.bootstrap.catalogues import ever_known, impact, published
 from api.bootstrap.checks import findings
 from api.bootstrap.clock import now
-from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, suitable_database
+from api.bootstrap.databases import (
+    database_as_it_is,
+    migrate,
+    migrated_database,
+    open_api_keys,
+    open_store,
+    rebuild,
+    suitable_database,
+)
 from api.bootstrap.decisions import explain
 from api.bootstrap.erasure import erase
 from api.bootstrap.evidence import bundle, checkpoint, checkpoint_regularly, public_key, verify, verify_bundle
@@ -72,6 +80,7 @@ __all__ = [
     "checkpoint",
     "checkpoint_regularly",
     "configure_logs",
+    "database_as_it_is",
     "development_token",
     "erase",
     "ever_known",

@@ -2,18 +2,19 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Final
 
 from ulid_transform import ulid_now
 
-from application.publishing import Impact, Publishing
+from api.bootstrap.clock import now
+from application.publishing import CatalogueLog, Impact, Publishing
 from application.vocabulary import Checked, checked
 from domain.catalogue import CATALOGUE, Catalogue
 from domain.catalogue_difference import Alteration, alterations
 from domain.events import CataloguePublished
 from domain.published_catalogues import catalogue_of
-from infrastructure.catalogues import PostgresCatalogues
+from infrastructure import migrations
+from infrastructure.catalogues import NoCatalogues, PostgresCatalogues
 from infrastructure.database import Database
 
 PATIENCE: Final = 15.0
@@ -26,14 +27,19 @@ COUNT_WITHIN: Final = 600.0
 async def publish(url: str) -> int | None:
     """Publish this release's catalogue; its version, or None if it was published before. Raises `CatalogueRefused`."""
     async with _catalogues(url) as catalogues:
-        event = await Publishing(catalogues, iter(ulid_now, None), lambda: datetime.now(UTC)).publish(CATALOGUE)
+        event = await _publishing(catalogues).publish(CATALOGUE)
     return event.catalogue_version if event else None
 
 
 async def impact(url: str) -> Impact:
-    """What publishing this release's catalogue would change. Raises `CatalogueRefused` where it can't be published."""
+    """What publishing this release's catalogue would change, also in a database that isn't migrated to this release yet.
+
+    Raises `CatalogueRefused` where it can't be published.
+    """
+    if not migrations.applied_at(url):
+        return await _publishing(NoCatalogues()).impact(CATALOGUE)
     async with _catalogues(url) as catalogues:
-        return await Publishing(catalogues, iter(ulid_now, None), lambda: datetime.now(UTC)).impact(CATALOGUE)
+        return await _publishing(catalogues).impact(CATALOGUE)
 
 
 async def published(url: str) -> list[tuple[CataloguePublished, list[Alteration]]]:
@@ -54,6 +60,10 @@ async def ever_known(url: str, check: Callable[[Catalogue], Checked]) -> Checked
     """What `check` makes of the words of this release's catalogue, or of any that was published. Raises `ValidationFailed`."""
     async with _catalogues(url) as catalogues:
         return await checked(CATALOGUE, catalogues.published, check)
+
+
+def _publishing(catalogues: CatalogueLog) -> Publishing:
+    return Publishing(catalogues, iter(ulid_now, None), now)
 
 
 @asynccontextmanager

@@ -70,6 +70,17 @@ def migrated_database(of: Settings | None = None, *, serving: bool = False) -> I
         yield url
 
 
+@contextmanager
+def database_as_it_is() -> Iterator[str]:
+    """The same for what looks before this release's migrations are applied: nothing is migrated and nothing published.
+
+    Raises `MigrationError` where this release couldn't be migrated to.
+    """
+    with running_database(Settings.from_environment()) as url:
+        migrations.pending(migrations.applied_at(url))
+        yield url
+
+
 async def rebuild(url: str, progress: Progress, *, swap: bool) -> RebuildResult:
     async with ShadowTable.open(url) as shadow:
         return await Rebuild(shadow, progress).run(swap=swap)

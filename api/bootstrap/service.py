@@ -124,9 +124,7 @@ async def _readiness(database: Database, sessions: SessionVerifier) -> Mapping[s
     found = await readiness(database)
     findings = {"database": found.database, "migrations": "unknown", "catalogue": "unknown"}
     if found.applied is not None:
-        findings["migrations"] = (
-            migrations.verdict_while_serving(found.applied) if found.applied else "none applied yet"
-        )
+        findings["migrations"] = migrations.verdict(found.applied) if found.applied else "none applied yet"
     if found.published is not None:
         findings["catalogue"] = found.published.verdict(CATALOGUE)
     return {**findings, "keys": None if sessions.ready() else "none fetched yet"}

@@ -34,11 +34,11 @@ def list_published() -> None:
 
 @cli.command()
 def diff() -> None:
-    """Say what publishing this release's catalogue would change, and for how many users. Publishes nothing.
+    """Say what publishing this release's catalogue would change, and for how many users. Migrates and publishes nothing.
 
     Exit code 1 if it can't be published.
     """
-    with bootstrap.migrated_database() as url:
+    with bootstrap.database_as_it_is() as url:
         impact = asyncio.run(bootstrap.impact(url))
     if impact.published is not None and impact.published.catalogue_version == impact.version:
         output.print(f"Nothing would change: version {impact.version} is published.")

@@ -1,3 +1,4 @@
+-- leaves-working: 0007
 -- The index of the audit log is made in here, from the stored events, in one statement a batch. The process that follows the log
 -- keeps nothing in memory, so nothing that it remembers can outlive what a crash or a failover of the database takes back.
 

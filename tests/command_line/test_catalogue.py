@@ -4,14 +4,19 @@ import asyncio
 from datetime import UTC, datetime
 
 import psycopg
+import pytest
 
 from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
 from domain.published_catalogues import STREAM
-from tests.support.catalogues import choose, publish
+from infrastructure import migrations
+from infrastructure.event_codec import encode
+from tests.support.catalogues import choose, publish, published
 from tests.support.command import Command, one_sentence
+from tests.support.former_schema import migrate_up_to
 
 EMAIL = CATALOGUE.channels[0]
 BEFORE = CATALOGUE.version - 1
+NEWEST = max(migration.number for migration in migrations.available())
 
 
 def earlier(*changed: Toggle, without: tuple[str, ...] = (), version: int = BEFORE) -> Catalogue:
@@ -105,6 +110,50 @@ def test_a_new_toggle_changes_everybodys_answer(inside, database_url: str) -> No
     said = inside("catalogue", "diff").stdout
     assert "email.billing_receipts  added: default on; in everybody's answer" in said
     assert "Resolved answers that would change: 2." in said
+
+
+@pytest.mark.parametrize("former", [1, NEWEST - 1])
+def test_the_dry_run_comes_before_the_migrations(former: int, empty_database: str, inside) -> None:
+    # Given the database of an earlier release, with an earlier catalogue
+    migrate_up_to(empty_database, former)
+    with psycopg.connect(empty_database) as connection:
+        event = encode(published(earlier(without=("billing_receipts",))))
+        connection.execute(
+            "INSERT INTO preferences_events (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)",
+            [event.originator_id, event.originator_version, event.topic, event.state],
+        )
+        applied = connection.execute("SELECT * FROM schema_migrations").fetchall()
+    # when this release is asked what it would change, then it says so,
+    said = inside("catalogue", "diff", database_url=empty_database)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "email.billing_receipts  added: default on; in everybody's answer" in said.stdout
+    assert said.stdout.endswith("Nothing was published.\n")
+    # and everything is as it was.
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT * FROM schema_migrations").fetchall() == applied
+    assert stored(empty_database) == [BEFORE]
+
+
+def test_the_dry_run_comes_before_the_first_migration(empty_database: str, inside) -> None:
+    said = inside("catalogue", "diff", database_url=empty_database)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert f"Version {CATALOGUE.version} would be the first one published here" in said.stdout
+    with psycopg.connect(empty_database) as connection:
+        tables = connection.execute("SELECT FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert tables == []
+
+
+def test_the_dry_run_refuses_a_database_that_could_not_be_migrated(database_url: str, inside) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE schema_migrations SET checksum = 'edited' WHERE number = 1")
+    assert "was edited after" in one_sentence(inside("catalogue", "diff"))
+
+
+def test_the_dry_run_publishes_nothing_in_the_embedded_database_either(preferences: Command) -> None:
+    said = preferences("catalogue", "diff", database_url=None)
+    assert said.returncode == 0
+    assert "would be the first one published here" in said.stdout
+    assert said.stdout == preferences("catalogue", "diff", database_url=None).stdout
 
 
 def test_the_first_catalogue_changes_nobodys_answer(inside, database_url: str) -> None:

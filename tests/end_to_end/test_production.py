@@ -1,12 +1,15 @@
 """What docs/production.md tells operators to do, done as it stands there: two roles, a backup restored, a backup that is too old."""
 
 import asyncio
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -67,14 +70,13 @@ def logged(server: Server) -> list[dict[str, Any]]:
 class Roles:
     """The database and the two roles of the page, under names of their own."""
 
-    def __init__(self, postgres: EmbeddedPostgres, name: str) -> None:
+    def __init__(self, postgres: EmbeddedPostgres, name: str, administrator: str) -> None:
+        """`administrator` is the URL of whoever makes them."""
         as_administrator, self._as_owner = boxes("sql")[:2]
         self._name = name
-        execute(postgres.url, self._renamed(as_administrator))
+        execute(administrator, self._renamed(as_administrator))
         passwords = dict(re.findall(r"ROLE (\w+) LOGIN PASSWORD '(.*?)'", as_administrator))
-        urls = {
-            role: self._url(postgres.database_url(name), self._renamed(role), passwords[role]) for role in passwords
-        }
+        urls = {role: as_role(postgres.database_url(name), self._renamed(role), passwords[role]) for role in passwords}
         self.owner, self.service = urls["preferences_owner"], urls["preferences_service"]
 
     def grant(self) -> None:
@@ -84,15 +86,31 @@ class Roles:
         renamed = re.sub(r"preferences_(owner|service)", rf"{self._name}_\1", text)
         return renamed.replace("DATABASE preferences ", f"DATABASE {self._name} ")
 
-    @staticmethod
-    def _url(url: str, role: str, password: str) -> str:
-        parts = urlsplit(url)
-        return urlunsplit(parts._replace(netloc=f"{role}:{password.replace(' ', '%20')}@"))
+
+def as_role(url: str, role: str, password: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{role}:{password.replace(' ', '%20')}@"))
+
+
+NUMBERS = itertools.count(1)
+
+
+def made_by_an_administrator(postgres: EmbeddedPostgres) -> Roles:
+    """The administrator is no superuser, as those of a managed server are none."""
+    name = f"of_administrator_{next(NUMBERS)}"
+    execute(postgres.url, f"CREATE ROLE {name} LOGIN CREATEDB CREATEROLE PASSWORD 'secret'")
+    return Roles(postgres, f"made_{name}", as_role(postgres.database_url("postgres"), name, "secret"))
 
 
 @pytest.fixture
 def roles(postgres: EmbeddedPostgres) -> Roles:
-    return Roles(postgres, "two_roles")
+    return made_by_an_administrator(postgres)
+
+
+def test_a_superuser_can_make_them_too(postgres: EmbeddedPostgres) -> None:
+    roles = Roles(postgres, "made_by_superuser", postgres.url)
+    with psycopg.connect(roles.owner) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("made_by_superuser_owner",)
 
 
 def test_the_service_can_do_all_that_it_does_and_cannot_rewrite_history(roles: Roles, folder: Path) -> None:
@@ -157,15 +175,15 @@ def test_the_service_can_do_all_that_it_does_and_cannot_rewrite_history(roles: R
 class Shell:
     """Runs what stands in a box, with PostgreSQL's programs and ours at hand; its exit code and what it said."""
 
-    def __init__(self, folder: Path, url: str, restored: str) -> None:
+    def __init__(self, folder: Path, url: str, restored: str, owner: str | None = None) -> None:
         programs = [str(PostgresBinaries.locate().folder), str(Path(sys.executable).parent), os.environ["PATH"]]
         self._environment = environment(data_dir=folder / "data", restored_url=restored, path=":".join(programs))
-        self._folder, self._url = folder, url
+        self._folder, self._url, self._owner = folder, url, owner or url
 
     def __call__(self, code: str) -> tuple[int, str]:
         done = subprocess.run(
             ["bash", "-euc", code],
-            env={**self._environment, "DATABASE_URL": self._url},
+            env={**self._environment, "DATABASE_URL": self._url, "OWNER_URL": self._owner},
             cwd=self._folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -183,6 +201,14 @@ def restored_url(postgres: EmbeddedPostgres, database_url: str) -> str:
     name = f"{urlsplit(database_url).path.removeprefix('/')}_restored"
     execute(postgres.url, f"CREATE DATABASE {name}")
     return postgres.database_url(name)
+
+
+@pytest.fixture
+def new_server() -> Iterator[EmbeddedPostgres]:
+    with TemporaryDirectory(prefix="preferences-test-") as name:
+        Path(name).chmod(0o755)
+        with EmbeddedPostgres(Path(name)) as server:
+            yield server
 
 
 @pytest.fixture
@@ -214,6 +240,36 @@ def test_a_dump_that_is_restored_proves_itself_and_serves(shell: Shell, written,
         assert {entry["actor"]["label"] for entry in history} == {"user_1"}
     code, said = shell('DATABASE_URL="$RESTORED_URL" preferences audit checkpoint')
     assert code == 0, said
+
+
+def test_on_a_new_server_with_roles_of_other_names_it_does_so_too(roles: Roles, folder: Path, new_server) -> None:
+    # Given a service with the two roles, and a dump that its owner made
+    assert Command(folder / "data", roles.owner)("migrate").returncode == 0
+    roles.grant()
+    with Server(roles.service) as server:
+        choose(server.url, "user_ada", product_updates=False)
+    assert Command(folder / "data", roles.service)("audit", "checkpoint").returncode == 0
+    there = made_by_an_administrator(new_server)
+    assert Shell(folder, roles.service, there.owner, roles.owner)(DUMP) == (0, "")
+    # when it is restored into a server that knows none of its roles,
+    code, said = Shell(folder, roles.service, there.owner)(RESTORE)
+    # then it proves itself, and serves once the rights are granted.
+    assert code == 0, said
+    assert "Nothing was altered." in said
+    assert said.endswith("equal\n")
+    there.grant()
+    with Server(there.service) as server:
+        assert choose(server.url, "user_ada", weekly_usage_digest=True)["product_updates"] is False
+        history = httpx.get(f"{server.url}{PATH}/history", headers=bearer("user_ada")).json()["data"]
+        assert len(history) == 2
+
+
+def test_the_services_own_role_can_not_make_the_dump(roles: Roles, folder: Path) -> None:
+    assert Command(folder / "data", roles.owner)("migrate").returncode == 0
+    roles.grant()
+    code, said = Shell(folder, roles.service, roles.service)(DUMP)
+    assert code == 1
+    assert "sequence" in said
 
 
 def test_a_restored_dump_that_was_altered_is_found_out(shell: Shell, written, restored_url: str) -> None:

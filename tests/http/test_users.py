@@ -14,6 +14,7 @@ import pytest
 
 from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
 from domain.preferences import stream_id
+from infrastructure import migrations
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
 from tests.support.catalogues import publish
@@ -400,11 +401,17 @@ async def test_each_day_is_told_with_the_defaults_of_that_day(serve: Callable[..
         assert (await http.get(PATH, headers=bearer("user_bob"))).json()["data"] == DEFAULTS
 
 
+NEWEST = max(migration.number for migration in migrations.available())
+OF_THE_NEXT_RELEASE = (
+    "INSERT INTO schema_migrations (number, name, checksum, leaves_working) VALUES (9999, 'of_the_next', 'x', %s)"
+)
+
+
 async def test_a_release_that_is_older_than_the_schema_still_serves(serve: Callable[..., Server]) -> None:
     server = serve()
     await publish(server.database_url)
     with psycopg.connect(server.database_url, autocommit=True) as connection:
-        connection.execute("INSERT INTO schema_migrations VALUES (9999, 'of_the_next_release', 'x')")
+        connection.execute(OF_THE_NEXT_RELEASE, [NEWEST])
         async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
             assert (await http.get("/readyz")).json()["data"]["migrations"] == "ok"
             assert (await http.get(PATH, headers=bearer("user_bob"))).json()["data"] == DEFAULTS
@@ -415,6 +422,11 @@ async def test_a_release_that_is_older_than_the_schema_still_serves(serve: Calla
                     "was edited after it had been applied",
                 ),
                 ("DELETE FROM schema_migrations WHERE number = 2", "1 not applied: run `preferences migrate`"),
+                (
+                    "UPDATE schema_migrations SET leaves_working = 9999 WHERE number = 9999",
+                    "only leaves releases working that have 9999",
+                ),
+                ("UPDATE schema_migrations SET leaves_working = NULL WHERE number = 9999", "too old to know it"),
             ):
                 connection.execute(statement)
                 response = await http.get("/readyz")

@@ -6,6 +6,7 @@ import pytest
 
 from infrastructure import migrations
 from infrastructure.migrations import Migration, MigrationError
+from tests.support.former_schema import migrate_up_to
 
 
 @pytest.fixture
@@ -45,6 +46,91 @@ def test_a_database_from_a_later_release_is_refused(database_url: str) -> None:
         connection.execute("INSERT INTO schema_migrations VALUES (9999, 'later', 'x')")
     with pytest.raises(MigrationError, match="too old to know it"):
         migrations.migrate(database_url)
+
+
+def release_with(monkeypatch: pytest.MonkeyPatch, *later: Migration) -> None:
+    """From here on this release carries these migrations, too."""
+    carried = [migration for migration in KNOWN if migration.number < LATER]
+    monkeypatch.setattr(migrations, "available", lambda: [*carried, *later])
+
+
+KNOWN = migrations.available()
+NEWEST = KNOWN[-1].number
+LATER = NEWEST + 1
+ADDITIVE = Migration(LATER, "later", f"-- leaves-working: {NEWEST:04}\nCREATE TABLE later (x int)")
+ALSO_ADDITIVE = Migration(LATER + 1, "latest", f"-- leaves-working: {NEWEST:04}\nCREATE TABLE latest (x int)")
+BREAKING = Migration(LATER + 1, "latest", f"-- leaves-working: {LATER:04}\nDROP TABLE later")
+SILENT = Migration(LATER + 1, "latest", "DROP TABLE later")
+
+
+def test_an_older_release_works_with_a_database_whose_newer_migrations_leave_it_working(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release_with(monkeypatch, ADDITIVE, ALSO_ADDITIVE)
+    assert migrations.migrate(database_url) == [ADDITIVE, ALSO_ADDITIVE]
+    for older in ([ADDITIVE], []):
+        release_with(monkeypatch, *older)
+        assert migrations.status(database_url) is None
+        assert migrations.migrate(database_url) == []
+
+
+@pytest.mark.parametrize("latest", [BREAKING, SILENT], ids=["breaking", "silent"])
+def test_it_refuses_one_that_has_a_migration_that_does_not(
+    latest: Migration, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    release_with(monkeypatch, ADDITIVE, latest)
+    migrations.migrate(database_url)
+    assert migrations.status(database_url) is None
+    release_with(monkeypatch)
+    assert f"the database has migration {LATER + 1:04}" in str(migrations.status(database_url))
+    with pytest.raises(MigrationError, match="too old"):
+        migrations.migrate(database_url)
+    # The release between the two works where the last one says so.
+    release_with(monkeypatch, ADDITIVE)
+    assert (migrations.status(database_url) is None) == (latest is BREAKING)
+
+
+def test_a_migration_of_its_own_that_is_missing_is_told_beside_newer_ones(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release_with(monkeypatch, ADDITIVE)
+    migrations.migrate(database_url)
+    release_with(monkeypatch)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM schema_migrations WHERE number = %s", [NEWEST])
+    assert migrations.status(database_url) == "1 not applied: run `preferences migrate`"
+
+
+def test_a_table_of_an_earlier_release_is_read_as_it_is_and_then_brought_up_to_date(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a database whose table doesn't say which releases are left working
+    migrate_up_to(empty_database, NEWEST)
+    assert migrations.status(empty_database) is None
+    # when a later release migrates it, while somebody holds the table,
+    release_with(monkeypatch, ADDITIVE)
+    monkeypatch.setattr(migrations, "PAUSE", 0.1)
+    with ThreadPoolExecutor(1) as elsewhere:
+        with psycopg.connect(empty_database) as dump:
+            dump.execute("SELECT count(*) FROM schema_migrations")
+            applied = elsewhere.submit(migrations.migrate, empty_database)
+            for _ in range(5):
+                with psycopg.connect(empty_database, options="-c statement_timeout=900ms") as reader:
+                    reader.execute("SELECT count(*) FROM schema_migrations")
+            assert not applied.done()
+        # then it says so from now on.
+        assert applied.result() == [ADDITIVE]
+    release_with(monkeypatch)
+    assert migrations.status(empty_database) is None
+
+
+def test_each_migration_says_which_releases_it_leaves_working_and_the_one_before_it_is_among_them() -> None:
+    unsaid = [migration.name for migration in KNOWN if migration.number > 7 and migration.leaves_working is None]
+    assert unsaid == []
+    # All of one release may say the same number: the last one of the release before it.
+    for migration in KNOWN:
+        assert migration.leaves_working is None or 7 <= migration.leaves_working < migration.number
 
 
 def test_a_migration_that_fails_leaves_nothing_of_itself(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
