@@ -7,7 +7,7 @@ import duckdb
 
 QUERIES = Path(__file__).with_name("queries")
 
-FILES = "date=*/part-*.parquet"
+FILES = "date=*/*.parquet"
 
 
 class Answer(NamedTuple):
@@ -32,7 +32,7 @@ def answer(replay: Path, days: int) -> Answers:
     with duckdb.connect() as connection:
         if not any(replay.glob(FILES)):
             raise NothingThere(f"there are no events in {replay}")
-        connection.from_parquet(str(replay / FILES)).create_view("events")
+        connection.from_parquet(str(replay / FILES), union_by_name=True).create_view("events")
         connection.execute(_query("changes"))
         if connection.execute("SELECT 1 FROM changes LIMIT 1").fetchone() is None:
             raise NothingThere(f"nobody has changed anything in {replay}")

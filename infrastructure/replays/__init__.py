@@ -2,6 +2,6 @@
 
 request    what was asked for, kept beside what came of it
 lines      a file with one event a line
-parquet    a folder of Parquet files, by day
+parquet    a folder of Parquet files, by day (columns: those of an event; parquet_manifest: what a replay remembers there)
 stream     a JetStream stream of its own
 """

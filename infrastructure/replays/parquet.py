@@ -1,4 +1,4 @@
-"""A folder of Parquet files, partitioned by the day on which events happened, as DuckDB, pandas and Spark read it."""
+"""A folder of Parquet files, partitioned by the day on which events happened, as DuckDB, polars, pandas and Spark read it."""
 
 import os
 import re
@@ -9,44 +9,18 @@ from datetime import UTC, date
 from pathlib import Path
 from typing import Any, Final, Self
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from typing_extensions import override
 
 from application.isolation import Cleared
 from application.replay import Destination
-from infrastructure.replays.request import Manifest, Request, lock, sync_folder
-from projections.cloud_events import cloud_event
+from infrastructure.replays.columns import SCHEMA, row
+from infrastructure.replays.parquet_manifest import ParquetManifest
+from infrastructure.replays.request import Request, lock, sync_folder
 
 ROWS: Final = 100_000
 """Events that are written together, and held in memory until then: some 100 MB."""
-
-_WORD: Final = pa.dictionary(pa.int32(), pa.string())
-"""For columns in which the same few strings stand again and again."""
-
-SCHEMA: Final = pa.schema(
-    [
-        pa.field("position", pa.int64(), nullable=False),
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),
-        pa.field("type", _WORD, nullable=False),
-        pa.field("stream", pa.string(), nullable=False),
-        pa.field("version", pa.int64(), nullable=False),
-        pa.field("subject", pa.string()),
-        pa.field("organization", _WORD),
-        pa.field("channel", _WORD),
-        pa.field("toggle", _WORD),
-        pa.field("enabled", pa.bool_()),
-        pa.field("previous", pa.bool_()),
-        pa.field("actor_kind", _WORD),
-        pa.field("actor_label", pa.string()),
-        pa.field("source", _WORD, nullable=False),
-        pa.field("request_id", pa.string(), nullable=False),
-        pa.field("catalogue_version", pa.int32(), nullable=False),
-        pa.field("channels", pa.string()),
-    ]
-)
 
 _PART: Final = re.compile(r"part-(\d{20})-\d{20}\.parquet")
 
@@ -55,7 +29,7 @@ class ParquetFolder(Destination):
     """Files are written under another name and renamed; then the manifest says that all up to a position is there. What
     was renamed and not yet said is written again after an interruption, so it is removed first."""
 
-    def __init__(self, folder: Path, manifest: Manifest, position: int, rows: int) -> None:
+    def __init__(self, folder: Path, manifest: ParquetManifest, position: int, rows: int) -> None:
         self._folder = folder
         self._manifest = manifest
         self._committed = self._position = position
@@ -70,13 +44,12 @@ class ParquetFolder(Destination):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             lock(descriptor, folder)
-            manifest = Manifest(folder / "_replay.json", request)
-            # A manifest is the first thing that a replay makes; what it may have left behind before that has this name.
-            there = any(found.name != "._replay.json.tmp" for found in folder.iterdir())
-            kept = manifest.agree(there=there)
+            manifest = ParquetManifest(folder, request)
+            kept = manifest.agree(there=manifest.something_else())
             if kept is None:
                 kept = {"position": request.after}
-                manifest.keep(**kept)
+            # Also where nothing has changed: the columns in it are those of this release.
+            manifest.keep(**kept)
             position: int = kept["position"]
             _remove_unsaid(folder, position)
             yield cls(folder, manifest, position, rows)
@@ -104,7 +77,7 @@ class ParquetFolder(Destination):
             return
         by_day: dict[date, list[dict[str, Any]]] = defaultdict(list)
         for recorded in self._waiting:
-            by_day[recorded.event.timestamp.astimezone(UTC).date()].append(_row(recorded))
+            by_day[recorded.event.timestamp.astimezone(UTC).date()].append(row(recorded))
         name = f"part-{self._committed + 1:020}-{self._position:020}.parquet"
         for day, rows in by_day.items():
             _write(self._folder / f"date={day}", name, rows)
@@ -131,23 +104,3 @@ def _remove_unsaid(folder: Path, position: int) -> None:
     for path in folder.glob("date=*/part-*.parquet"):
         if (named := _PART.fullmatch(path.name)) and int(named[1]) > position:
             path.unlink()
-
-
-def _row(recorded: Cleared) -> dict[str, Any]:
-    """What leaves the house, as columns. The catalogue's channels are JSON: they are one value in one row of a million."""
-    event = cloud_event(recorded.position, recorded.event)
-    data = event["data"]
-    actor = data.get("actor", {})
-    channels = data.get("channels")
-    return {
-        **data,
-        "position": recorded.position,
-        "id": event["id"],
-        "time": recorded.event.timestamp,
-        "type": event["type"],
-        "stream": event["partitionkey"],
-        "subject": event.get("subject"),
-        "actor_kind": actor.get("kind"),
-        "actor_label": actor.get("label"),
-        "channels": None if channels is None else orjson.dumps(channels).decode(),
-    }

@@ -39,7 +39,7 @@ class Manifest:
     def agree(self, *, there: bool) -> dict[str, Any] | None:
         """What was remembered, if anything. Raises `ReplayRefused` if something is `there` that this request didn't make."""
         try:
-            kept: dict[str, Any] = orjson.loads(self._path.read_bytes())
+            kept: dict[str, Any] = orjson.loads(self._read())
             asked = kept.pop("asked_for")
         except FileNotFoundError:
             if there:
@@ -55,7 +55,13 @@ class Manifest:
 
     def keep(self, **remembered: Any) -> None:
         document = {"asked_for": asdict(self._request), **remembered}
-        write_whole(self._path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        self._write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+    def _read(self) -> bytes:
+        return self._path.read_bytes()
+
+    def _write(self, content: bytes) -> None:
+        write_whole(self._path, content)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -114,7 +114,7 @@ def test_parquet_has_typed_columns_by_day_and_duckdb_reads_them(replay, folder) 
     assert (types["position"], types["version"], types["catalogue_version"]) == ("BIGINT", "BIGINT", "INTEGER")
     assert (types["time"], types["date"]) == ("TIMESTAMP WITH TIME ZONE", "DATE")
     assert (types["enabled"], types["previous"], types["toggle"]) == ("BOOLEAN", "BOOLEAN", "VARCHAR")
-    days = {path.parent.name for path in (folder / "events").glob("*/*.parquet")}
+    days = {path.parent.name for path in (folder / "events").glob("*/part-*.parquet")}
     assert days == {f"date={event.timestamp.date()}" for event in LOG}
 
 
