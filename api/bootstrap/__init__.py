@@ -13,6 +13,7 @@ erasure      erasing a person
 relay        what hands events on, and the broker
 decisions    decisions, verified afterwards
 checks       what `preferences check` looks at
+person_keys  the keys under which the log says who acted: tried, and set right
 evidence     checkpoints of the log, and what holds the log to them
 clock        the time, for all of them
 """
@@ -39,6 +40,8 @@ from api.bootstrap.erasure import erase
 from api.bootstrap.evidence import bundle, checkpoint, checkpoint_regularly, public_key, verify, verify_bundle
 from api.bootstrap.followers import Followers, open_followers, registered, run_followers
 from api.bootstrap.identities import development_token, signing_keys
+from api.bootstrap.person_keys import check as check_person_keys
+from api.bootstrap.person_keys import repair as repair_person_keys
 from api.bootstrap.relay import relaying, run_relay
 from api.bootstrap.replays import Form, replay_destination, replay_into, replay_selection
 from application.bundle import BadBundle
@@ -57,6 +60,7 @@ from infrastructure import logs
 from infrastructure.api_keys import ListedKey
 from infrastructure.audit_reads import ListedReading
 from infrastructure.embedded_postgres import EmbeddedPostgresError
+from infrastructure.key_copy import NotACopy
 from infrastructure.migrations import MigrationError
 from infrastructure.nats_server import NatsServerError
 from infrastructure.settings import Settings, SettingsError
@@ -77,6 +81,7 @@ __all__ = [
     "Settings",
     "Verdict",
     "bundle",
+    "check_person_keys",
     "checkpoint",
     "checkpoint_regularly",
     "configure_logs",
@@ -100,6 +105,7 @@ __all__ = [
     "record_reading",
     "registered",
     "relaying",
+    "repair_person_keys",
     "replay_destination",
     "replay_into",
     "replay_selection",
@@ -123,6 +129,7 @@ OPERATOR_ERRORS: Final = (
     CannotReset,
     BrokenStream,
     BadBundle,
+    NotACopy,
     Contradiction,
     ForeignCheckpoint,
     CannotExplain,
