@@ -5,7 +5,6 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib.resources import files
 from typing import Final, LiteralString, NamedTuple
 
@@ -38,12 +37,6 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 """
 
 
-_TABLE_NEWER: Final = "ALTER TABLE schema_migrations ADD COLUMN works_with integer"
-"""Which releases each migration leaves working. An installation from before that has no such column."""
-
-_WORKS_WITH: Final = re.compile(r"^-- Works with releases since (\d{4})\.$", re.MULTILINE)
-
-
 class MigrationError(Exception):
     """One sentence on why the schema can't be brought up to date."""
 
@@ -57,27 +50,6 @@ class Migration(NamedTuple):
     def checksum(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
-    @property
-    def works_with(self) -> int | None:
-        """The oldest release that goes on working on a schema with this migration, known by the last migration that it
-        carries; None where there is none but those that carry this one."""
-        said = _WORKS_WITH.search(self.sql)
-        return int(said[1]) if said else None
-
-
-class Applied(NamedTuple):
-    """What a database says of a migration that it has."""
-
-    checksum: str
-    works_with: int | None = None
-
-
-class Status(NamedTuple):
-    """`wrong`: what is wrong with a schema, None if nothing is. `newer`: whether it has more than this release carries."""
-
-    wrong: str | None
-    newer: bool = False
-
 
 def available() -> list[Migration]:
     """The migrations that this release carries, in order."""
@@ -86,27 +58,21 @@ def available() -> list[Migration]:
     return sorted(Migration(int(name[1]), name[2], file.read_text("utf-8")) for name, file in named if name)
 
 
-def pending(applied: Mapping[int, Applied]) -> list[Migration]:
-    """Those not among `applied`.
+def pending(applied: Mapping[int, str]) -> list[Migration]:
+    """Those not among `applied` (number to checksum).
 
-    Raises `MigrationError` if one that was applied has been edited since, or isn't known to this release and doesn't leave it
-    working.
+    Raises `MigrationError` if one that was applied has been edited since, or isn't known to this release.
     """
     known = {migration.number: migration for migration in available()}
-    newest = max(known)
-    for number, (checksum, works_with) in applied.items():
+    for number, checksum in applied.items():
         if number not in known:
-            if number < newest or works_with is None or works_with > newest:
-                since = f": it works with releases since {works_with:04}" if works_with is not None else ""
-                raise MigrationError(
-                    f"the database has migration {number:04}, and this release is too old to know it{since}"
-                )
-        elif known[number].checksum != checksum:
+            raise MigrationError(f"the database has migration {number:04}, and this release is too old to know it")
+        if known[number].checksum != checksum:
             raise MigrationError(f"migration {number:04}_{known[number].name} was edited after it had been applied")
     return [migration for migration in known.values() if migration.number not in applied]
 
 
-def verdict(applied: Mapping[int, Applied]) -> str | None:
+def verdict(applied: Mapping[int, str]) -> str | None:
     """What is wrong with a database that has these migrations; None if nothing is."""
     try:
         due = pending(applied)
@@ -116,22 +82,22 @@ def verdict(applied: Mapping[int, Applied]) -> str | None:
 
 
 def verdict_while_serving(applied: Mapping[int, str]) -> str | None:
-    """The same, from their checksums, for a process that serves already, to which a newer database is none of its concern.
+    """The same for a process that serves already, to which a newer database is none of its concern.
 
     While a release is rolled out, the processes of the one before serve from a database that was migrated for the next,
     and each migration leaves them working. If they weren't ready, nobody would be until the new ones have started.
     """
     newest = max(migration.number for migration in available())
-    return verdict({number: Applied(checksum) for number, checksum in applied.items() if number <= newest})
+    return verdict({number: checksum for number, checksum in applied.items() if number <= newest})
 
 
-def status(url: str) -> Status:
+def status(url: str) -> str | None:
+    """What is wrong with the schema of this database; None if nothing is."""
     with connect_blocking(url, _SESSION) as connection:
         try:
-            applied = _applied(connection)
+            return verdict(_applied(connection))
         except errors.UndefinedTable:
-            return Status(verdict({}))
-        return Status(verdict(applied), newer=not applied.keys() <= {migration.number for migration in available()})
+            return verdict({})
 
 
 def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> list[Migration]:
@@ -142,46 +108,31 @@ def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> l
     with connect_blocking(url, _SESSION, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         connection.execute(_TABLE)
-        if not _says_who_it_leaves_working(connection):
-            _apply(connection, "the table of the migrations", lambda: connection.execute(_TABLE_NEWER))
         due = pending(_applied(connection))
         for migration in due:
             report(migration)
-            _apply(
-                connection,
-                f"migration {migration.number:04}_{migration.name}",
-                partial(_migrate, connection, migration),
-            )
+            _apply(connection, migration)
         return due
 
 
-def _migrate(connection: psycopg.Connection[TupleRow], migration: Migration) -> None:
-    connection.execute(migration.sql)
-    connection.execute(
-        "INSERT INTO schema_migrations (number, name, checksum, works_with) VALUES (%s, %s, %s, %s)",
-        [migration.number, migration.name, migration.checksum, migration.works_with],
-    )
-
-
-def _apply(connection: psycopg.Connection[TupleRow], what: str, change: Callable[[], object]) -> None:
+def _apply(connection: psycopg.Connection[TupleRow], migration: Migration) -> None:
     for left in reversed(range(ATTEMPTS)):
         try:
             with connection.transaction():
                 connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_PATIENCE))
-                change()
+                connection.execute(migration.sql)
+                connection.execute(
+                    "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
+                    [migration.number, migration.name, migration.checksum],
+                )
             return
         except errors.LockNotAvailable as error:
             if not left:
-                raise MigrationError(f"{what} couldn't have its tables: others held them, time and again") from error
+                raise MigrationError(
+                    f"migration {migration.number:04}_{migration.name} couldn't have its tables: others held them, time and again"
+                ) from error
         time.sleep(PAUSE)
 
 
-def _applied(connection: psycopg.Connection[TupleRow]) -> dict[int, Applied]:
-    # As JSON, since a database from before that has no such column.
-    query = "SELECT number, checksum, (to_jsonb(m) ->> 'works_with')::integer FROM schema_migrations m"
-    return {number: Applied(*said) for number, *said in connection.execute(query)}
-
-
-def _says_who_it_leaves_working(connection: psycopg.Connection[TupleRow]) -> bool:
-    query = "SELECT FROM pg_attribute WHERE attrelid = to_regclass('schema_migrations') AND attname = 'works_with'"
-    return connection.execute(query).fetchone() is not None
+def _applied(connection: psycopg.Connection[TupleRow]) -> dict[int, str]:
+    return dict(connection.execute("SELECT number, checksum FROM schema_migrations").fetchall())

@@ -49,17 +49,16 @@ def _of_the_database(of: Settings, url: str) -> Iterator[Finding]:
         yield "database", fault.sentence, True
     if any(fault.weight is suitability.Weight.ALL for fault in server.faults):
         return
-    migrated = migrations.status(url)
-    fine = "of a newer release, which leaves this one working" if migrated.newer else "up to date"
-    yield "migrations", migrated.wrong or fine, bool(migrated.wrong)
-    if migrated.wrong:
+    pending = migrations.status(url)
+    yield "migrations", pending or "up to date", bool(pending)
+    if pending:
         yield "catalogue", "unknown before the migrations are applied", True
         return
-    differing = [] if migrated.newer else schema.differences(url)
+    differing = schema.differences(url)
     for difference in differing:
         yield "schema", difference, True
     if not differing:
-        yield "schema", "for the newer release to judge" if migrated.newer else "as the migrations make it", False
+        yield "schema", "as the migrations make it", False
     wrong = asyncio.run(catalogues.verdict(url))
     yield "catalogue", wrong or f"version {CATALOGUE.version} is published", bool(wrong)
     if of.checkpoint_interval:

@@ -55,12 +55,9 @@ def migrated_database(of: Settings | None = None, *, serving: bool = False) -> I
     with suitable_database(of, serving=serving) as url:
         if of.database_url is None:
             migrate(url, lambda _: None)
-            yield url
-            return
-        status = migrations.status(url)
-        if status.wrong:
-            raise migrations.MigrationError(f"the database's migrations: {status.wrong}")
-        if serving and not status.newer:
+        elif wrong := migrations.status(url):
+            raise migrations.MigrationError(f"the database's migrations: {wrong}")
+        elif serving:
             # Told, and no reason not to serve: who mends an index must not have to do it before the next restart.
             logs.configure(of.log_level)
             for difference in schema.differences(url):

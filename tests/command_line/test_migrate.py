@@ -1,14 +1,8 @@
 """`preferences migrate`."""
 
-import asyncio
-
-import httpx
 import psycopg
 
-from infrastructure import migrations
-from tests.support.catalogues import publish
 from tests.support.command import Command, one_sentence
-from tests.support.server import Server
 
 
 def applied(url: str) -> list[tuple[int, str]]:
@@ -52,28 +46,6 @@ def test_a_database_of_a_newer_release_is_refused(inside, database_url: str) -> 
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, 'later', 'x')")
     assert "9999" in one_sentence(inside("migrate"))
-
-
-def test_an_older_release_starts_on_a_newer_database_that_leaves_it_working(
-    preferences: Command, database_url: str
-) -> None:
-    # Given a database that a newer release has migrated, during a rollout
-    asyncio.run(publish(database_url))
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        row = [len(migrations.available()) + 1, len(migrations.available())]
-        connection.execute("INSERT INTO schema_migrations VALUES (%s, 'later', 'x', now(), %s)", row)
-        connection.execute("ALTER TABLE current_preferences ADD COLUMN later integer")
-    # then a process of this one that must start anew does, and is ready,
-    with Server(database_url, followers="on") as server:
-        assert httpx.get(f"{server.url}/readyz").status_code == 200
-        assert b"the schema was altered" not in server.log()
-    checked = preferences("check")
-    assert checked.returncode == 0
-    assert "of a newer release, which leaves this one working" in checked.stdout
-    # and where the newer one says that it doesn't, it refuses.
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("UPDATE schema_migrations SET works_with = number WHERE name = 'later'")
-    assert "too old to know it: it works with releases since" in one_sentence(preferences("serve", port=0))
 
 
 def test_a_database_that_is_gone_is_one_sentence(preferences: Command, inside) -> None:

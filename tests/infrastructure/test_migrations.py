@@ -17,13 +17,10 @@ def empty_database(postgres) -> str:
 
 
 def test_an_empty_database_is_brought_up_to_date_once(empty_database: str) -> None:
-    assert (
-        migrations.status(empty_database).wrong
-        == f"{len(migrations.available())} not applied: run `preferences migrate`"
-    )
+    assert migrations.status(empty_database) == f"{len(migrations.available())} not applied: run `preferences migrate`"
     assert migrations.migrate(empty_database) == migrations.available()
     assert migrations.migrate(empty_database) == []
-    assert migrations.status(empty_database) == (None, False)
+    assert migrations.status(empty_database) is None
 
 
 def test_several_that_migrate_at_once_do_it_once(empty_database: str) -> None:
@@ -87,7 +84,7 @@ def test_a_migration_waits_for_whoever_holds_its_table_and_makes_nobody_wait(
                 user.execute("SELECT count(*) FROM current_preferences")
                 assert not applied.done()
         assert applied.result() == [changing_the_table]
-    assert migrations.status(database_url) == (None, False)
+    assert migrations.status(database_url) is None
 
 
 def test_a_table_that_nobody_lets_go_of_is_a_sentence(
@@ -103,64 +100,3 @@ def test_a_table_that_nobody_lets_go_of_is_a_sentence(
 
 def test_migrations_are_numbered_without_gaps() -> None:
     assert [migration.number for migration in migrations.available()] == list(range(1, len(migrations.available()) + 1))
-
-
-# Releases that differ
-
-
-def later(url: str, number: int, works_with: int | None) -> None:
-    """A migration of a newer release, as it stands in the database."""
-    with psycopg.connect(url) as connection:
-        connection.execute("INSERT INTO schema_migrations VALUES (%s, 'later', 'x', now(), %s)", [number, works_with])
-
-
-NEWEST = len(migrations.available())
-
-
-@pytest.mark.parametrize("works_with", [1, NEWEST - 1, NEWEST])
-def test_a_newer_database_that_leaves_this_release_working_is_worked_with(database_url: str, works_with: int) -> None:
-    later(database_url, NEWEST + 1, works_with)
-    assert migrations.status(database_url) == (None, True)
-    assert migrations.migrate(database_url) == []
-
-
-@pytest.mark.parametrize("works_with", [None, NEWEST + 1, NEWEST + 2])
-def test_one_that_does_not_is_refused(database_url: str, works_with: int | None) -> None:
-    later(database_url, NEWEST + 1, NEWEST)
-    later(database_url, NEWEST + 2, works_with)
-    status = migrations.status(database_url)
-    assert status.wrong is not None
-    assert f"migration {NEWEST + 2:04}, and this release is too old to know it" in status.wrong
-    with pytest.raises(MigrationError, match="too old to know it"):
-        migrations.migrate(database_url)
-
-
-def test_which_releases_a_migration_leaves_working_is_written_down_as_it_is_applied(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    additive = Migration(
-        9998, "additive", "-- Adds.\n-- Works with releases since 0007.\nCREATE TABLE more (n integer)"
-    )
-    breaking = Migration(9999, "breaking", "DROP TABLE more")
-    known = migrations.available()
-    monkeypatch.setattr(migrations, "available", lambda: [*known, additive, breaking])
-    migrations.migrate(database_url)
-    with psycopg.connect(database_url) as connection:
-        query = "SELECT works_with FROM schema_migrations WHERE number > 9000 ORDER BY number"
-        assert connection.execute(query).fetchall() == [(7,), (None,)]
-
-
-def test_a_database_of_a_release_that_wrote_down_nothing_of_this_is_brought_up_to_date(database_url: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("ALTER TABLE schema_migrations DROP works_with")
-        assert migrations.status(database_url) == (None, False)
-        assert migrations.migrate(database_url) == []
-        assert connection.execute("SELECT DISTINCT works_with FROM schema_migrations").fetchall() == [(None,)]
-
-
-def test_each_migration_says_which_releases_it_leaves_working() -> None:
-    """Those up to 0007 are applied, and never edited."""
-    for migration in migrations.available()[7:]:
-        sentence = "a line `-- Works with releases since NNNN.`, with the last migration of the oldest such release"
-        assert migration.works_with is not None, f"{migration.name} lacks {sentence}"
-        assert 7 <= migration.works_with <= migration.number
