@@ -1,7 +1,7 @@
 """What a process asks of its database to know whether it can serve."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import psycopg
 
@@ -18,10 +18,10 @@ READ_ONLY: Final = "refuses writes: it is read-only"
 
 class Readiness(NamedTuple):
     """`database`: what is wrong with it, None if nothing is. The others are None where it couldn't be asked; `applied` are
-    the checksums of the migrations by number."""
+    the rows of the migrations, by number."""
 
     database: str | None
-    applied: Mapping[int, str] | None = None
+    applied: Mapping[int, Mapping[str, Any]] | None = None
     published: PublishedCatalogues | None = None
 
 
@@ -36,13 +36,13 @@ async def readiness(database: Database) -> Readiness:
         return Readiness("can't be reached")
     except psycopg.Error as error:
         return Readiness(f"answers with an error: {type(error).__name__}")
-    read_only, checksums, *_ = rows[0]
+    read_only, applied, *_ = rows[0]
     if read_only:
         # Where it is another one's turn by now, the next connection leads there.
         await database.start_anew()
     published = [cast("CataloguePublished", decode(*event)) for _, _, *event in rows if event[0] is not None]
     return Readiness(
         READ_ONLY if read_only else None,
-        {int(number): checksum for number, checksum in (checksums or {}).items()},
+        {int(number): row for number, row in (applied or {}).items()},
         PublishedCatalogues(published),
     )

@@ -130,7 +130,9 @@ async def _readiness(database: Database, sessions: SessionVerifier) -> Mapping[s
     findings = {"database": found.database, "migrations": "unknown", "catalogue": "unknown"}
     if found.applied is not None:
         findings["migrations"] = (
-            migrations.verdict_while_serving(found.applied) if found.applied else "none applied yet"
+            migrations.verdict_while_serving({number: row["checksum"] for number, row in found.applied.items()})
+            if found.applied
+            else "none applied yet"
         )
     if found.published is not None:
         findings["catalogue"] = found.published.verdict(CATALOGUE)
