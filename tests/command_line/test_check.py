@@ -15,6 +15,7 @@ from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support.catalogues import publish
 from tests.support.command import Command, Result, one_sentence
+from tests.support.older_server import saying
 from tests.support.server import PATH, Server
 from tests.support.tokens import ISSUER, bearer, public_pem
 
@@ -98,6 +99,19 @@ def test_a_schema_that_is_not_what_the_migrations_make_is_told(preferences: Comm
 def test_after_a_rebuild_the_schema_is_the_same(preferences: Command) -> None:
     assert preferences("rebuild").returncode == 0
     assert verdicts(preferences("check"))["schema"] == (True, "as the migrations make it")
+
+
+def test_a_postgresql_that_is_too_old_is_told_before_anything_is_migrated(
+    preferences: Command, inside, empty_database: str
+) -> None:
+    with saying(empty_database, b"14.9") as url:
+        result = preferences("check", database_url=url)
+        assert result.returncode == 1
+        assert verdicts(result)["database"] == (False, "PostgreSQL 14.9 is too old: version 15 or newer is needed")
+        assert "14.9 is too old" in one_sentence(inside("migrate", database_url=url))
+    # By the same way it is well when it says nothing else than it is.
+    with saying(empty_database, b"15.9") as url:
+        assert verdicts(preferences("check", database_url=url))["database"] == (True, "PostgreSQL 15.9")
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])

@@ -20,8 +20,8 @@ from tests.support.catalogues import publish
 from tests.support.figures import figures
 from tests.support.ledger import TABLE, Ledger, positions, written_down
 from tests.support.processes import freeze, thaw
+from tests.support.promoted_standby import either, promote, standby_of
 from tests.support.server import PATH, Server
-from tests.support.standby import either, promote, standby_of
 from tests.support.tokens import bearer
 
 
