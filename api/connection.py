@@ -13,11 +13,19 @@ EXTENSION: Final = "preferences.connection"
 
 
 @dataclass(slots=True)
+class Drain:
+    """Whether the server process is about to stop accepting connections. One for all of its connections."""
+
+    begun: bool = False
+
+
+@dataclass(slots=True)
 class ClientConnection:
     """`ending` is set when the server is about to stop. `abort` drops the connection, with whatever the other side
     hasn't taken yet. `fault` says why the body that is being read will never be whole."""
 
     abort: Callable[[], None] = lambda: None
+    drain: Drain = field(default_factory=Drain)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     fault: ServiceError | None = None
 

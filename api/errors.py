@@ -22,12 +22,14 @@ STATUS: Final[Mapping[str, int]] = {
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
+    "REQUEST_TIMEOUT": 408,
     "PRECONDITION_FAILED": 412,
     "PAYLOAD_TOO_LARGE": 413,
     "UNKNOWN_NOTIFICATION_KEY": 422,
     "IMMUTABLE_NOTIFICATION_KEY": 422,
     "VALIDATION_FAILED": 422,
     "RATE_LIMITED": 429,
+    "HEADERS_TOO_LARGE": 431,
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
 }
@@ -48,6 +50,18 @@ class MalformedRequest(errors.ServiceError):
 
     code = "INVALID_INPUT"
     message = "malformed request"
+
+
+class RequestTimeout(errors.ServiceError):
+    """The client took longer to send its request than it may."""
+
+    code = "REQUEST_TIMEOUT"
+    message = "request took too long to arrive"
+
+
+class HeadersTooLarge(errors.ServiceError):
+    code = "HEADERS_TOO_LARGE"
+    message = "request headers too large"
 
 
 class MethodNotAllowed(errors.ServiceError):
@@ -98,7 +112,7 @@ def _headers(error: errors.ServiceError) -> list[tuple[bytes, bytes]]:
             return [(b"retry-after", b"%d" % error.retry_after)]
         case MethodNotAllowed():
             return [(b"allow", ", ".join(error.allow).encode())]
-        case PayloadTooLarge() | MalformedRequest():
+        case PayloadTooLarge() | MalformedRequest() | RequestTimeout() | HeadersTooLarge():
             # What is still on its way is not read; the connection can't be used for anything else.
             return [(b"connection", b"close")]
         case _:

@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 
 from api import description
 from api.answer import JSON, Answer, failure, success
+from api.connection import connection
 from api.request_context import REQUEST_ID
 from api.services import Services
 from application.followers import FollowerStatus
@@ -21,6 +22,8 @@ def add(app: FastAPI, services: Services) -> None:
     async def readyz(request: Request) -> Answer:
         findings = await services.readiness()
         wrong = {name: finding for name, finding in findings.items() if finding is not None}
+        if connection(request.scope).drain.begun:
+            wrong["process"] = "is about to stop"
         if not wrong:
             return Answer(200, success({**dict.fromkeys(findings, "ok"), **await _followers(services)}))
         body = failure(Unavailable.code, Unavailable.message, request.scope[REQUEST_ID], wrong)

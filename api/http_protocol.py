@@ -1,18 +1,25 @@
 """HTTP/1.1 as clients and proxies speak it, where uvicorn's protocol loses something."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import httptools
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.connection import EXTENSION, ClientConnection
-from api.errors import MalformedRequest
-from api.refused_request import REFUSAL, UNKNOWN_METHOD
+from api.connection import EXTENSION, ClientConnection, Drain
+from api.errors import HeadersTooLarge, MalformedRequest, RequestTimeout
+from api.patience import Awaited, Limits, Patience
+from api.plain_answer import until_closed
+from api.refused_request import Deaf, refused
 from api.transport import AnswerTransport
 from domain.errors import ServiceError
+
+LAST_CALL: Final = 0.2
+"""Seconds for which an idle connection is kept when the server stops: a request may be on its way."""
+LAST_PATIENCE: Final = 5.0
+"""Seconds that a client then has for the rest of a body, or for taking an answer."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -24,33 +31,62 @@ class HttpProtocol(HttpToolsProtocol):
     Trailers never count as headers.
     A client that hangs up is noticed by the request that is being answered, also if others wait behind it.
     An answer to HTTP/1.0 is never chunked; the end of the connection is the end of the answer.
+    What a client may send, and how long it may take to, is limited from the first byte on, before it is known who calls.
     """
 
-    _upgrading = False
-    """Whether the request whose head was read offered an upgrade, so that httptools goes on to skip its body."""
-    _answered: RequestResponseCycle | None = None
-    """The request that is being answered. `cycle` is the one that is being read."""
+    def __init__(self, config: Any, server_state: Any, app_state: Any, limits: Limits, drain: Drain) -> None:
+        super().__init__(config, server_state, app_state)
+        self._most_header_bytes = limits.header_bytes
+        self._patience = Patience(limits)
+        self._drain = drain
+        # Whether the request whose head was read offered an upgrade, so that httptools goes on to skip its body.
+        self._upgrading = False
+        # The request that is being answered. `cycle` is the one that is being read.
+        self._answered: RequestResponseCycle | None = None
+        # Bytes that brought no request to an end, and no part of a body. The parser may keep all of them.
+        self._held_bytes = 0
 
     @override
     def connection_made(self, transport: Any) -> None:
-        answering = AnswerTransport(transport, self, lambda: self._reading is not None and self._reading.more_body)
+        answering = AnswerTransport(transport, self, self._more_may_come)
         super().connection_made(cast("asyncio.Transport", answering))
-        self._connection = ClientConnection(transport.abort)
+        self._connection = ClientConnection(transport.abort, self._drain)
         self._extensions: dict[str, Any] = {EXTENSION: self._connection}
 
     @override
     def data_received(self, data: bytes | memoryview) -> None:
-        self._unset_keepalive_if_required()
-        while data:
-            try:
-                self.parser.feed_data(data)
-                return
-            except httptools.HttpParserUpgrade as offered:
-                data = memoryview(data)[offered.args[0] :]
-                self._parse_without_upgrade()
-            except httptools.HttpParserError:
-                self._refuse(MalformedRequest())
-                return
+        if len(data) <= self._most_header_bytes:
+            self._parse(data)
+            return
+        whole = memoryview(data)
+        for start in range(0, len(data), self._most_header_bytes):
+            self._parse(whole[start : start + self._most_header_bytes])
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        length, begun = len(data), self.scope
+        try:
+            while data:
+                try:
+                    self.parser.feed_data(data)
+                    break
+                except httptools.HttpParserUpgrade as offered:
+                    data = memoryview(data)[offered.args[0] :]
+                    self._parse_without_upgrade()
+        except httptools.HttpParserError:
+            too_large = self._held_bytes > self._most_header_bytes
+            self._refuse(HeadersTooLarge() if too_large else MalformedRequest())
+            return
+        reading = self.cycle
+        # uvicorn's types leave out that there is none before the first request.
+        if reading is not None and reading.scope is self.scope and not reading.more_body:  # type: ignore[redundant-expr]
+            self._held_bytes = 0
+        elif self._held_bytes < 0 or self.scope is not begun:
+            # What of these bytes is held is not known, but it is less than a limit.
+            self._held_bytes = 1
+        else:
+            self._held_bytes += length
+            if self._held_bytes > self._most_header_bytes:
+                self._refuse(HeadersTooLarge())
 
     @override
     def on_message_begin(self) -> None:
@@ -59,6 +95,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
+        if self._held_bytes:
+            self._limit_head()
         if self.parser.should_upgrade():
             self._upgrading = True
             return
@@ -68,8 +106,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def on_body(self, body: bytes) -> None:
-        if not self._upgrading:
-            super().on_body(body)
+        self._held_bytes = -1
+        reading = self.cycle
+        if self._upgrading or reading.response_complete:
+            return
+        reading.body += body
+        if len(reading.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        reading.message_event.set()
 
     @override
     def on_message_complete(self) -> None:
@@ -78,10 +122,21 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     @override
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+
+    @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
+        if self._drain.begun:
+            cycle.keep_alive = False
         if cycle.scope["http_version"] == "1.0":
-            app = _until_closed(app, cycle)
+            app = until_closed(app, cycle)
         super()._start_asgi_task(cycle, app)
 
     @override
@@ -96,12 +151,71 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def shutdown(self) -> None:
         self._connection.ending.set()
-        super().shutdown()
+        self._drain.begun = True
+        self.end_after_answer()
+        self.loop.call_later(LAST_CALL, self._close_if_idle)
+        self.loop.call_later(LAST_PATIENCE, self._give_up_client)
+
+    def end_after_answer(self) -> None:
+        """The answer under way is the last one of this connection, and says so if it can."""
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.keep_alive = False
+
+    def look(self, now: float) -> None:
+        """End a wait that has taken too long. Called every second, so that no request needs a timer of its own."""
+        reading, patience = self._reading, self._patience
+        if self.transport.is_closing():
+            if patience.exhausted(Awaited.ANSWER_TAKEN, self.transport.get_write_buffer_size(), now):
+                self.transport.abort()
+        elif reading is None or reading.scope is not self.scope:
+            if self._is_answering():
+                patience.renew()
+            elif self._reading_scope is None:
+                if patience.exhausted(Awaited.FIRST_BYTE, None, now):
+                    self.transport.close()
+            elif patience.exhausted(Awaited.HEAD, self.scope, now):
+                self._refuse(RequestTimeout())
+        elif reading is not self._answered:
+            patience.renew()
+        elif reading.more_body:
+            if patience.exhausted(Awaited.BODY, reading, now):
+                self._refuse(RequestTimeout())
+        elif not reading.response_complete:
+            patience.renew()
+        elif patience.exhausted(Awaited.NEXT_REQUEST, (reading, self.transport.get_write_buffer_size()), now):
+            self.transport.close()
 
     @property
     def _reading(self) -> RequestResponseCycle | None:
         """The request that was read last; before the first one, there is none, whatever uvicorn's types say."""
         return self.cycle
+
+    @property
+    def _reading_scope(self) -> Any | None:
+        return self.scope
+
+    def _is_answering(self) -> bool:
+        return self._answered is not None and not self._answered.response_complete
+
+    def _more_may_come(self) -> bool:
+        """Whether closing the connection could throw away something unread, and with it, the answer before it."""
+        return self._drain.begun or (self._reading is not None and self._reading.more_body)
+
+    def _close_if_idle(self) -> None:
+        if not self._is_answering() and not self.transport.is_closing():
+            self.transport.close()
+
+    def _give_up_client(self) -> None:
+        if self.transport.is_closing():
+            self.transport.abort()
+        elif self._is_answering() and self.cycle.more_body:
+            self._refuse(RequestTimeout())
+
+    def _limit_head(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self._most_header_bytes:
+            self._held_bytes = size
+            raise HeadersTooLarge
 
     def _parse_without_upgrade(self) -> None:
         """Parse the head again as if no upgrade had been offered. The body, and all later requests, then follow as usual."""
@@ -118,7 +232,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: ServiceError) -> None:
         """Read no more of this connection, answer what was whole, then refuse the rest, and close."""
-        self.parser = cast("httptools.HttpRequestParser", _Deaf())
+        self.parser = cast("httptools.HttpRequestParser", Deaf())
         reading = self._reading
         if reading is not None and reading.scope is self.scope and reading.more_body:
             # Its body is the fault. Who reads it is told; otherwise the answer was to the head alone.
@@ -132,48 +246,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _answer_refusal(self, error: ServiceError) -> None:
         self.on_message_begin()
-        parts = {"method": UNKNOWN_METHOD, "path": "", "raw_path": b"", "query_string": b"", REFUSAL: error}
-        cast("dict[str, Any]", self.scope).update(parts)
-        cycle = RequestResponseCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=self.access_log,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=False,
-            on_response=self.on_response_complete,
-        )
-        before, self.cycle = self._reading, cycle
+        before, self.cycle = self._reading, refused(self, error)
         if before is None or before.response_complete:
-            self._start_asgi_task(cycle, self.app)
+            self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
-
-
-class _Deaf:
-    """In place of a parser, when nothing that still comes has a meaning."""
-
-    def feed_data(self, data: bytes | memoryview) -> None:
-        pass
-
-
-def _until_closed(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """The application for a client of HTTP/1.0, which doesn't know chunks."""
-
-    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_plainly(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                if all(name != b"content-length" for name, _ in message["headers"]):
-                    cycle.chunked_encoding = False
-            elif cycle.chunked_encoding is False and not cycle.expected_content_length:
-                cycle.expected_content_length = len(message.get("body", b""))
-            await send(message)
-
-        await app(scope, receive, send_plainly)
-
-    return answering
+            self.pipeline.appendleft((self.cycle, self.app))

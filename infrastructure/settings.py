@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from application.identity import AUDIT_READ, SCOPES
 from infrastructure import audit_key
 from infrastructure.clerk_settings import ClerkSettings, is_loopback, with_line_breaks
+from infrastructure.http_settings import HttpSettings
 from infrastructure.signed_note import VerifierKey
 
 
@@ -17,7 +18,7 @@ class SettingsError(Exception):
     """Every missing or wrong setting, one sentence each."""
 
 
-class Settings(ClerkSettings):
+class Settings(ClerkSettings, HttpSettings):
     """One process's settings. Units are in each description; the README's table names all that may be set."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

@@ -1,13 +1,15 @@
 """`preferences serve`: one command from nothing to a service that answers."""
 
+import asyncio
 import errno
+import math
 import os
 import shlex
 import socket
 import time
 from contextlib import ExitStack
 from tempfile import TemporaryDirectory
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import typer
 import uvicorn
@@ -17,8 +19,9 @@ from api.command_line.companion import Companion
 from api.command_line.console import notes
 from api.command_line.ending import PatientMultiprocess, PatientServer, heed_no_more, unwind_when_told
 
-GRACE: Final = 30
-"""Seconds that requests in flight have to finish after SIGTERM."""
+STOP_WITHIN: Final = 25
+"""Seconds after SIGTERM in which requests are served (setting DRAIN) and those in flight finish. With what is stopped after
+them, it is less than the 30 s that supervisors usually wait for."""
 
 LISTEN_WITHIN: Final = 2.0
 """Seconds in which the workers of a server that was killed let go of the port."""
@@ -38,6 +41,10 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the API; without DATABASE_URL over an embedded PostgreSQL, which is started and migrated first."""
+    # Not above: they bring the web framework, which no other command needs.
+    from api.patience import Limits
+    from api.serving import Serving
+
     # Options win over the environment, and the environment is how worker processes learn of both.
     for name, value in (("HOST", host), ("PORT", port), ("WEB_CONCURRENCY", workers)):
         if value is not None:
@@ -54,11 +61,15 @@ def serve(
         alone = settings.web_concurrency == 1
         if not alone:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = beside.enter_context(_folder_of_counts())
+        limits = Limits(settings.header_limit, settings.header_within, settings.body_within, settings.keep_alive)
+        serving = Serving(limits, drain_seconds=settings.drain)
         config = uvicorn.Config(
             "api.bootstrap.service:create_app" if alone else "api.bootstrap.worker:create_worker",
             factory=True,
             workers=settings.web_concurrency,
-            http="api.http_protocol:HttpProtocol",
+            http=cast("type[asyncio.Protocol]", serving),
+            callback_notify=serving.each_second,
+            timeout_notify=0,
             loop="uvloop",
             ws="none",
             lifespan="on",
@@ -67,8 +78,7 @@ def serve(
             log_config=None,
             server_header=False,
             proxy_headers=False,  # nothing here asks for the caller's address
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=GRACE,
+            timeout_graceful_shutdown=math.ceil(STOP_WITHIN - settings.drain),
         )
         _greet(settings, listener.getsockname()[1])
         server = PatientServer(config)

@@ -1,0 +1,57 @@
+"""How long a connection may keep the server waiting for what."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+UNTAKEN_FOR: Final = 20.0
+"""Seconds in which a client that is sent the rest of its last answer must take a part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`header_bytes` are those of a request's head; all others are seconds."""
+
+    header_bytes: int = 32 * 1024
+    header_within: float = 10
+    body_within: float = 30
+    keep_alive: float = 75
+
+
+class Awaited(Enum):
+    """What a connection waits for that depends on the client alone."""
+
+    FIRST_BYTE = auto()
+    HEAD = auto()
+    BODY = auto()
+    NEXT_REQUEST = auto()
+    ANSWER_TAKEN = auto()
+
+
+class Patience:
+    """Measures how long the same thing is being waited for, as seen by a look every second.
+
+    A timer for each request would cost more than reading the request does.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._seconds = {
+            Awaited.FIRST_BYTE: limits.header_within,
+            Awaited.HEAD: limits.header_within,
+            Awaited.BODY: limits.body_within,
+            Awaited.NEXT_REQUEST: limits.keep_alive,
+            Awaited.ANSWER_TAKEN: UNTAKEN_FOR,
+        }
+        self._awaited: Awaited | None = None
+        self._of: object = None
+        self._since = 0.0
+
+    def exhausted(self, awaited: Awaited, of: object, now: float) -> bool:
+        """Whether `awaited` has been waited for too long. `of`: what it belongs to; with another one, the time begins anew."""
+        if awaited is not self._awaited or (of is not self._of and of != self._of):
+            self._awaited, self._of, self._since = awaited, of, now
+        return now - self._since >= self._seconds[awaited]
+
+    def renew(self) -> None:
+        """Nothing is waited for."""
+        self._awaited = self._of = None
