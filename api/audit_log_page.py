@@ -11,7 +11,9 @@ from api.schemas import ULID
 
 class Resource(BaseModel):
     type: Literal["user"]
-    id: str = Field(description="The user; `erased` where nobody can say any more who it was.")
+    id: str = Field(
+        description="The user; `erased` where nobody can say any more who it was, `unreadable` where the key does not fit."
+    )
 
 
 class RecordedChoice(BaseModel):

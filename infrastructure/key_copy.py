@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-_ROW: Final = re.compile(rb'"?(?P<stream>[0-9a-f-]{36})"?[,\t]"?[0-9]+"?[,\t]"?\\{1,2}x(?P<key>[0-9a-f]{64})"?')
+_ROW: Final = re.compile(
+    rb'"?(?P<stream>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"?[,\t]"?[0-9]+"?[,\t]"?\\{1,2}x(?P<key>[0-9a-f]{64})"?'
+)
 _HEADER: Final = re.compile(rb'"?originator_id"?[,\t].*')
 
 
