@@ -21,6 +21,7 @@ from api.instants import shown
 from api.request_context import REQUEST_ID
 from api.services import Services
 from api.streamed import Streamed
+from api.trailer import Trailer, asked_for, last_line
 from application.audit_filter import AuditFilter
 from application.audit_log import AuditPage, AuditStart
 from domain.errors import ValidationFailed
@@ -59,10 +60,12 @@ def add(app: FastAPI, services: Services) -> None:
             Query(description="`payload`: what was recorded before and after. CSV always has it."),
             WithJsonSchema({"type": "string", "enum": ["payload"]}),
         ] = None,
+        trailer: Trailer = None,
     ) -> Response:
         request_id = request.scope[REQUEST_ID]
         payload = include is not None
         form = media_types.wanted(request.scope, ("application/json", NDJSON, CSV))
+        with_trailer = asked_for(trailer, lines=form == NDJSON)
         if form == "application/json":
             start = None if cursor is None else AuditStart(*decode_cursor(cursor, "position"))
             size = limit or DEFAULT_LIMIT
@@ -74,7 +77,8 @@ def add(app: FastAPI, services: Services) -> None:
         entries, complete_until = await audit_log.export(
             reader, wanted, form=form, request_id=request_id, payload=payload
         )
-        chunks = _lines(entries, payload=payload) if form == NDJSON else _rows(entries)
+        lines = _lines(entries, complete_until, payload=payload, trailer=with_trailer)
+        chunks = lines if form == NDJSON else _rows(entries)
         return Streamed(chunks, _headers(form, complete_until), send_within=SEND_WITHIN)
 
 
@@ -84,15 +88,25 @@ def _page(page: AuditPage, limit: int, *, payload: bool) -> Answer:
         "limit": limit,
         "offset": 0,
         "next_cursor": encode_cursor(position=page.next.position, id=page.next.id) if page.next else None,
-        "last_event_at": shown(page.complete_until) if page.complete_until else None,
+        "last_event_at": _last_event_at(page.complete_until),
     }
     return Answer(200, success([as_json(entry, payload=payload) for entry in page.entries], meta), (JSON, VARY))
 
 
-async def _lines(chunks: AsyncGenerator[list[AuditEntry], None], *, payload: bool) -> AsyncGenerator[bytes, None]:
+def _last_event_at(complete_until: datetime | None) -> str | None:
+    return shown(complete_until) if complete_until else None
+
+
+async def _lines(
+    chunks: AsyncGenerator[list[AuditEntry], None], complete_until: datetime | None, *, payload: bool, trailer: bool
+) -> AsyncGenerator[bytes, None]:
+    count = 0
     async with aclosing(chunks):
         async for entries in chunks:
+            count += len(entries)
             yield as_lines(entries, payload=payload)
+    if trailer:
+        yield last_line(count, last_event_at=_last_event_at(complete_until))
 
 
 async def _rows(chunks: AsyncGenerator[list[AuditEntry], None]) -> AsyncGenerator[bytes, None]:

@@ -52,8 +52,8 @@ def audit_log() -> Json:
         "caller's own organization only. Every reading is itself recorded: who, filter, and how many entries.\n\n"
         "`Accept` decides the form. `application/json`: a page. `application/x-ndjson` and `text/csv`: all entries that "
         "fit, streamed, whatever their number, one JSON object or one row each. An export that breaks off ends "
-        "without the end that HTTP asks for, so a client can't take it for whole; how far the whole of it goes, "
-        "`X-Last-Event-At` says. In CSV, text that a spreadsheet "
+        "without the end that HTTP asks for, which most clients report and some proxies hide: with `trailer=true` the last "
+        "line of NDJSON says that it is the end. How far the whole of it goes, `X-Last-Event-At` says. In CSV, text that a spreadsheet "
         "would take for a formula has an apostrophe before it.",
         "tags": ["Evidence"],
         "responses": {

@@ -45,7 +45,7 @@ def events() -> Json:
         "from the position last given. A key of an organization sees the events of that organization and of the "
         "catalogue, a key of the platform all.\n\n`Accept` decides the form. `application/json`: a page; with a filter it may have "
         "fewer events than there are, so go on until `next_cursor` is null. `application/x-ndjson`: one event a line, up to "
-        "the end of the log at the time. `text/event-stream`: the same events as server-sent events, whose `id` is the "
+        "the end of the log at the time; with `trailer=true` a last line says that it is the end. `text/event-stream`: the same events as server-sent events, whose `id` is the "
         "position, and then each new one as it is recorded; a heartbeat when there is none. A reader that doesn't take "
         "what it is sent is cut off, and goes on from its `Last-Event-ID`.",
         "tags": ["Events"],

@@ -14,6 +14,7 @@ from api import media_types
 from api.authentication import EventsReader
 from api.feed_answers import LINES, PAGE, STREAM
 from api.services import Services
+from api.trailer import Trailer, asked_for
 from application.feed import select
 from application.identity import EVENTS_READ
 from application.vocabulary import checked
@@ -46,6 +47,7 @@ def add(app: FastAPI, services: Services) -> None:
             Query(max_length=128, description=description.CURSOR),
             WithJsonSchema({"type": "string", "maxLength": 128}),
         ] = None,
+        trailer: Trailer = None,
         kind: Annotated[str | None, Query(alias="type"), WithJsonSchema(filters["type"])] = None,
         channel: Annotated[str | None, Query(), WithJsonSchema(filters["channel"])] = None,
         toggle: Annotated[str | None, Query(), WithJsonSchema(filters["toggle"])] = None,
@@ -62,6 +64,7 @@ def add(app: FastAPI, services: Services) -> None:
         )
         start = after if cursor is None else decode_cursor(cursor)
         form = media_types.wanted(request.scope, (PAGE, LINES, STREAM))
+        with_trailer = asked_for(trailer, lines=form == LINES)
         if form == STREAM:
             if limit is not None:
                 raise ValidationFailed(details={"limit": "must be absent where there is no end"})
@@ -71,7 +74,7 @@ def add(app: FastAPI, services: Services) -> None:
                 lambda: services.authenticator.reader(request.scope, EVENTS_READ),
             )
         if form == LINES:
-            return await answers.lines(start, limit, selection)
+            return await answers.lines(start, limit, selection, trailer=with_trailer)
         return await answers.page(start, limit or DEFAULT, selection)
 
 

@@ -12,6 +12,7 @@ import orjson
 from api.answer import Answer
 from api.event_stream import EventStream, StillAllowed
 from api.streamed import Streamed
+from api.trailer import last_line
 from application.feed import EventFeed, Selection, as_json, readable, slices
 from application.isolation import Cleared
 
@@ -46,20 +47,21 @@ class FeedAnswers:
         events = b",".join(piece.made)
         return Answer(200, b'{"success":true,"data":[%b],"meta":%b}' % (events, orjson.dumps(meta)))
 
-    async def lines(self, after: int, limit: int | None, selection: Selection) -> Streamed:
+    async def lines(self, after: int, limit: int | None, selection: Selection, *, trailer: bool) -> Streamed:
         """Up to the end of the log, where it is now; or `limit` events, which are one piece."""
         if limit is not None:
             piece = readable(await self.feed.read(after, limit, selection), selection.audience, _as_line)
-            return self._lines(_once(b"".join(piece.made)), piece.position)
+            return self._lines(_once(piece.made), piece.position, trailer=trailer)
         end = await self.feed.end()
-        return self._lines(_until(self.feed, after, end, selection), max(after, end))
+        return self._lines(_until(self.feed, after, end, selection), max(after, end), trailer=trailer)
 
     def stream(self, after: int, selection: Selection, still_allowed: StillAllowed) -> Streamed:
         headers = ((b"content-type", STREAM.encode()), _UNBUFFERED)
         chunks = self.events.of(after, selection, still_allowed)
         return Streamed(chunks, headers, send_within=self.send_within, endless=True)
 
-    def _lines(self, chunks: AsyncGenerator[bytes, None], position: int) -> Streamed:
+    def _lines(self, pieces: AsyncGenerator[list[bytes], None], position: int, *, trailer: bool) -> Streamed:
+        chunks = _written(pieces, position, trailer=trailer)
         headers = ((b"content-type", LINES.encode()), (NEXT_AFTER, b"%d" % position), _UNBUFFERED)
         return Streamed(chunks, headers, send_within=self.send_within)
 
@@ -69,17 +71,29 @@ def encode_cursor(position: int) -> str:
     return base64.urlsafe_b64encode(json.dumps({"position": position}).encode()).decode()
 
 
-async def _until(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[bytes, None]:
+async def _until(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[list[bytes], None]:
     async with aclosing(slices(feed, after, end, selection)) as pieces:
         async for piece in pieces:
             lines = readable(piece, selection.audience, _as_line)
-            yield b"".join(lines.made)
+            yield lines.made
             if lines.unreadable is not None:
                 raise lines.unreadable
 
 
-async def _once(chunk: bytes) -> AsyncGenerator[bytes, None]:
-    yield chunk
+async def _once(lines: list[bytes]) -> AsyncGenerator[list[bytes], None]:
+    yield lines
+
+
+async def _written(
+    pieces: AsyncGenerator[list[bytes], None], next_after: int, *, trailer: bool
+) -> AsyncGenerator[bytes, None]:
+    count = 0
+    async with aclosing(pieces):
+        async for lines in pieces:
+            count += len(lines)
+            yield b"".join(lines)
+    if trailer:
+        yield last_line(count, next_after=next_after)
 
 
 def _as_line(recorded: Cleared) -> bytes:

@@ -54,6 +54,25 @@ LINKS: Final[Json] = {
         "description": "Read again, if it has changed.",
     },
 }
+_LAST_LINE: Final[Json] = {
+    "type": "object",
+    "description": "The last line of lines that were asked for with `trailer=true`. Without it they were cut off.",
+    "required": ["end", "lines"],
+    "properties": {
+        "end": {"type": "boolean", "description": "Always true. No other line has this key."},
+        "lines": {"type": "integer", "minimum": 0, "description": "How many there are before this one."},
+        "next_after": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "Of the feed: what `X-Next-After` says, the position to go on from.",
+        },
+        "last_event_at": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "Of the audit log: what `X-Last-Event-At` says; null before anything was taken in.",
+        },
+    },
+}
 _EXTRA_HEADERS: Final[dict[int, Json]] = {
     401: {
         "WWW-Authenticate": {
@@ -123,8 +142,12 @@ def success(
 
 def lines(of: str, example: str) -> Json:
     """The media type of NDJSON. OpenAPI 3.1 has a schema for the whole of it alone, which is text; each line is an `of`."""
-    text = {"type": "string", "description": f"One `{of}` in JSON a line, each with a line feed at its end."}
-    return {"schema": text, "x-item-schema": reference(of), "example": example}
+    text = {
+        "type": "string",
+        "description": f"One `{of}` in JSON a line, each with a line feed at its end; `trailer=true` adds a last line.",
+    }
+    items = {"x-item-schema": reference(of), "x-last-item-schema": _LAST_LINE}
+    return {"schema": text, **items, "example": example}
 
 
 def failures(*errors: type[ServiceError]) -> dict[int, Json]:

@@ -19,9 +19,11 @@ import orjson
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.api import DiscardPolicy, Header, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import Header, StreamConfig, StreamInfo
+from nats.js.client import JetStreamContext
 
 from domain.errors import Unavailable
+from infrastructure.stream_configuration import Configuration
 from projections.nats_messages import Message
 
 SUBJECTS: Final = "notification-preferences.>"
@@ -35,6 +37,9 @@ ANSWER_WITHIN: Final = 3.0
 _OLDEST: Final = (2, 12)
 _NOT_NEW: Final = {10071, 10201}
 """Another sequence was the last one, or one of the ids is known."""
+
+_LIMIT_REQUIRED: Final = 10113
+"""The account says `max_bytes_required`."""
 
 Answer = TypeVar("Answer")
 
@@ -72,21 +77,21 @@ class EventStream:
         name: str,
         *,
         replicas: int = 1,
+        max_bytes: int | None = None,
         credentials: str | None = None,
         prefix: str = "",
         purpose: str | None = None,
     ) -> None:
         """Name servers of one cluster and the stream; nothing happens before `open`.
 
-        `prefix` stands before each subject, since a subject belongs to one stream only. With a `purpose`, a stream that was
-        made for another one can't be used.
+        `replicas` and `max_bytes` are those of a stream that has to be made. `prefix` stands before each subject, since a
+        subject belongs to one stream only. With a `purpose`, a stream that was made for another one can't be used.
         """
         self._servers = list(servers)
         self._name = name
-        self._replicas = replicas
         self._credentials = credentials
         self._prefix = prefix
-        self._purpose = purpose
+        self._wanted = Configuration(name, [prefix + SUBJECTS], replicas, max_bytes, purpose)
         self._connection: Client | None = None
         self._lost = asyncio.Event()
 
@@ -230,44 +235,34 @@ class EventStream:
         try:
             info = await stream.stream_info(self._name)
         except nats.js.errors.NotFoundError:
-            info = await stream.add_stream(self._new())
-            log.info("stream created", stream=self._name, replicas=self._replicas)
+            info = await self._created(stream)
+            log.info("stream created", stream=self._name, replicas=self._wanted.replicas)
         config = info.config
         if not config.allow_atomic:
             config.allow_atomic = True
             config = (await stream.update_stream(config)).config
-        if wrong := self._faults(config):
+        if wrong := self._wanted.faults(config):
             raise StreamUnusable(f"the stream {self._name} {wrong}")
-        if config.num_replicas != self._replicas:
-            log.warning("stream has other replicas", stream=self._name, has=config.num_replicas, set=self._replicas)
+        self._tell_what_differs(config)
 
-    def _new(self) -> StreamConfig:
-        return StreamConfig(
-            name=self._name,
-            description=self._purpose or "Every change of notification preferences, in the order of the log.",
-            subjects=[self._prefix + SUBJECTS],
-            storage=StorageType.FILE,
-            num_replicas=self._replicas,
-            retention=RetentionPolicy.LIMITS,
-            # Without limits it never discards; should somebody set one, the relay waits and nothing is lost.
-            discard=DiscardPolicy.NEW,
-            allow_atomic=True,
-            allow_direct=True,
-        )
+    def _tell_what_differs(self, config: StreamConfig) -> None:
+        """What is set counts for a new stream only."""
+        wanted = self._wanted
+        if config.num_replicas != wanted.replicas:
+            log.warning("stream has other replicas", stream=self._name, has=config.num_replicas, set=wanted.replicas)
+        if wanted.max_bytes and config.max_bytes != wanted.max_bytes:
+            log.warning("stream has another limit", stream=self._name, has=config.max_bytes, set=wanted.max_bytes)
 
-    def _faults(self, config: StreamConfig) -> str:
-        """What keeps a stream from holding every event once, in order; empty if nothing does."""
-        if config.storage != StorageType.FILE:
-            return "is kept in memory: events that were acknowledged would be lost"
-        if config.mirror or config.sources or config.subject_transform:
-            return "takes in messages from elsewhere"
-        if config.subjects != [self._prefix + SUBJECTS]:
-            return f"has the subjects {', '.join(config.subjects or [])} instead of {self._prefix + SUBJECTS}"
-        if self._purpose and config.description != self._purpose:
-            return f"was made for something else: {config.description}"
-        if config.no_ack or config.sealed:
-            return "acknowledges nothing"
-        return ""
+    async def _created(self, stream: JetStreamContext) -> StreamInfo:
+        """What the server refuses as a request, it refuses at each attempt: that isn't waited for."""
+        try:
+            return await stream.add_stream(self._wanted.new())
+        except nats.js.errors.BadRequestError as error:
+            if error.err_code == _LIMIT_REQUIRED:
+                raise StreamUnusable(
+                    f"the account at NATS requires a limit of each stream, and {self._name} has to be made: set NATS_MAX_BYTES"
+                ) from error
+            raise StreamUnusable(f"NATS refuses to make the stream {self._name}: {error.description}") from error
 
 
 @contextmanager

@@ -93,6 +93,11 @@ class Settings(ClerkSettings, HttpSettings):
         le=5,
         description="Servers of the NATS cluster that keep a new stream; 3 outlive the loss of one.",
     )
+    nats_max_bytes: int | None = Field(
+        default=None,
+        gt=0,
+        description="Bytes that a new stream may hold. Some accounts at NATS require such a limit.",
+    )
     nats_credentials: Path | None = Field(
         default=None, description="File with the relay's NATS credentials (`.creds`), where NATS_URL doesn't carry any."
     )

@@ -51,7 +51,13 @@ def relaying(of: Settings) -> Iterator[tuple[str, Sequence[str]]]:
 async def run_relay(of: Settings, url: str, servers: Sequence[str], stop: asyncio.Event) -> None:
     """Hand on until `stop` is set. A broker that is away is waited for; a stream that can't be used is said at once."""
     credentials = str(of.nats_credentials) if of.nats_credentials else None
-    stream = EventStream(servers, of.nats_stream, replicas=of.nats_replicas, credentials=credentials)
+    stream = EventStream(
+        servers,
+        of.nats_stream,
+        replicas=of.nats_replicas,
+        max_bytes=of.nats_max_bytes,
+        credentials=credentials,
+    )
     relay = Relay(stream)
     try:
         try:

@@ -66,7 +66,12 @@ async def replay_destination(
             credentials = str(of.nats_credentials) if of.nats_credentials else None
             with running_broker(of) as servers:
                 async with StreamReplay.open(
-                    servers, output, request, replicas=of.nats_replicas, credentials=credentials
+                    servers,
+                    output,
+                    request,
+                    replicas=of.nats_replicas,
+                    max_bytes=of.nats_max_bytes,
+                    credentials=credentials,
                 ) as stream:
                     yield stream
 

@@ -16,7 +16,7 @@ from statistics import median
 import nats
 import orjson
 import psycopg
-from nats.js.api import StreamConfig
+from nats.js.api import DiscardPolicy, StreamConfig
 
 from bench.cores import pin
 from bench.figure import Figure
@@ -115,7 +115,9 @@ async def publish(publisher: str, url: str, broker: str) -> tuple[int, float]:
     """Into a new stream, made the same for both; how many messages it holds afterwards, and the seconds it took."""
     connection = await nats.connect(broker)
     jetstream = connection.jetstream()
-    await jetstream.add_stream(StreamConfig(name=STREAM, subjects=[SUBJECTS], allow_atomic=True))
+    await jetstream.add_stream(
+        StreamConfig(name=STREAM, subjects=[SUBJECTS], allow_atomic=True, discard=DiscardPolicy.NEW)
+    )
     try:
         _, seconds = await {"bare": bare, "relay": relay}[publisher](url, broker)
         return (await jetstream.stream_info(STREAM)).state.messages, seconds

@@ -27,12 +27,25 @@ class StreamReplay(Destination):
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, servers: Sequence[str], name: str, request: Request, *, replicas: int, credentials: str | None
+        cls,
+        servers: Sequence[str],
+        name: str,
+        request: Request,
+        *,
+        replicas: int,
+        max_bytes: int | None,
+        credentials: str | None,
     ) -> AsyncIterator[Self]:
         """Raises `StreamUnusable` where the stream is not this request's, and `BrokerUnavailable`."""
         purpose = f"A replay of notification preferences: {orjson.dumps(asdict(request)).decode()}"
         stream = EventStream(
-            servers, name, replicas=replicas, credentials=credentials, prefix=f"{name}.", purpose=purpose
+            servers,
+            name,
+            replicas=replicas,
+            max_bytes=max_bytes,
+            credentials=credentials,
+            prefix=f"{name}.",
+            purpose=purpose,
         )
         try:
             await stream.open()

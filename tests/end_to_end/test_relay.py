@@ -17,7 +17,7 @@ from uuid import uuid4
 import nats.errors
 import psycopg
 import pytest
-from nats.js.api import StreamConfig
+from nats.js.api import DiscardPolicy, StreamConfig
 
 from domain.errors import Unavailable
 from infrastructure import migrations
@@ -81,7 +81,9 @@ async def new_stream(url: str, **config: object) -> None:
         while True:
             with suppress(nats.errors.Error):
                 await connection.jetstream().add_stream(
-                    StreamConfig(name=STREAM, subjects=[SUBJECTS], allow_atomic=True, **config)
+                    StreamConfig(
+                        name=STREAM, subjects=[SUBJECTS], allow_atomic=True, discard=DiscardPolicy.NEW, **config
+                    )
                 )
                 break
             await asyncio.sleep(0.1)

@@ -148,6 +148,23 @@ def test_no_cell_is_a_formula(word: str) -> None:
     assert cells["actor_label"] == cells["resource_id"] == f"'{word}"
 
 
+def test_the_last_line_of_lines_says_how_many_they_are_if_it_is_asked_for(client: httpx.Client) -> None:
+    plain = client.get(AUDIT_LOG, headers=NDJSON).text.splitlines()
+    answer = client.get(AUDIT_LOG, headers=NDJSON, params={"trailer": "true"})
+    *lines, last = answer.text.splitlines()
+    assert lines == plain == client.get(AUDIT_LOG, headers=NDJSON, params={"trailer": "false"}).text.splitlines()
+    assert answer.text.endswith("\n")
+    last_event_at = answer.headers["x-last-event-at"]
+    assert json.loads(last) == {"end": True, "lines": len(plain), "last_event_at": last_event_at}
+
+
+@pytest.mark.parametrize("headers", [AUDITOR, CSV], ids=["page", "csv"])
+def test_only_lines_can_have_a_last_one(client: httpx.Client, headers: dict[str, str]) -> None:
+    answer = client.get(AUDIT_LOG, headers=headers, params={"trailer": "true"})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"] == {"trailer": "must be absent but for application/x-ndjson"}
+
+
 @contextmanager
 def opened(server: Server, query: str = "") -> Iterator[socket.socket]:
     """An export that is under way, over a connection that takes little at a time."""

@@ -236,3 +236,23 @@ async def test_the_form_is_the_one_that_is_asked_for(http, platform, accept, ans
     response = await http.get(f"{EVENTS}?limit=1", headers=platform | {"Accept": accept})
     assert response.headers["content-type"] == answered
     assert response.headers["cache-control"] == "private, no-cache"
+
+
+@whatever_the_index
+async def test_the_last_line_of_lines_says_how_many_they_are_if_it_is_asked_for(http, math) -> None:
+    headers = math | {"Accept": "application/x-ndjson"}
+    for query in ({}, {"limit": 3}, {"toggle": "billing_receipts"}, {"after": 10_000}):
+        plain = (await http.get(EVENTS, headers=headers, params=query)).text.splitlines()
+        answer = await http.get(EVENTS, headers=headers, params={**query, "trailer": "true"})
+        *found, last = answer.text.splitlines()
+        assert found == plain
+        next_after = int(answer.headers["x-next-after"])
+        assert json.loads(last) == {"end": True, "lines": len(plain), "next_after": next_after}
+
+
+@whatever_the_index
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_only_lines_can_have_a_last_one(http, math, accept: str) -> None:
+    answer = await http.get(EVENTS, headers=math | {"Accept": accept}, params={"trailer": "true"})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"] == {"trailer": "must be absent but for application/x-ndjson"}

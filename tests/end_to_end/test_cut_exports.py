@@ -1,0 +1,83 @@
+"""Lines that a proxy has cut off: haproxy ends them over HTTP/2 as if they were whole, so that they tell it by themselves."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.counterparts import counterpart
+from tests.support.filled_log import fill
+from tests.support.haproxy import haproxy
+from tests.support.server import Server
+from tests.support.tokens import session_token
+
+PATHS = ("/v1/audit-log", "/v1/events")
+
+
+@pytest.fixture
+def filled(serve, database_url: str) -> Callable[[int], Server]:
+    """The service with a log of so many events."""
+
+    def start(count: int) -> Server:
+        fill(database_url, count)
+        return serve(role_scopes="admin=audit:read,events:read")
+
+    return start
+
+
+class Curl:
+    """A download over HTTP/2, at so many bytes a second, of which the first are there already."""
+
+    def __init__(self, url: str, file: Path, rate: str = "2M") -> None:
+        self.file = file
+        self._process = subprocess.Popen(
+            [
+                counterpart("curl", "curl isn't there: install Debian's curl"),
+                *("--silent", "--fail", "--insecure", "--http2", "--limit-rate", rate, "--output", file, url),
+                *("--write-out", "%{http_version}", "--header", "Accept: application/x-ndjson"),
+                *("--header", f"Authorization: Bearer {session_token('user_grace', role='admin')}"),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 30
+        while not (file.exists() and file.stat().st_size):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def end(self) -> list[dict[str, Any]]:
+        """The lines, which are whole as far as curl can tell; without one that is cut in the middle."""
+        version, _ = self._process.communicate(timeout=60)
+        assert (self._process.returncode, version) == (0, "2")
+        return [json.loads(line) for line in self.file.read_text().splitlines() if line.endswith("}")]
+
+
+def test_half_of_the_lines_look_whole_behind_haproxy_unless_the_last_one_is_asked_for(filled, tmp_path: Path) -> None:
+    # Given downloads that have begun, half of which asked for a last line
+    count = 40_000
+    server = filled(count)
+    with haproxy(server.url) as outside:
+        without = [Curl(f"{outside}{path}", tmp_path / f"without{number}") for number, path in enumerate(PATHS)]
+        asked = [Curl(f"{outside}{path}?trailer=true", tmp_path / f"asked{n}") for n, path in enumerate(PATHS)]
+        # when the service is killed
+        server.kill()
+        # then HTTP says of each that it is whole: the negative control.
+        ended = [download.end() for download in (*without, *asked)]
+    assert all(0 < len(lines) < count for lines in ended)
+    # Only the lines themselves say that they are not, to those that asked.
+    assert not any("end" in line for lines in ended for line in lines)
+
+
+def test_whole_lines_end_with_one_that_says_so_to_those_that_asked(filled, tmp_path: Path) -> None:
+    server = filled(3000)
+    with haproxy(server.url) as outside:
+        for path in PATHS:
+            without = Curl(f"{outside}{path}", tmp_path / "without").end()
+            *lines, last = Curl(f"{outside}{path}?trailer=true", tmp_path / "asked").end()
+            assert lines == without
+            assert (last["end"], last["lines"]) == (True, 3000)
+            assert not any("end" in line for line in lines)
