@@ -42,3 +42,5 @@ class Services:
     followers: FollowerStatuses
     rate_limit: RateLimit
     clock: Callable[[], datetime]
+    clock_offset: Callable[[], float | None]
+    """Seconds by which the machine's own clock is ahead of the database's; None where that isn't known."""
