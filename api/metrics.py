@@ -33,7 +33,9 @@ def add(app: FastAPI, services: Services) -> None:
             followers = _followers(await services.followers(), known=True)
         except Unavailable:
             followers = _followers([], known=False)
-        text = generate_latest(_Collected([*request_durations.collect(), *services.counted(), *followers]))
+        text = generate_latest(
+            _Collected([*request_durations.collect(), *services.counted(), *followers, *_clock(services)])
+        )
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
 
 
@@ -44,6 +46,12 @@ class _Collected(Collector):
     @override
     def collect(self) -> Iterable[Metric]:
         return self._families
+
+
+def _clock(services: Services) -> Iterable[Metric]:
+    if (offset := services.clock_offset()) is not None:
+        what = "Seconds by which this machine's clock is ahead of the database's; behind it where negative."
+        yield GaugeMetricFamily("preferences_clock_offset_seconds", what, value=offset)
 
 
 def _followers(statuses: Sequence[FollowerStatus], *, known: bool) -> Iterable[Metric]:

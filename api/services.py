@@ -48,3 +48,5 @@ class Services:
     counted: Counted
     rate_limit: RateLimit
     clock: Callable[[], datetime]
+    clock_offset: Callable[[], float | None]
+    """Seconds by which the machine's own clock is ahead of the database's; None where that isn't known."""

@@ -25,7 +25,6 @@ import psycopg
 from api.bootstrap.audit import OPERATOR, OpenedAudit, open_audit, record_reading
 from api.bootstrap.catalogues import ever_known, impact, published
 from api.bootstrap.checks import findings
-from api.bootstrap.clock import now
 from api.bootstrap.databases import (
     database_as_it_is,
     migrate,
@@ -94,7 +93,6 @@ __all__ = [
     "impact",
     "migrate",
     "migrated_database",
-    "now",
     "open_api_keys",
     "open_audit",
     "open_followers",

@@ -1,27 +1,28 @@
 """The audit log and the record of reading, as they are really kept."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from ulid_transform import ulid_now
 
-from api.bootstrap.clock import now
+from api.bootstrap.clock import clock_of
 from application.audit_log import AuditIndex, AuditLog
 from application.audit_reads import Readings
 from application.identity import Reader
 from infrastructure.audit_log import PostgresAuditLog, open_database
 from infrastructure.audit_reads import PostgresAuditReads
 from infrastructure.database import Database
+from infrastructure.database_clock import DatabaseClock
 
 OPERATOR: Final = "operator"
 """Who reads from the command line. Which person that is, the machine knows that the command runs on."""
 
 
-def make_readings(database: Database, clock: Callable[[], datetime]) -> Readings:
-    return Readings(PostgresAuditReads(database), iter(ulid_now, None), clock)
+def make_readings(database: Database, clock: DatabaseClock) -> Readings:
+    """Their ids begin with the time, by which they are listed."""
+    return Readings(PostgresAuditReads(database), iter(clock.ulid, None), clock)
 
 
 def make_audit_log(database: Database, readings: Readings) -> AuditLog:
@@ -38,10 +39,10 @@ class OpenedAudit:
 
 
 @asynccontextmanager
-async def open_audit(url: str, clock: Callable[[], datetime]) -> AsyncIterator[OpenedAudit]:
+async def open_audit(url: str) -> AsyncIterator[OpenedAudit]:
     # Patience for a count: an operator's export may be of any size.
     async with open_database(url, size=1, answer_within=600) as database:
-        audit_log = make_audit_log(database, make_readings(database, clock))
+        audit_log = make_audit_log(database, make_readings(database, await clock_of(database)))
         try:
             yield OpenedAudit(audit_log, PostgresAuditLog(database), PostgresAuditReads(database))
         finally:
@@ -54,5 +55,5 @@ async def record_reading(
     """By the operator, before so many entries are shown; what is None wasn't asked. Raises `Unavailable`: then they must not be."""
     given = {name: value for name, value in asked.items() if value is not None}
     async with open_database(url, size=1) as database:
-        reader = Reader(organization, OPERATOR)
-        await make_readings(database, now).record(reader, action, given, count=count, request_id=ulid_now())
+        readings = make_readings(database, await clock_of(database))
+        await readings.record(Reader(organization, OPERATOR), action, given, count=count, request_id=ulid_now())

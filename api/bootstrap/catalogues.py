@@ -4,9 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from ulid_transform import ulid_now
-
-from api.bootstrap.clock import now
+from api.bootstrap.clock import clock_of
 from application.publishing import CatalogueLog, Impact, Publishing
 from application.vocabulary import Checked, checked
 from domain.catalogue import CATALOGUE, Catalogue
@@ -16,6 +14,7 @@ from domain.published_catalogues import catalogue_of
 from infrastructure import migrations
 from infrastructure.catalogues import NoCatalogues, PostgresCatalogues
 from infrastructure.database import Database
+from infrastructure.database_clock import DatabaseClock
 
 PATIENCE: Final = 15.0
 """Seconds that a person at the command line waits for the database to answer."""
@@ -26,8 +25,9 @@ COUNT_WITHIN: Final = 600.0
 
 async def publish(url: str) -> int | None:
     """Publish this release's catalogue; its version, or None if it was published before. Raises `CatalogueRefused`."""
-    async with _catalogues(url) as catalogues:
-        event = await _publishing(catalogues).publish(CATALOGUE)
+    async with _database(url) as database:
+        clock = await clock_of(database)
+        event = await _publishing(PostgresCatalogues(database), clock).publish(CATALOGUE)
     return event.catalogue_version if event else None
 
 
@@ -37,9 +37,9 @@ async def impact(url: str) -> Impact:
     Raises `CatalogueRefused` where it can't be published.
     """
     if not migrations.applied_at(url):
-        return await _publishing(NoCatalogues()).impact(CATALOGUE)
+        return await _publishing(NoCatalogues(), DatabaseClock()).impact(CATALOGUE)
     async with _catalogues(url) as catalogues:
-        return await _publishing(catalogues).impact(CATALOGUE)
+        return await _publishing(catalogues, DatabaseClock()).impact(CATALOGUE)
 
 
 async def published(url: str) -> list[tuple[CataloguePublished, list[Alteration]]]:
@@ -62,11 +62,15 @@ async def ever_known(url: str, check: Callable[[Catalogue], Checked]) -> Checked
         return await checked(CATALOGUE, catalogues.published, check)
 
 
-def _publishing(catalogues: CatalogueLog) -> Publishing:
-    return Publishing(catalogues, iter(ulid_now, None), now)
+def _publishing(catalogues: CatalogueLog, clock: DatabaseClock) -> Publishing:
+    return Publishing(catalogues, iter(clock.ulid, None), clock)
 
 
 @asynccontextmanager
 async def _catalogues(url: str) -> AsyncIterator[PostgresCatalogues]:
-    async with Database(url, size=1, connect_within=5, patience=PATIENCE, answer_within=COUNT_WITHIN) as database:
+    async with _database(url) as database:
         yield PostgresCatalogues(database)
+
+
+def _database(url: str) -> Database:
+    return Database(url, size=1, connect_within=5, patience=PATIENCE, answer_within=COUNT_WITHIN)

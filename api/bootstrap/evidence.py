@@ -10,7 +10,6 @@ from typing import Final, Protocol
 import psycopg
 import structlog
 
-from api.bootstrap.clock import now
 from application.bundle import Bundle, Opened, open_bundle
 from application.bundling import make_bundle
 from application.checkpointing import Checkpointer
@@ -22,6 +21,7 @@ from domain.errors import Unavailable
 from infrastructure import audit_key
 from infrastructure.bundle_source import PostgresBundleSource
 from infrastructure.checkpoint_file import CheckpointFile
+from infrastructure.database_clock import DatabaseClock
 from infrastructure.event_codec import decode
 from infrastructure.log_tree import PostgresEvidence, PostgresTree, PostgresTreeStore, reading
 from infrastructure.settings import Settings, SettingsError
@@ -43,7 +43,9 @@ def public_key(of: Settings) -> str:
 
 def checkpoint(of: Settings, url: str, done: Callable[[Checkpoint], None] = lambda _: None) -> Checkpoint | None:
     """Bring the tree to the end of the log and sign it. The last checkpoint that was written; None if nothing was new."""
-    checkpointer, last = _checkpointer(of, url), None
+    clock = DatabaseClock()
+    checkpointer, last = _checkpointer(of, url, clock), None
+    _measure(clock, url)
     left = True
     while left:
         written, left = checkpointer.step()
@@ -57,9 +59,11 @@ async def checkpoint_regularly(of: Settings, url: str, stop: asyncio.Event) -> N
     """Every `checkpoint_interval` seconds, until `stop` is set. In a thread: the event loop is for others."""
     if of.checkpoint_interval == 0:
         return
-    checkpointer = _checkpointer(of, url)
+    clock = DatabaseClock()
+    checkpointer = _checkpointer(of, url, clock)
     while not stop.is_set():
         try:
+            await asyncio.to_thread(_measure, clock, url)
             left = True
             while left and not stop.is_set():
                 written, left = await asyncio.to_thread(checkpointer.step)
@@ -144,7 +148,12 @@ def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
     return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, _decode)
 
 
-def _checkpointer(of: Settings, url: str) -> Checkpointer:
+def _measure(clock: DatabaseClock, url: str) -> None:
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        clock.measure_blocking(connection)
+
+
+def _checkpointer(of: Settings, url: str, clock: DatabaseClock) -> Checkpointer:
     signer = _signer(of)
     return Checkpointer(
         PostgresTreeStore(url),
@@ -152,7 +161,7 @@ def _checkpointer(of: Settings, url: str) -> Checkpointer:
         signer,
         NoteReader(signer.verifier, *_former(of)),
         of.audit_origin,
-        now,
+        clock,
     )
 
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 import structlog
 
+from api.bootstrap.clock import clock_of
 from application import followers
 from application.followers import CannotReset, FollowerStatus
 from domain.errors import NotFound
@@ -98,4 +98,4 @@ async def open_followers(of: Settings, url: str) -> AsyncIterator[Followers]:
     # Setting back can be the work of minutes, so the server has all the time that it needs.
     async with Database(url, size=1, connect_within=5, answer_within=0, patience=PATIENCE) as database:
         relay = Relay(EventStream(of.nats_url, of.nats_stream))
-        yield Followers(registered(of), [relay], FollowerRegister(database, lambda: datetime.now(UTC)))
+        yield Followers(registered(of), [relay], FollowerRegister(database, await clock_of(database)))

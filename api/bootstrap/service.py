@@ -14,7 +14,7 @@ from ulid_transform import ulid_now
 from api import app
 from api.authentication import Authenticator
 from api.bootstrap.audit import make_audit_log, make_readings
-from api.bootstrap.clock import now
+from api.bootstrap.clock import held
 from api.bootstrap.feeds import feed_answers, open_feed_database
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
@@ -34,6 +34,7 @@ from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.audit_log import open_database
 from infrastructure.catalogues import PostgresCatalogues
 from infrastructure.database import KEYED, Database
+from infrastructure.database_clock import DatabaseClock
 from infrastructure.development_keys import DevelopmentKeys
 from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.follower_register import FollowerRegister
@@ -61,19 +62,20 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     database = Database(of.database_url, options=KEYED)
     keys = signing_keys(of)
     sessions = session_verifier(of, keys)
+    clock = DatabaseClock()
     store = PostgresPreferencesStore(database)
     feed_database = open_feed_database(of.database_url)
-    preferences = Preferences(store, iter(ulid_now, None), new_key)
+    preferences = Preferences(store, iter(clock.ulid, None), new_key)
     catalogues = PostgresCatalogues(database)
-    decisions = Decisions(PostgresStandings(database), now, partial(_catalogue_held, catalogues))
+    decisions = Decisions(PostgresStandings(database), clock, partial(_catalogue_held, catalogues))
     history = History(store)
     audit_database = open_database(of.database_url)
-    readings = make_readings(audit_database, now)
+    readings = make_readings(audit_database, clock)
     audit_log = make_audit_log(audit_database, readings)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with database, feed_database, audit_database:
+        async with database, feed_database, audit_database, held(clock, database):
             await keys.start()
             # What was made so far lives as long as the process: the collector need not walk it again and again.
             gc.collect()
@@ -97,14 +99,15 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         preferences=preferences,
         decisions=decisions,
         history=history,
-        users=Users(PostgresStreams(audit_database), history, readings, now),
+        users=Users(PostgresStreams(audit_database), history, readings, clock),
         feed=feed_answers(of, feed_database),
         readiness=partial(_readiness, database, sessions),
         audit_log=audit_log,
-        followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
+        followers=partial(FollowerRegister(database, clock).statuses, [follower.name for follower in registered(of)]),
         counted=unreadable_actors.collect,
         rate_limit=RateLimit(of.change_rate_limit),
-        clock=now,
+        clock=clock,
+        clock_offset=clock.offset,
     )
     return services, lifespan
 

@@ -79,7 +79,7 @@ def export(
         AuditFilter(since=since, until=until).check(CATALOGUE)
 
     async def run(url: str, target: BinaryIO, progress: Callable[[int, int], None]) -> tuple[int, datetime | None]:
-        async with bootstrap.open_audit(url, bootstrap.now) as audit:
+        async with bootstrap.open_audit(url) as audit:
             total = await audit.index.count(org, wanted)
             reader = OrganizationReader(org, bootstrap.OPERATOR)
             entries, complete_until = await audit.log.export(
@@ -109,7 +109,7 @@ def reads(
     """List who read of an organization's users: what, when, with which filter, and how much."""
 
     async def run(url: str) -> list[bootstrap.ListedReading]:
-        async with bootstrap.open_audit(url, bootstrap.now) as audit:
+        async with bootstrap.open_audit(url) as audit:
             return await audit.reads.list(org, limit=limit)
 
     with bootstrap.migrated_database() as url:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from ulid_transform import ulid_now
 
-from api import app, bootstrap, event_stream
+from api import app, event_stream
 from api.authentication import Authenticator
 from api.event_stream import EventStream
 from api.feed_answers import FeedAnswers
@@ -28,6 +28,7 @@ from application.users import Users
 from domain.catalogue import CATALOGUE
 from domain.errors import MissingScope
 from infrastructure import migrations
+from infrastructure.database_clock import DatabaseClock
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.sealing import new_key
 from tests.support.catalogues import publish
@@ -251,20 +252,22 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         yield
 
     store: Any = Failing()
+    clock = DatabaseClock()
     services = Services(
         catalogue=CATALOGUE,
         published=readiness,
         authenticator=Authenticator(Known(), store, {}),
         preferences=Preferences(store, iter(ulid_now, None), new_key),
-        decisions=Decisions(store, bootstrap.now, store.catalogue_held),
+        decisions=Decisions(store, clock, store.catalogue_held),
         history=History(store),
-        users=Users(store, History(store), Readings(store, iter(ulid_now, None), bootstrap.now), bootstrap.now),
-        audit_log=AuditLog(store, Readings(store, iter(ulid_now, None), bootstrap.now)),
+        users=Users(store, History(store), Readings(store, iter(ulid_now, None), clock), clock),
+        audit_log=AuditLog(store, Readings(store, iter(ulid_now, None), clock)),
         feed=FeedAnswers(store, EventStream(LiveFeed(store, store, event_stream.encode, most_readers=1), 15), 20),
         readiness=readiness,
         followers=readiness,
         rate_limit=RateLimit(0),
-        clock=bootstrap.now,
+        clock=clock,
+        clock_offset=clock.offset,
     )
     application = app.create(services, lifespan, ulid_now, log_request=lambda *_: None)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
