@@ -20,7 +20,8 @@ from infrastructure import audit_key
 from infrastructure.bundle_source import PostgresBundleSource
 from infrastructure.checkpoint_file import CheckpointFile
 from infrastructure.event_codec import decode
-from infrastructure.log_tree import PostgresEvidence, PostgresTreeStore
+from infrastructure.log_evidence import PostgresEvidence
+from infrastructure.log_tree import PostgresTreeStore
 from infrastructure.settings import Settings, SettingsError
 from infrastructure.signed_note import NoteReader, NoteSigner, VerifierKey
 
@@ -85,7 +86,7 @@ def verify(of: Settings, url: str, keys: Sequence[str], file: Path | None, progr
     published = CheckpointFile(file or of.published_checkpoints)
     with ExitStack() as stack:
         # Opened before the database is looked at: it then holds nothing that the database could not know yet.
-        notes = stack.enter_context(published.notes(required=file is not None))
+        notes = stack.enter_context(published.as_of_now(required=file is not None))
         stored = stack.enter_context(PostgresEvidence.open(url, notes))
         about = stored.about()
         verification = Verification(

@@ -19,7 +19,8 @@ from domain.merkle import TILE, GrowingTree, leaf_hash
 from domain.preferences import stream_id
 from infrastructure.checkpoint_file import CheckpointFile
 from infrastructure.event_codec import encode
-from infrastructure.log_tree import PostgresEvidence, PostgresTree, PostgresTreeStore
+from infrastructure.log_evidence import PostgresEvidence
+from infrastructure.log_tree import PostgresTree, PostgresTreeStore
 from infrastructure.signed_note import NoteReader, NoteSigner
 from tests.support.events import opened, toggled
 
@@ -55,8 +56,8 @@ class OnOneConnection(PostgresEvidence):
     """The evidence as a transaction sees it that is not over: the log is read before anything else is asked."""
 
     @override
-    def leaves(self) -> Iterator[bytes]:
-        return iter(list(super().leaves()))
+    def leaves(self, after: int, limit: int | None) -> Iterator[bytes]:
+        return iter(list(super().leaves(after, limit)))
 
 
 class Evidence:
@@ -83,7 +84,7 @@ class Evidence:
 
     def verify(self, connection: psycopg.Connection[Any] | None = None) -> Verdict:
         """As a transaction sees it, or else as the database does."""
-        with self.file.notes() as notes:
+        with self.file.as_of_now() as notes:
             if connection is not None:
                 return Verification(OnOneConnection(connection, connection, notes), self.reader, self.origin).run()
             with PostgresEvidence.open(self.url, notes) as stored:
