@@ -1,46 +1,27 @@
 """The follower that keeps the index of the audit log."""
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from typing import Any, Final, LiteralString
+from typing import Final, LiteralString
 
-import orjson
 from typing_extensions import override
 
 from application.followers import Follower
 from application.ports import Recorded
 from infrastructure.follower_journal import Connection
 from infrastructure.sql import queries
-from projections.audit_log import EventClass, index_row
-
-REMEMBERED: Final = 100_000
-"""Numbers of classes kept in memory: some tens of megabytes at the most."""
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("audit_index")
 
 
 class AuditIndexer(Follower[Connection]):
-    """Two statements a batch: one more for classes that it hasn't met yet, and another for those that nobody has."""
+    """One statement a batch, and no memory: a crash or a failover of the database can take back what it was told, classes and
+    all, and this object lives on."""
 
     name = "audit-index"
 
-    def __init__(self) -> None:
-        self._numbers: dict[EventClass, int] = {}
-
     @override
     async def handle(self, events: Sequence[Recorded], transaction: Connection) -> None:
-        rows = [(position, row) for position, event in events if (row := index_row(event)) is not None]
-        numbers = await self._numbered({row.of for _, row in rows}, transaction)
-        entries = [
-            {
-                "position": position,
-                "occurred_at": row.occurred_at,
-                "originator_id": row.stream,
-                "class": numbers[row.of],
-            }
-            for position, row in rows
-        ]
-        await _run(transaction, "add_entries", entries)
+        await transaction.execute(_QUERIES["index"], [events[0].position - 1, events[-1].position])
 
     @override
     async def reset(self, position: int, transaction: Connection) -> None:
@@ -48,23 +29,3 @@ class AuditIndexer(Follower[Connection]):
             await transaction.execute(_QUERIES["forget"], [position])
         else:
             await transaction.execute(_QUERIES["empty"])
-
-    async def _numbered(self, classes: AbstractSet[EventClass], transaction: Connection) -> dict[EventClass, int]:
-        if classes <= self._numbers.keys():
-            return self._numbers
-        if len(self._numbers) > REMEMBERED:
-            self._numbers.clear()
-        asked = list(classes - self._numbers.keys())
-        cursor = await _run(transaction, "find_classes", [of._asdict() for of in asked])
-        self._numbers |= {asked[nth - 1]: number for number, nth in await cursor.fetchall()}
-        new = [of for of in asked if of not in self._numbers]
-        if not new:
-            return self._numbers
-        cursor = await _run(transaction, "add_classes", [of._asdict() for of in new])
-        # Not remembered: if this transaction fails, they will not have been there. The next batch finds them.
-        return self._numbers | {of: number for of, (number,) in zip(new, await cursor.fetchall(), strict=True)}
-
-
-async def _run(transaction: Connection, name: str, rows: list[dict[str, Any]]) -> Any:
-    # One JSON document is made in a fraction of the time that the driver needs for arrays.
-    return await transaction.execute(_QUERIES[name], [orjson.dumps(rows).decode()])

@@ -1,18 +1,16 @@
 """The audit log of an organization: what was done to whose preferences, by whom, when.
 
-An event is shown as one entry, and found by one row of an index. The row holds nothing personal, so that erasure need not
-touch it: whose preferences they are is told by the stream's id, all else that can be asked for by a class of events.
+An event is shown as one entry, and found by one row of an index, which the database makes: `audit_rows` (0009) says what it holds.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NamedTuple
-from uuid import UUID
+from typing import Final
 
-from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
+from domain.events import NotificationToggled, PreferencesErased
 from domain.provenance import ERASED
-from projections.shown_actor import STAFF, Actor, ActorKind, shown_actor
+from projections.shown_actor import STAFF, Actor, shown_actor
 
 
 class Action(StrEnum):
@@ -76,37 +74,3 @@ def audit_entry(event: NotificationToggled | PreferencesErased) -> AuditEntry:
         before=Choice(event.channel, event.toggle, event.previous),
         after=Choice(event.channel, event.toggle, event.enabled),
     )
-
-
-class EventClass(NamedTuple):
-    """All that events can be asked for by, other than user and time. An organization has some dozens of classes."""
-
-    organization: str
-    action: str
-    channel: str | None
-    toggle: str | None
-    enabled: bool | None
-    source: str
-    actor_kind: ActorKind
-
-
-class IndexRow(NamedTuple):
-    of: EventClass
-    occurred_at: datetime
-    stream: UUID
-
-
-def index_row(event: Event) -> IndexRow | None:
-    """Where an event is found in its organization; None for what belongs to no organization."""
-    if isinstance(event, CataloguePublished) or event.organization is None:
-        return None
-    return IndexRow(_class_of(event, event.organization), event.timestamp, event.originator_id)
-
-
-def _class_of(event: PreferencesOpened | NotificationToggled | PreferencesErased, organization: str) -> EventClass:
-    if isinstance(event, PreferencesErased):
-        return EventClass(organization, Action.ERASE, None, None, None, event.source, ActorKind.PLATFORM)
-    kind = shown_actor(event).kind
-    if isinstance(event, PreferencesOpened):
-        return EventClass(organization, OPEN, None, None, None, event.source, kind)
-    return EventClass(organization, Action.TOGGLE, event.channel, event.toggle, event.enabled, event.source, kind)

@@ -1,6 +1,6 @@
-from projections.audit_log import OPEN, Action, AuditEntry, Choice, EventClass, IndexRow, audit_entry, index_row
+from projections.audit_log import Action, AuditEntry, Choice, audit_entry
 from projections.shown_actor import STAFF, Actor, ActorKind
-from tests.support.events import ADA, BOB, catalogue_published, erased, opened, toggled
+from tests.support.events import erased, toggled
 
 STAFF_AS_ADA = {"user": "user_ada", "impersonator": "user_grace"}
 
@@ -42,39 +42,3 @@ def test_erasure_is_an_entry_of_the_platform_about_nobody_in_particular() -> Non
         before=None,
         after=None,
     )
-
-
-def test_a_choice_is_found_by_all_that_can_be_asked_for() -> None:
-    event = toggled(2, "news", False)
-    of = EventClass("org_math", Action.TOGGLE, "email", "news", False, "dashboard", ActorKind.CUSTOMER)
-    assert index_row(event) == IndexRow(of, event.timestamp, ADA)
-
-
-def test_staff_are_told_from_customers_also_where_who_it_was_is_erased() -> None:
-    for event in (
-        toggled(2, "news", False, actor=STAFF_AS_ADA),
-        toggled(2, "news", False, actor={"user": "erased"}, impersonated=True),
-    ):
-        row = index_row(event)
-        assert row is not None
-        assert row.of.actor_kind is ActorKind.PLATFORM
-
-
-def test_the_other_events_of_a_user_are_found_by_their_action() -> None:
-    for event, action, kind in (
-        (opened(), OPEN, ActorKind.CUSTOMER),
-        (opened(actor=STAFF_AS_ADA), OPEN, ActorKind.PLATFORM),
-        (erased(3), Action.ERASE, ActorKind.PLATFORM),
-    ):
-        of = EventClass("org_math", action, None, None, None, event.source, kind)
-        assert index_row(event) == IndexRow(of, event.timestamp, ADA)
-
-
-def test_what_belongs_to_no_organization_is_in_nobodys_audit_log() -> None:
-    for event in (opened(BOB), toggled(2, "news", True, BOB), erased(3, BOB), catalogue_published()):
-        assert index_row(event) is None
-
-
-def test_nothing_personal_is_in_the_index() -> None:
-    assert "user_ada" not in repr(index_row(toggled(2, "news", False)))
-    assert "sess_1" not in repr(index_row(toggled(2, "news", False)))

@@ -9,8 +9,9 @@ from application.audit_reads import AuditReads, Reading
 from application.identity import OrganizationReader
 from application.ports import Recorded
 from domain.errors import Unavailable
-from projections.audit_log import Action, index_row
+from projections.audit_log import Action
 from tests.support.events import NOON
+from tests.support.index_rows import index_row
 
 AUDITOR = OrganizationReader("org_math", "user:user_grace")
 

@@ -70,14 +70,15 @@ class Chance:
             "organization": organization,
             "source": self.random.choice([*Source]).value,
         }
-        if version == 1:
-            return opened(stream, actor=actor, **fields)
-        if self.random.random() < 0.05:
+        if version > 1 and self.random.random() < 0.05:
             return erased(version, stream, **fields)
+        fields |= {"actor": actor, "impersonated": "impersonator" in actor}
+        if version == 1:
+            return opened(stream, **fields)
         previous = self.random.choice([None, True])
         enabled = self.random.choice([True, False])
         toggle = self.random.choice(TOGGLES)
-        return toggled(version, toggle, enabled, stream, previous=previous, actor=actor, **fields)
+        return toggled(version, toggle, enabled, stream, previous=previous, **fields)
 
 
 async def take_in(url: str, follower: AuditIndexer | None = None, *, batch: int = 1000) -> None:
