@@ -13,6 +13,7 @@ from application.decisions import Decisions
 from application.followers import FollowerStatus
 from application.history import History
 from application.preferences import Preferences
+from application.sweep import SweepStatus
 from application.users import Users
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
@@ -22,6 +23,9 @@ Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 
 FollowerStatuses = Callable[[], Awaitable[list[FollowerStatus]]]
 """How far those are that follow the log. Raises `Unavailable`."""
+
+Swept = Callable[[], Awaitable[SweepStatus]]
+"""How far the sweep is, and what it found. Raises `Unavailable`."""
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """The time in which the services can be used."""
@@ -40,5 +44,6 @@ class Services:
     feed: FeedAnswers
     readiness: Readiness
     followers: FollowerStatuses
+    swept: Swept
     rate_limit: RateLimit
     clock: Callable[[], datetime]

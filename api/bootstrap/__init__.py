@@ -13,6 +13,7 @@ relay        what hands events on, and the broker
 decisions    decisions, verified afterwards
 checks       what `preferences check` looks at
 evidence     checkpoints of the log, and what holds the log to them
+sweep        what holds everything against the log, slowly
 clock        the time, for all of them
 """
 
@@ -32,6 +33,7 @@ from api.bootstrap.followers import Followers, open_followers, registered, run_f
 from api.bootstrap.identities import development_token, signing_keys
 from api.bootstrap.relay import relaying, run_relay
 from api.bootstrap.replays import Form, replay_destination, replay_into, replay_selection
+from api.bootstrap.sweep import sweep_now, sweep_regularly, swept
 from application.bundle import BadBundle
 from application.evidence import Contradiction
 from application.followers import CannotReset
@@ -95,6 +97,9 @@ __all__ = [
     "running_database",
     "settings",
     "signing_keys",
+    "sweep_now",
+    "sweep_regularly",
+    "swept",
     "verify",
     "verify_bundle",
 ]

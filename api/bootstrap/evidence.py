@@ -115,6 +115,13 @@ def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
     return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, decode)
 
 
+def note_reader(of: Settings) -> NoteReader | None:
+    """What opens our checkpoints; None where no checkpoint is written here and there is no key. None is made for it."""
+    if of.checkpoint_interval == 0 and of.audit_signing_key is None and not audit_key.path(of.data_dir).exists():
+        return None
+    return NoteReader(_signer(of).verifier, *_former(of))
+
+
 def _checkpointer(of: Settings, url: str) -> Checkpointer:
     signer = _signer(of)
     return Checkpointer(

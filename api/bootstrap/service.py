@@ -44,6 +44,7 @@ from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
 from infrastructure.standings import PostgresStandings
 from infrastructure.streams import PostgresStreams
+from infrastructure.sweep.journal import sweep_status
 
 log = structlog.get_logger("service")
 
@@ -109,6 +110,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         readiness=partial(_readiness, database, catalogues, sessions),
         audit_log=audit_log,
         followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
+        swept=partial(sweep_status, database),
         rate_limit=RateLimit(of.change_rate_limit),
         clock=now,
     )

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api import bootstrap
-from api.command_line import explain
+from api.command_line import explain, sweep
 from api.command_line.console import counted, notes, output
 from api.command_line.private_file import private_file
 from api.command_line.progress import bar
@@ -23,6 +23,7 @@ SHOWN: Final = 20
 
 cli = typer.Typer(help="Sign what the log is, verify that it still is, and hand out evidence.", no_args_is_help=True)
 cli.command()(explain.explain)
+cli.command()(sweep.sweep)
 
 
 @cli.command("public-key")
