@@ -25,7 +25,15 @@ from api.bootstrap.audit import OPERATOR, OpenedAudit, open_audit, record_readin
 from api.bootstrap.catalogues import ever_known, impact, published
 from api.bootstrap.checks import findings
 from api.bootstrap.clock import now
-from api.bootstrap.databases import migrate, migrated_database, open_api_keys, open_store, rebuild, running_database
+from api.bootstrap.databases import (
+    compare_audit_index,
+    migrate,
+    migrated_database,
+    open_api_keys,
+    open_store,
+    rebuild,
+    running_database,
+)
 from api.bootstrap.decisions import explain
 from api.bootstrap.erasure import erase
 from api.bootstrap.evidence import bundle, checkpoint, checkpoint_regularly, public_key, verify, verify_bundle
@@ -33,7 +41,7 @@ from api.bootstrap.followers import Followers, open_followers, registered, run_f
 from api.bootstrap.identities import development_token, signing_keys
 from api.bootstrap.relay import relaying, run_relay
 from api.bootstrap.replays import Form, replay_destination, replay_into, replay_selection
-from api.bootstrap.sweep import sweep_now, sweep_regularly, swept
+from api.bootstrap.sweep import check_beside, sweep_now, sweep_regularly, swept
 from application.bundle import BadBundle
 from application.evidence import Contradiction
 from application.followers import CannotReset
@@ -67,8 +75,10 @@ __all__ = [
     "Replayed",
     "Settings",
     "bundle",
+    "check_beside",
     "checkpoint",
     "checkpoint_regularly",
+    "compare_audit_index",
     "configure_logs",
     "development_token",
     "erase",

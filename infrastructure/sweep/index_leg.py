@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
 from typing_extensions import override
@@ -28,35 +28,48 @@ class IndexLeg(Leg):
         yield look
 
 
+class Stretch(NamedTuple):
+    """Up to which position it goes, how many events it has, whether the index ends with it, and where the index stands."""
+
+    up_to: int
+    events: int
+    complete: bool
+    stands_at: int
+
+
+def stretch(connection: Connection, after: int, limit: int) -> Stretch:
+    """What comes behind a position. An index that never ran stands before the first event."""
+    [(stands_at, end)] = _rows(connection, "ends", after=after, limit=limit)
+    complete = end is None or end >= (stands_at or 0)
+    up_to = (stands_at or 0) if complete else end
+    [(events,)] = _rows(connection, "count", after=after, up_to=up_to)
+    return Stretch(up_to, events, complete, stands_at or 0)
+
+
 def look(connection: Connection, state: State, limit: int) -> Taken:
-    """From a position on. It ends where the index stands, which is nowhere where it never ran."""
+    """From a position on, to where the index stands."""
     after = 0 if state is None else int(state["after"])
-    [(stands_at, end_of_stretch)] = _rows(connection, "ends", after=after, limit=limit)
-    findings = [] if state is not None else _ahead(connection)
-    if stands_at is None:
-        return Taken(None, 0, findings)
-    complete = end_of_stretch is None or end_of_stretch >= stands_at
-    up_to = stands_at if complete else end_of_stretch
+    of = stretch(connection, after, limit)
     try:
         with connection.transaction():
-            rows = _rows(connection, "compare", after=after, up_to=up_to, most=MOST)
+            rows = _rows(connection, "compare", after=after, up_to=of.up_to, most=MOST)
+            findings = [*differing(rows, after, of.up_to)]
     except psycopg.DataError:
         # Somebody has altered an event so that nothing can be made of it. The stretch is divided until it is that event alone.
         if limit > 1:
             return look(connection, state, limit // 2)
-        place = f"position {up_to}"
-        rows, unreadable = [], Finding(Subject.EVENT, place, f"the event at {place} can't be read")
-        findings.append(unreadable)
-    findings += _differing(rows, after, up_to)
-    [(events,)] = _rows(connection, "count", after=after, up_to=up_to)
-    if complete:
-        findings += [
-            Finding(
-                Subject.AUDIT_INDEX, f"position {position}", _sentence(position, "has an entry where no event can be")
-            )
-            for (position,) in _rows(connection, "outside", stands_at=stands_at, most=MOST)
-        ]
-    return Taken(None if complete else {"after": up_to}, events, findings)
+        place = f"position {of.up_to}"
+        findings = [Finding(Subject.EVENT, place, f"the event at {place} can't be read")]
+    if of.complete:
+        findings += [*outside(connection, of.stands_at), *_ahead(connection)]
+    return Taken(None if of.complete else {"after": of.up_to}, of.events, findings)
+
+
+def outside(connection: Connection, stands_at: int) -> list[Finding]:
+    return [
+        Finding(Subject.AUDIT_INDEX, f"position {position}", _sentence(position, "has an entry where no event can be"))
+        for (position,) in _rows(connection, "outside", stands_at=stands_at, most=MOST)
+    ]
 
 
 def _ahead(connection: Connection) -> list[Finding]:
@@ -70,7 +83,7 @@ def _ahead(connection: Connection) -> list[Finding]:
     ]
 
 
-def _differing(rows: list[Any], after: int, up_to: int) -> Iterator[Finding]:
+def differing(rows: list[Any], after: int, up_to: int) -> Iterator[Finding]:
     for position, surplus, missing, _ in rows:
         what = (
             "has an entry too many"
