@@ -32,6 +32,9 @@ STATUS: Final[Mapping[str, int]] = {
     "UNAVAILABLE": 503,
 }
 
+FOREIGN: Final = "an answer was held back: what was found is not the reader's"
+"""What an operator must see at once: an index or a stored row is wrong."""
+
 log = structlog.get_logger("http")
 
 
@@ -60,7 +63,9 @@ class Unforeseen(errors.ServiceError):
 
 def refusal(error: errors.ServiceError, request_id: str) -> Answer:
     """The answer to a refused request, with its reason in the log."""
-    if error.reason:
+    if isinstance(error, errors.ForeignEvent):
+        log.critical(FOREIGN, reason=error.reason, request_id=request_id)
+    elif error.reason:
         write = log.warning if STATUS[error.code] >= 500 else log.info
         write("refused", code=error.code, reason=error.reason, request_id=request_id)
     return answer(error, request_id)

@@ -7,8 +7,8 @@ from time import monotonic
 from typing import Final
 
 from application.feed import Selection, as_json
+from application.isolation import Cleared
 from application.live_feed import LiveFeed
-from application.ports import Recorded
 from domain.errors import MissingScope, Unauthenticated, Unavailable
 from projections.cloud_events import TYPES
 
@@ -24,7 +24,7 @@ StillAllowed = Callable[[], Awaitable[object]]
 """Raises `Unauthenticated` or `MissingScope` once the reader isn't any more."""
 
 
-def encode(recorded: Recorded) -> bytes:
+def encode(recorded: Cleared) -> bytes:
     return b"id: %d%b%b\n\n" % (recorded.position, _EVENT_LINES[type(recorded.event)], as_json(recorded))
 
 

@@ -13,7 +13,7 @@ from api.answer import Answer
 from api.event_stream import EventStream, StillAllowed
 from api.streamed import Streamed
 from application.feed import EventFeed, Selection, as_json, readable, slices
-from application.ports import Recorded
+from application.isolation import Cleared
 
 PAGE: Final = "application/json"
 LINES: Final = "application/x-ndjson"
@@ -35,7 +35,7 @@ class FeedAnswers:
     send_within: float
 
     async def page(self, after: int, limit: int, selection: Selection) -> Answer:
-        piece = readable(await self.feed.read(after, limit, selection), as_json)
+        piece = readable(await self.feed.read(after, limit, selection), selection.audience, as_json)
         meta = {
             "total": 0,
             "limit": limit,
@@ -49,7 +49,7 @@ class FeedAnswers:
     async def lines(self, after: int, limit: int | None, selection: Selection) -> Streamed:
         """Up to the end of the log, where it is now; or `limit` events, which are one piece."""
         if limit is not None:
-            piece = readable(await self.feed.read(after, limit, selection), _as_line)
+            piece = readable(await self.feed.read(after, limit, selection), selection.audience, _as_line)
             return self._lines(_once(b"".join(piece.made)), piece.position)
         end = await self.feed.end()
         return self._lines(_until(self.feed, after, end, selection), max(after, end))
@@ -72,7 +72,7 @@ def encode_cursor(position: int) -> str:
 async def _until(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[bytes, None]:
     async with aclosing(slices(feed, after, end, selection)) as pieces:
         async for piece in pieces:
-            lines = readable(piece, _as_line)
+            lines = readable(piece, selection.audience, _as_line)
             yield b"".join(lines.made)
             if lines.unreadable is not None:
                 raise lines.unreadable
@@ -82,5 +82,5 @@ async def _once(chunk: bytes) -> AsyncGenerator[bytes, None]:
     yield chunk
 
 
-def _as_line(recorded: Recorded) -> bytes:
+def _as_line(recorded: Cleared) -> bytes:
     return as_json(recorded) + b"\n"

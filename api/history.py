@@ -15,7 +15,6 @@ from api.instants import shown
 from api.schemas import ULID
 from api.services import Services
 from application.history import Page, PageStart
-from domain.preferences import stream_id
 from projections.change_history import HistoryEntry
 
 PATH: Final = "/v1/me/notifications/history"
@@ -75,8 +74,8 @@ def add(app: FastAPI, services: Services) -> None:
     async def read_history(
         user: CurrentUser, _: Annotated[None, ExactQuery], limit: Limit = 50, cursor: Cursor = None
     ) -> Answer:
-        stream = stream_id(user.organization, user.user)
-        return answered(await services.history.page(stream, limit=limit, after=page_start(cursor)), limit)
+        page = await services.history.page(user.organization, user.user, limit=limit, after=page_start(cursor))
+        return answered(page, limit)
 
 
 def answered(page: Page, limit: int) -> Answer:

@@ -9,8 +9,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.connection import ClientConnection, connection
+from api.errors import FOREIGN
+from api.request_context import REQUEST_ID
 from application.live_tail import ReaderTooSlow
-from domain.errors import ServiceError, Unavailable
+from domain.errors import ForeignEvent, ServiceError, Unavailable
 
 log = structlog.get_logger("http")
 
@@ -48,9 +50,9 @@ class Streamed(Response):
             for task in (sending, *watching):
                 task.cancel()
             await asyncio.wait({sending, *watching})
-        await self._conclude(sending, its, send)
+        await self._conclude(sending, its, scope, send)
 
-    async def _conclude(self, sending: asyncio.Task[None], its: ClientConnection, send: Send) -> None:
+    async def _conclude(self, sending: asyncio.Task[None], its: ClientConnection, scope: Scope, send: Send) -> None:
         error = None if sending.cancelled() else sending.exception()
         if not self._started:
             if error is not None:
@@ -69,6 +71,8 @@ class Streamed(Response):
             await asyncio.sleep(0)
         if isinstance(error, TimeoutError | ReaderTooSlow):
             log.warning("reader cut off", reason="it takes nothing, or too little")
+        elif isinstance(error, ForeignEvent):
+            log.critical(FOREIGN, reason=error.reason, request_id=scope[REQUEST_ID])
         elif isinstance(error, ServiceError):
             log.warning("answer broken off", code=error.code, reason=error.reason)
         elif error is not None:

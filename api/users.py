@@ -16,7 +16,7 @@ from api.request_context import REQUEST_ID
 from api.schemas import ULID
 from api.services import Services
 from domain.catalogue import path
-from domain.events import NotificationToggled
+from domain.isolation import ShownToggled
 from projections.as_of import PreferencesAsOf
 from projections.shown_actor import shown_actor
 
@@ -120,7 +120,7 @@ def _explained(found: PreferencesAsOf) -> dict[str, dict[str, Any]]:
     }
 
 
-def _explanation(enabled: bool, event: NotificationToggled | None) -> dict[str, Any]:
+def _explanation(enabled: bool, event: ShownToggled | None) -> dict[str, Any]:
     if event is None:
         return {"enabled": enabled, "decided_by": "default", "event": None}
     actor = shown_actor(event)

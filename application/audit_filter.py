@@ -7,8 +7,10 @@ from uuid import UUID
 
 from domain.catalogue import Catalogue
 from domain.errors import ValidationFailed
+from domain.events import NotificationToggled, PreferencesErased
+from domain.isolation import Shown
 from projections.audit_log import Action
-from projections.shown_actor import ActorKind
+from projections.shown_actor import ActorKind, shown_actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,27 @@ class AuditFilter:
             "until": self.until.isoformat() if self.until else None,
         }
         return {name: value for name, value in fields.items() if value is not None}
+
+    def fits(self, event: Shown) -> bool:
+        """Whether an event is an entry, and one that was asked for: what an index says of it is not believed."""
+        if not (
+            (self.stream is None or event.originator_id == self.stream)
+            and (self.source is None or event.source == self.source)
+            and (self.since is None or event.timestamp >= self.since)
+            and (self.until is None or event.timestamp < self.until)
+        ):
+            return False
+        if isinstance(event, PreferencesErased):
+            chosen = (self.channel, self.toggle, self.enabled) == (None, None, None)
+            return chosen and self.action in (None, Action.ERASE) and self.actor_kind in (None, ActorKind.PLATFORM)
+        return (
+            isinstance(event, NotificationToggled)
+            and self.action in (None, Action.TOGGLE)
+            and self.channel in (None, event.channel)
+            and self.toggle in (None, event.toggle)
+            and (self.enabled is None or self.enabled is event.enabled)
+            and self.actor_kind in (None, shown_actor(event).kind)
+        )
 
     def check(self, catalogue: Catalogue) -> None:
         """Raise `ValidationFailed` for what no entry can fit: an empty page would hide that a word is misspelt."""

@@ -6,18 +6,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Final, NamedTuple, Protocol
 
 from application.audit_filter import AuditFilter
 from application.audit_reads import Readings
 from application.identity import OrganizationReader
+from application.isolation import Cleared, cleared
 from application.ports import Recorded
+from application.rebuild import BrokenStream
 from domain.errors import ValidationFailed
 from domain.events import CataloguePublished, NotificationToggled, PreferencesErased
+from domain.isolation import Audience
 from projections.audit_log import AuditEntry, audit_entry
 
 READ: Final = "audit_log.read"
 EXPORT: Final = "audit_log.export"
+
+INDEX: Final = "the audit log's index"
 
 CHUNK: Final = 1000
 """Entries that an export fetches at once: what bounds its memory."""
@@ -48,8 +53,13 @@ class AuditPage:
 
 
 class Reach(NamedTuple):
-    """How far the index is: the position in the log up to which it has taken everything in, and the time until which it
-    therefore has every event. None: nothing was ever taken in."""
+    """How far the index is: the position in the log up to which it has taken everything in, and the time before which it
+    therefore has every event.
+
+    Where it has all that there is, that is the database's time. Where it is behind, it is the earliest of the database's time and
+    of what the last event in it and the first thousand that are missing say of themselves: an event of that very time may be
+    missing, an earlier one isn't. None: nothing was ever taken in, or nobody can say.
+    """
 
     position: int
     complete_until: datetime | None
@@ -110,7 +120,7 @@ class AuditLog:
         # Before the page is read: an index that moves on meanwhile holds more than is promised, never less.
         reached, complete_until = await self._index.complete_until()
         # One more than asked for tells whether there is another page.
-        found = await self._index.newest(reader.organization, wanted, before=before, limit=limit + 1, at_least=reached)
+        found = await self._newest(reader.organization, wanted, before=before, limit=limit + 1, at_least=reached)
         shown = found[:limit]
         asked = {**wanted.as_recorded(), "limit": limit, **_shown_too(payload=payload)}
         if before is not None:
@@ -134,7 +144,7 @@ class AuditLog:
         reading = await self._readings.begin(reader, EXPORT, asked, request_id=request_id)
         try:
             reached, complete_until = await self._index.complete_until()
-            read = partial(self._index.newest, reader.organization, wanted, limit=self._chunk, at_least=reached)
+            read = partial(self._newest, reader.organization, wanted, limit=self._chunk, at_least=reached)
             first = await read(before=None)
         except BaseException:
             self._abort(reading, 0)
@@ -146,7 +156,7 @@ class AuditLog:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _chunks(
-        self, reading: str, chunk: Sequence[Recorded], read: Callable[..., Awaitable[Sequence[Recorded]]]
+        self, reading: str, chunk: Sequence[Cleared], read: Callable[..., Awaitable[Sequence[Cleared]]]
     ) -> AsyncGenerator[list[AuditEntry], None]:
         count = 0
         complete = False
@@ -164,6 +174,21 @@ class AuditLog:
         finally:
             if not complete:
                 self._abort(reading, count)
+
+    async def _newest(
+        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int, at_least: int
+    ) -> list[Cleared]:
+        """What the index leads to, if it is the organization's and what was asked for, newest first. Raises `ForeignEvent`, and
+        `BrokenStream` where the index is wrong about the organization's own events."""
+        found = await self._index.newest(organization, wanted, before=before, limit=limit, at_least=at_least)
+        shown = [*cleared(found, Audience.of_organization(organization, INDEX))]
+        above = before
+        for position, event in shown:
+            place = Place(event.timestamp, position)
+            if not wanted.fits(event) or (above is not None and place >= above):
+                raise BrokenStream(f"{INDEX} has the event at position {position} in the wrong place")
+            above = place
+        return shown
 
     def _abort(self, reading: str, count: int) -> None:
         # In a task of its own: where we are cancelled, nothing can be awaited any more.
@@ -192,5 +217,5 @@ def _shown_too(*, payload: bool) -> dict[str, bool]:
     return {"payload": True} if payload else {}
 
 
-def _entries(found: Sequence[Recorded]) -> list[AuditEntry]:
-    return [audit_entry(cast("NotificationToggled | PreferencesErased", event)) for _, event in found]
+def _entries(shown: Sequence[Cleared]) -> list[AuditEntry]:
+    return [audit_entry(event) for _, event in shown if isinstance(event, NotificationToggled | PreferencesErased)]

@@ -11,7 +11,9 @@ from uuid import UUID
 from application.evidence import Notes
 from application.ports import UnreadableEvent
 from domain.checkpoint import Checkpoint
+from domain.errors import ForeignEvent
 from domain.events import CataloguePublished, Event, PreferencesErased, PreferencesEvent
+from domain.isolation import Audience
 from domain.leaf import Leaf
 from domain.merkle import includes, leaf_hash
 from domain.preferences import stream_id
@@ -119,6 +121,12 @@ def open_bundle(bundle: Bundle, notes: Notes, origin: str, decode: Decode) -> Op
         events = [decode(*proven.leaf[1:], key) for proven, key in zip(bundle.events, keys, strict=True)]
     except (ValueError, UnreadableEvent) as error:
         raise BadBundle(f"an event can't be read: {error}") from None
+    audience = Audience.of_user(bundle.organization, bundle.user, "the bundle")
+    try:
+        for event in events:
+            audience.clear(event)
+    except ForeignEvent:
+        raise BadBundle("an event says that it is not of the user") from None
     return Opened(
         checkpoint,
         [event for event in events if not isinstance(event, CataloguePublished)],

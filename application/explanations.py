@@ -3,6 +3,7 @@
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from domain.isolation import Audience
 from domain.preferences import stream_id
 from projections.explained_decision import Evidence, ExplainedDecision, explain, moment
 
@@ -31,5 +32,8 @@ class Explanations:
     ) -> ExplainedDecision:
         """Raises `CannotExplain` where the log hasn't got that far, or where there was nothing to decide."""
         evidence = await self._store.evidence(stream_id(organization, user))
+        audience = Audience.of_user(organization, user, "the decision's evidence")
+        for found in evidence.events:
+            audience.clear(found.event, found.position)
         position = moment(evidence, position=place.position, version=place.version)
         return explain(evidence, channel, toggle, position, place.catalogue_version)

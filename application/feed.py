@@ -7,10 +7,12 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import orjson
 
+from application.isolation import Cleared, cleared
 from application.ports import Recorded, UnreadableEvent
 from domain.catalogue import Catalogue
 from domain.errors import ValidationFailed
 from domain.events import CataloguePublished, Event, NotificationToggled
+from domain.isolation import PLATFORM, Audience
 from projections.cloud_events import TYPES, unwritten_cloud_event
 
 Made = TypeVar("Made")
@@ -31,6 +33,13 @@ class Selection:
     kind: type[Event] | None = None
     channel: str | None = None
     toggle: str | None = None
+
+    @property
+    def audience(self) -> Audience:
+        """Whom the selected events are answered to: the organization whose they have to be, or the platform."""
+        if self.organization is None:
+            return PLATFORM
+        return Audience.of_organization(self.organization, "the audit log's index, for the feed,")
 
     def has(self, event: Event) -> bool:
         if self.kind is not None and type(event) is not self.kind:
@@ -100,7 +109,7 @@ class EventFeed(Protocol):
         ...
 
 
-def as_json(recorded: Recorded) -> bytes:
+def as_json(recorded: Cleared) -> bytes:
     """The event as everybody outside sees it: a CloudEvent, in its JSON form."""
     return orjson.dumps(unwritten_cloud_event(recorded.position, recorded.event), option=orjson.OPT_UTC_Z)
 
@@ -115,12 +124,12 @@ class Readable(NamedTuple, Generic[Made]):
     unreadable: UnreadableEvent | None = None
 
 
-def readable(piece: Slice, make: Callable[[Recorded], Made]) -> Readable[Made]:
+def readable(piece: Slice, audience: Audience, make: Callable[[Cleared], Made]) -> Readable[Made]:
     """What can be read is never held back by what can't: a piece ends before such an event, and the next one begins with it.
-    Raises `UnreadableEvent` for a piece that does."""
+    Raises `UnreadableEvent` for a piece that does, and `ForeignEvent` for one that has an event which isn't its audience's."""
     made: list[Made] = []
     try:
-        for recorded in piece.events:
+        for recorded in cleared(piece.events, audience):
             made.append(make(recorded))  # noqa: PERF401 - a comprehension would lose what precedes the error
     except UnreadableEvent as error:
         if not made:

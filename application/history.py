@@ -1,10 +1,11 @@
 """A user's own history, page by page."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from application.ports import PreferencesStore
 from domain.errors import ValidationFailed
+from domain.isolation import Audience
+from domain.preferences import stream_id
 from projections.change_history import HistoryEntry, entry
 
 
@@ -30,8 +31,9 @@ class History:
     def __init__(self, store: PreferencesStore) -> None:
         self._store = store
 
-    async def page(self, stream: UUID, *, limit: int, after: PageStart | None = None) -> Page:
-        """Up to `limit` entries, newest first. Raises `ValidationFailed` for a start that isn't of this stream."""
+    async def page(self, organization: str | None, user: str, *, limit: int, after: PageStart | None = None) -> Page:
+        """Up to `limit` entries, newest first. Raises `ValidationFailed` for a start that isn't of this user's stream."""
+        stream = stream_id(organization, user)
         # One more than asked for tells whether there is another page; the start itself is read to be recognised.
         extra = 1 if after is None else 2
         events = await self._store.changes(stream, up_to=after.version if after else None, limit=limit + extra)
@@ -39,6 +41,7 @@ class History:
             if not events or events[0].event_id != after.id:
                 raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
             events = events[1:]
-        entries = [entry(event) for event in events[:limit]]
+        audience = Audience.of_user(organization, user, "the user's history")
+        entries = [entry(audience.clear(event)) for event in events[:limit]]
         more = len(events) > limit
         return Page(entries, PageStart(entries[-1].version, entries[-1].id) if more else None)

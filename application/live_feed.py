@@ -42,7 +42,7 @@ class LiveFeed:
 
         Raises what `LiveTail` ends its readers with.
         """
-        position, more = after, True
+        position, more, audience = after, True, selection.audience
         while more:
             news, more = await self._read(position, selection)
             position = news.position
@@ -59,9 +59,10 @@ class LiveFeed:
                     if frame.position > position:
                         position = frame.position
                         if selection.has(frame.event):
+                            audience.clear(frame.event, frame.position)
                             encoded.append(frame.encoded)
                 yield News(encoded, position)
 
     async def _read(self, after: int, selection: Selection) -> tuple[News, bool]:
-        piece = readable(await self._feed.read(after, CHUNK, selection), self._encode)
+        piece = readable(await self._feed.read(after, CHUNK, selection), selection.audience, self._encode)
         return News(piece.made, piece.position), piece.more

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Final, NamedTuple, Protocol
 
 from application.feed import CHUNK
-from application.ports import Recorded
+from application.isolation import Cleared
 from domain.errors import Unavailable
 from domain.events import Event
 
@@ -25,12 +25,13 @@ SILENT: Final = 10.0
 """Seconds in which nobody could look at the log, after which the tail ends rather than let its readers think that it is quiet."""
 
 
-Encode = Callable[[Recorded], bytes]
+Encode = Callable[[Cleared], bytes]
 """Makes the bytes that readers are sent."""
 
 
 class Frame(NamedTuple):
-    """An event of the tail, in the bytes that its readers are sent."""
+    """An event of the tail, in the bytes that its readers are sent. It was cleared for the platform, which sees all; whoever hands
+    it to a reader clears it for that one."""
 
     position: int
     event: Event
@@ -44,8 +45,8 @@ class ReaderTooSlow(Exception):
 class LogWatch(Protocol):
     """The log, for somebody who waits for it to grow. Raises `Unavailable` when the database has gone."""
 
-    async def read_after(self, position: int, limit: int) -> Sequence[Recorded]:
-        """The first `limit` events after a position, up to one that can't be read. Raises `UnreadableEvent` where it is the first."""
+    async def read_after(self, position: int, limit: int) -> Sequence[Cleared]:
+        """For the platform, the first `limit` events after a position, up to one that can't be read. Raises `UnreadableEvent` where it is the first."""
         ...
 
     async def wait(self, seconds: float) -> None:

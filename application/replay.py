@@ -5,7 +5,8 @@ from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
 from application.feed import EventFeed, Selection, readable, slices
-from application.ports import Recorded, UnreadableEvent
+from application.isolation import Cleared
+from application.ports import UnreadableEvent
 
 Progress = Callable[[int, int], None]
 """Called with the position reached, and the last one."""
@@ -24,7 +25,7 @@ class Destination(Protocol):
         """The position to go on from."""
         ...
 
-    async def write(self, events: Sequence[Recorded], position: int) -> None:
+    async def write(self, events: Sequence[Cleared], position: int) -> None:
         """Take in these events, which are all that there are up to a position."""
         ...
 
@@ -49,7 +50,7 @@ async def replay(feed: EventFeed, selection: Selection, destination: Destination
     try:
         async with aclosing(slices(feed, begin, end, selection)) as pieces:
             async for piece in pieces:
-                written = readable(piece, lambda recorded: recorded)
+                written = readable(piece, selection.audience, lambda recorded: recorded)
                 await destination.write(written.made, written.position)
                 events += len(written.made)
                 position = written.position

@@ -10,6 +10,7 @@ from application.history import History, Page, PageStart
 from application.identity import OrganizationReader
 from domain.errors import Unavailable, ValidationFailed
 from domain.events import NotificationToggled
+from domain.isolation import Audience
 from domain.preferences import stream_id
 from domain.published_catalogues import PublishedCatalogues
 from projections.as_of import PreferencesAsOf
@@ -63,20 +64,22 @@ class Users:
         stream = stream_id(reader.organization, user)
         until = instant or END_OF_TIME
         version, deciding, catalogues = await self._streams.evidence(stream, until)
+        audience = Audience.of_user(reader.organization, user, "the user's stream")
+        shown = [audience.clear(event) for event in deciding]
         catalogue = catalogues.in_force(until)
         if catalogue is None:
             raise Unavailable("no catalogue is published")
         at = instant or now
         asked = {"resource_stream": str(stream), "as_of": at.isoformat(), "explain": explain}
         await self._readings.record(reader, READ, asked, count=1, request_id=request_id)
-        return at, PreferencesAsOf.of(catalogue, version, deciding)
+        return at, PreferencesAsOf.of(catalogue, version, shown)
 
     async def history(
         self, reader: OrganizationReader, user: str, *, limit: int, request_id: str, after: PageStart | None = None
     ) -> Page:
         """A page of the user's history, newest first. Raises `ValidationFailed` for a start that isn't from it."""
         stream = stream_id(reader.organization, user)
-        page = await self._history.page(stream, limit=limit, after=after)
+        page = await self._history.page(reader.organization, user, limit=limit, after=after)
         asked = {"resource_stream": str(stream), "limit": limit, **({"after": after.version} if after else {})}
         await self._readings.record(reader, READ_HISTORY, asked, count=len(page.entries), request_id=request_id)
         return page

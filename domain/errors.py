@@ -12,6 +12,7 @@
     ├── NotFound
     ├── PreconditionFailed           the caller's picture of the state is out of date
     ├── RateLimited                  too much, too fast
+    ├── ForeignEvent                 what was found is not the reader's: nothing of it is shown
     └── Unavailable                  nothing wrong with the request; try again
 
 A class is one stable `code` that clients branch on and one `message` that people read. What must not leave the house
@@ -98,6 +99,13 @@ class RateLimited(ServiceError):
     def __init__(self, reason: str = "", *, retry_after: int = 1) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+class ForeignEvent(ServiceError):
+    """An index or a row led to an event that is not the reader's. The reason names both sides, for the log alone."""
+
+    code = "INTERNAL"
+    message = "internal error"
 
 
 class Unavailable(ServiceError):

@@ -75,16 +75,22 @@ class PostgresAuditLog(AuditIndex):
 
     @override
     async def complete_until(self) -> Reach:
-        rows = await self._database.fetch_in_time(
-            self._queries["progress"], {"follower": audit_index.AuditIndexer.name}
+        [(reached, end, now, earliest)] = await self._database.fetch_in_time(
+            self._queries["progress"], {"follower": audit_index.AuditIndexer.name}, prepare=False
         )
-        reached, end, now = rows[0]
         if not reached:
             return Reach(0, None)
         if reached >= (end or 0):
             return Reach(reached, now)
-        recorded = await self.at(reached)
-        return Reach(reached, recorded.event.timestamp if recorded else None)
+        return Reach(reached, _at_most(now, earliest))
+
+
+def _at_most(now: datetime, earliest: str | None) -> datetime | None:
+    """The earlier one. Where no event says its time, nothing is promised."""
+    try:
+        return min(now, datetime.fromisoformat(earliest or ""))
+    except ValueError:
+        return None
 
 
 def _parameters(organization: str, wanted: AuditFilter, before: Place | None) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The feed, read from PostgreSQL."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, LiteralString
 
 from typing_extensions import override
 
 from application.feed import CHUNK, EVERYTHING, EventFeed, Selection, Slice
 from application.ports import Recorded, UnreadableEvent
+from application.rebuild import BrokenStream
 from domain.events import (
     CataloguePublished,
     Event,
@@ -84,6 +86,9 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
     }
     rows = await (await connection.execute(_QUERIES["of_organization"], parameters, prepare=False)).fetchall()
     positions: list[int] = [position for _, position in rows if position is not None]
+    for position, following in pairwise(positions):
+        if position == following:
+            raise BrokenStream(f"the audit log's index has position {position} twice")
     events, unreadable = await _readable_at(connection, positions[:limit])
     if unreadable is not None:
         return Slice(events, unreadable - 1, more=True)

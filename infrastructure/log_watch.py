@@ -11,9 +11,10 @@ import structlog
 from typing_extensions import override
 
 from application.feed import Slice, readable
+from application.isolation import Cleared
 from application.live_tail import LogWatch
-from application.ports import Recorded
 from domain.errors import Unavailable
+from domain.isolation import PLATFORM
 from infrastructure import event_log
 from infrastructure.connection import Connection, translated, with_keepalives
 
@@ -45,10 +46,10 @@ class PostgresLogWatch(LogWatch):
             raise (translated(error) if isinstance(error, psycopg.Error) else error) from error
 
     @override
-    async def read_after(self, position: int, limit: int) -> list[Recorded]:
+    async def read_after(self, position: int, limit: int) -> list[Cleared]:
         with self._connection.answering_by(monotonic() + self._within):
             found = await event_log.fetch_after(self._connection, position, limit)
-        return readable(Slice(*found), lambda recorded: recorded).made
+        return readable(Slice(*found), PLATFORM, lambda recorded: recorded).made
 
     @override
     async def wait(self, seconds: float) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from application.followers import CannotReset
 from application.ports import Recorded
+from domain.isolation import PLATFORM
 from infrastructure.event_log import read_after
 from infrastructure.event_stream import LARGEST_BATCH, BrokerUnavailable, EventStream, StreamEnd, StreamUnusable
 from infrastructure.follower_journal import Connection
@@ -60,7 +61,9 @@ class Relay:
         new = [recorded for recorded in events if recorded.position > after]
         for first in range(0, len(new), LARGEST_BATCH):
             batch = new[first : first + LARGEST_BATCH]
-            sequence = await self._stream.append([message(*recorded) for recorded in batch], end.sequence)
+            sequence = await self._stream.append(
+                [message(position, PLATFORM.clear(event, position)) for position, event in batch], end.sequence
+            )
             end = StreamEnd(sequence, batch[-1].position, batch[-1].event.event_id)
         # Only now: after a failure it is unknown, and asked for before anything else is written.
         self._end = end

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from domain.catalogue import Catalogue, Choices, Resolved
-from domain.events import NotificationToggled
+from domain.isolation import ShownToggled
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class PreferencesAsOf:
 
     catalogue: Catalogue
     version: int
-    deciding: dict[str, NotificationToggled]
+    deciding: dict[str, ShownToggled]
 
     @classmethod
-    def of(cls, catalogue: Catalogue, version: int, deciding: Iterable[NotificationToggled]) -> "PreferencesAsOf":
+    def of(cls, catalogue: Catalogue, version: int, deciding: Iterable[ShownToggled]) -> "PreferencesAsOf":
         return cls(catalogue, version, {event.path: event for event in deciding})
 
     @cached_property

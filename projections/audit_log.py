@@ -8,7 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from domain.events import NotificationToggled, PreferencesErased
+from domain.events import PreferencesErased
+from domain.isolation import ShownErased, ShownToggled
 from domain.provenance import ERASED
 from projections.shown_actor import STAFF, Actor, shown_actor
 
@@ -50,7 +51,7 @@ class AuditEntry:
     after: Choice | None
 
 
-def audit_entry(event: NotificationToggled | PreferencesErased) -> AuditEntry:
+def audit_entry(event: ShownToggled | ShownErased) -> AuditEntry:
     if isinstance(event, PreferencesErased):
         return AuditEntry(
             id=event.event_id,

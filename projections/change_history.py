@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.events import NotificationToggled
+from domain.isolation import ShownToggled
 from projections.shown_actor import Actor, shown_actor
 
 
@@ -23,7 +23,7 @@ class HistoryEntry:
     request_id: str
 
 
-def entry(event: NotificationToggled) -> HistoryEntry:
+def entry(event: ShownToggled) -> HistoryEntry:
     return HistoryEntry(
         id=event.event_id,
         version=event.originator_version,

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
+from domain.isolation import Shown, ShownOpened, ShownToggled
 from domain.provenance import ERASED
 from projections.shown_actor import shown_actor
 
@@ -28,7 +29,7 @@ SCHEMAS: Final = {
 """Names, not addresses: the schemas are in `docs/schemas`."""
 
 
-def cloud_event(position: int, event: Event) -> dict[str, Any]:
+def cloud_event(position: int, event: Shown) -> dict[str, Any]:
     """The event at a position of the log, ready for JSON.
 
     `subject` is the user, and absent where nobody can say any more who it was. `partitionkey` is the stream, which
@@ -38,12 +39,12 @@ def cloud_event(position: int, event: Event) -> dict[str, Any]:
     return _document(position, event, time, str(event.originator_id))
 
 
-def unwritten_cloud_event(position: int, event: Event) -> dict[str, Any]:
+def unwritten_cloud_event(position: int, event: Shown) -> dict[str, Any]:
     """The same, whose `time` and `partitionkey` are left to the JSON encoder to write, which is much faster at it."""
     return _document(position, event, event.timestamp, event.originator_id)
 
 
-def _document(position: int, event: Event, time: datetime | str, stream: UUID | str) -> dict[str, Any]:
+def _document(position: int, event: Shown, time: datetime | str, stream: UUID | str) -> dict[str, Any]:
     event_type = type(event)
     # Built in one go: whoever reads the whole log does this for each event of it.
     document: dict[str, Any] = {
@@ -63,7 +64,7 @@ def _document(position: int, event: Event, time: datetime | str, stream: UUID | 
     return document
 
 
-def _data(event: Event) -> dict[str, Any]:
+def _data(event: Shown) -> dict[str, Any]:
     match event:
         case NotificationToggled():
             return {
@@ -85,7 +86,7 @@ def _data(event: Event) -> dict[str, Any]:
     return {"channels": event.channels, **_circumstances(event)}
 
 
-def _circumstances(event: Event) -> dict[str, Any]:
+def _circumstances(event: Shown) -> dict[str, Any]:
     return {
         "source": event.source,
         "request_id": event.request_id,
@@ -94,6 +95,6 @@ def _circumstances(event: Event) -> dict[str, Any]:
     }
 
 
-def _actor(event: PreferencesOpened | NotificationToggled) -> dict[str, str]:
+def _actor(event: ShownOpened | ShownToggled) -> dict[str, str]:
     actor = shown_actor(event)
     return {"kind": actor.kind, "label": actor.label}

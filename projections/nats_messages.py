@@ -7,7 +7,8 @@ type, or to `notification-preferences.>`.
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
-from domain.events import CataloguePublished, Event
+from domain.events import CataloguePublished
+from domain.isolation import Shown
 from projections.cloud_events import PREFIX, cloud_event
 
 NO_ORGANIZATION: Final = "_"
@@ -30,7 +31,7 @@ class Message(NamedTuple):
     data: dict[str, Any]
 
 
-def message(position: int, event: Event) -> Message:
+def message(position: int, event: Shown) -> Message:
     """The event at a position of the log, as it is handed on."""
     attributes = cloud_event(position, event)
     data = attributes.pop("data")
@@ -38,7 +39,7 @@ def message(position: int, event: Event) -> Message:
     return Message(subject(event), headers, data)
 
 
-def subject(event: Event) -> str:
+def subject(event: Shown) -> str:
     token = EVERY_ORGANIZATION if isinstance(event, CataloguePublished) else organization_token(event.organization)
     return f"{PREFIX}.{token}.{event.TOPIC.removeprefix(f'{PREFIX}.')}"
 

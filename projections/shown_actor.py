@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from domain.events import NotificationToggled, PreferencesOpened
+from domain.isolation import ShownOpened, ShownToggled
 
 STAFF_LABEL: Final = "support"
 """Staff are shown under one generic label: a user learns that support acted, not which employee did."""
@@ -24,7 +24,7 @@ class Actor(NamedTuple):
 STAFF: Final = Actor(ActorKind.PLATFORM, STAFF_LABEL)
 
 
-def shown_actor(event: PreferencesOpened | NotificationToggled) -> Actor:
+def shown_actor(event: ShownOpened | ShownToggled) -> Actor:
     """That staff acted is known also where nobody can say any more who it was."""
     if event.impersonated or "impersonator" in event.actor:
         return STAFF

@@ -12,7 +12,7 @@ from rich.text import Text
 from api import bootstrap
 from api.command_line.console import notes, output
 from application.users import READ_HISTORY
-from domain.events import NotificationToggled
+from domain.isolation import Audience, ShownToggled
 from domain.preferences import stream_id
 
 
@@ -24,13 +24,15 @@ def history(
 ) -> None:
     """Show what a user changed, newest first: who, when, from where, on whose behalf. It is recorded that this was read."""
 
-    async def run(url: str) -> list[NotificationToggled]:
+    async def run(url: str) -> list[ShownToggled]:
         stream = stream_id(org, user)
         async with bootstrap.open_store(url) as store:
             changes = await store.changes(stream, up_to=None, limit=limit)
+        audience = Audience.of_user(org, user, "the user's history")
+        shown = [audience.clear(event) for event in changes]
         asked = {"resource_stream": str(stream), "limit": limit}
         await bootstrap.record_reading(url, org, READ_HISTORY, asked, count=len(changes))
-        return changes
+        return shown
 
     with bootstrap.migrated_database() as url:
         events = asyncio.run(run(url))

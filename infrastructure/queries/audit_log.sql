@@ -64,6 +64,19 @@ WHERE class = ANY (SELECT class FROM audit_classes
   AND occurred_at >= %(since)s AND (occurred_at, position) < (%(before)s, %(before_position)s);
 
 -- name: progress
--- Where the index stands, where the log ends, and what time it is, all of one moment.
-SELECT (SELECT position FROM followers WHERE name = %(follower)s),
-       (SELECT max(notification_id) FROM preferences_events), statement_timestamp();
+-- Where the index stands, where the log ends, what time it is, and where the index is behind, the earliest time that the last event
+-- in it and the first thousand that are not in it yet say of themselves: all of one moment. Nobody's clock is trusted to be right,
+-- so a later event can say an earlier time. The times are cut out of the bytes and compared as text, since an event that can't be
+-- read must not take the audit log from everybody. Never prepared: planned while the log was empty, it would scan for ever.
+SELECT reached, last, statement_timestamp(), CASE WHEN reached > 0 AND reached < last THEN (
+    SELECT min(said COLLATE "C")
+    FROM (
+        SELECT split_part(split_part(encode(state, 'escape'), '"_data_"', 2), '"', 2) AS said
+        FROM (
+            SELECT state FROM preferences_events WHERE notification_id >= reached ORDER BY notification_id LIMIT 1001
+        ) AS first_ones
+    ) AS times
+    WHERE said ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$'
+) END
+FROM (SELECT (SELECT position FROM followers WHERE name = %(follower)s) AS reached,
+             (SELECT max(notification_id) FROM preferences_events) AS last OFFSET 0) AS progress;

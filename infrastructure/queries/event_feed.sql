@@ -1,8 +1,8 @@
 -- name: of_organization
 -- How far the audit log's index has come, and the first events of an organization behind a position, from its primary
 -- key: as many of each class, then the first of all these; with them the few of the catalogue, which are everybody's. One
--- statement is one snapshot, so what the index hasn't, up to where it has come, is not there. Never prepared: a plan for
--- any number of classes would read them whole.
+-- statement is one snapshot, so what the index hasn't, up to where it has come, is not there, and nothing from behind is taken twice.
+-- Never prepared: a plan for any number of classes would read them whole.
 WITH reached AS MATERIALIZED (
     SELECT position FROM followers WHERE name = %(follower)s
 ), fitting AS MATERIALIZED (
@@ -14,7 +14,7 @@ WITH reached AS MATERIALIZED (
     SELECT e.position
     FROM fitting CROSS JOIN LATERAL (
         SELECT position FROM audit_entries
-        WHERE class = fitting.class AND position > %(after)s
+        WHERE class = fitting.class AND position > %(after)s AND position <= (SELECT position FROM reached)
         ORDER BY position
         LIMIT %(limit)s
     ) e

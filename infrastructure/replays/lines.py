@@ -10,7 +10,7 @@ import orjson
 from typing_extensions import override
 
 from application.feed import as_json
-from application.ports import Recorded
+from application.isolation import Cleared
 from application.replay import Destination, ReplayRefused
 from infrastructure.replays.request import Manifest, Request, lock
 
@@ -44,7 +44,7 @@ class LinesFile(Destination):
         return self._position
 
     @override
-    async def write(self, events: Sequence[Recorded], position: int) -> None:
+    async def write(self, events: Sequence[Cleared], position: int) -> None:
         self._file.write(b"".join(as_json(recorded) + b"\n" for recorded in events))
         self._file.flush()
         self._position = position

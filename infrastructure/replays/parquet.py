@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typing_extensions import override
 
-from application.ports import Recorded
+from application.isolation import Cleared
 from application.replay import Destination
 from infrastructure.replays.request import Manifest, Request, lock, sync_folder
 from projections.cloud_events import cloud_event
@@ -60,7 +60,7 @@ class ParquetFolder(Destination):
         self._manifest = manifest
         self._committed = self._position = position
         self._most = rows
-        self._waiting: list[Recorded] = []
+        self._waiting: list[Cleared] = []
 
     @classmethod
     @contextmanager
@@ -89,7 +89,7 @@ class ParquetFolder(Destination):
         return self._position
 
     @override
-    async def write(self, events: Sequence[Recorded], position: int) -> None:
+    async def write(self, events: Sequence[Cleared], position: int) -> None:
         self._waiting += events
         self._position = position
         if len(self._waiting) >= self._most:
@@ -133,7 +133,7 @@ def _remove_unsaid(folder: Path, position: int) -> None:
             path.unlink()
 
 
-def _row(recorded: Recorded) -> dict[str, Any]:
+def _row(recorded: Cleared) -> dict[str, Any]:
     """What leaves the house, as columns. The catalogue's channels are JSON: they are one value in one row of a million."""
     event = cloud_event(recorded.position, recorded.event)
     data = event["data"]

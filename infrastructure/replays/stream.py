@@ -8,7 +8,7 @@ from typing import Self
 import orjson
 from typing_extensions import override
 
-from application.ports import Recorded
+from application.isolation import Cleared
 from application.replay import Destination, ReplayRefused
 from infrastructure.event_stream import EventStream
 from infrastructure.replays.request import Request
@@ -49,7 +49,7 @@ class StreamReplay(Destination):
         return self._position
 
     @override
-    async def write(self, events: Sequence[Recorded], position: int) -> None:
+    async def write(self, events: Sequence[Cleared], position: int) -> None:
         if events:
             messages = [message(*recorded) for recorded in events]
             self._sequence = await self._stream.append(messages, self._sequence)

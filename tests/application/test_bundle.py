@@ -246,3 +246,12 @@ def test_of_a_stream_with_an_event_where_none_can_be_no_bundle_is_made(evidence:
         connection.execute(INSERT, [-7, *encode(toggled(4, "product_updates", False, previous=True), KEY)])
     with pytest.raises(Contradiction, match="an event was added at position -7, where none can be"):
         make(evidence)
+
+
+def test_of_events_that_say_that_they_are_of_somebody_else_no_bundle_is_made(evidence: Evidence) -> None:
+    # Given a log that was signed with an event of another organization in the user's stream
+    append(evidence.url, CATALOGUE, ADAS[0], toggled(2, "product_updates", False, organization="org_chess"))
+    keep_key(evidence.url, KEY)
+    evidence.checkpoint()
+    with pytest.raises(Contradiction, match="an event says that it is not of the user"):
+        make(evidence)

@@ -11,6 +11,7 @@ from application.ports import Recorded, UnreadableEvent
 from domain.catalogue import CATALOGUE as CATALOGUE_IN_FORCE
 from domain.errors import ValidationFailed
 from domain.events import NotificationToggled, PreferencesErased
+from domain.isolation import PLATFORM
 from projections.cloud_events import cloud_event
 from tests.support.events import ADA, BOB, NOON, catalogue_published, erased, opened, toggled
 from tests.support.memory_feed import BrokenFeed, MemoryFeed
@@ -120,12 +121,12 @@ async def test_a_reader_who_leaves_early_leaves_nothing_behind() -> None:
 
 async def test_a_piece_ends_before_an_event_that_can_not_be_read_and_the_next_one_begins_with_it() -> None:
     feed = BrokenFeed(*EVENTS, readable_to=10)
-    made, position, more, unreadable = readable(await feed.read(0, 10, EVERYTHING), lambda one: one.position)
+    made, position, more, unreadable = readable(await feed.read(0, 10, EVERYTHING), PLATFORM, lambda one: one.position)
     assert (made, position, more) == ([3, 6, 9], 11, True)
     assert unreadable is not None
     with pytest.raises(UnreadableEvent):
-        readable(await feed.read(position, 10, EVERYTHING), as_json)
-    assert readable(await feed.read(0, 3, EVERYTHING), as_json).unreadable is None
+        readable(await feed.read(position, 10, EVERYTHING), PLATFORM, as_json)
+    assert readable(await feed.read(0, 3, EVERYTHING), PLATFORM, as_json).unreadable is None
 
 
 @pytest.mark.parametrize(("end", "told"), [(9, [3, 6, 9]), (6, [3, 6])])

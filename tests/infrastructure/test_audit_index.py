@@ -1,9 +1,11 @@
 """The index of the audit log on a real PostgreSQL: it finds what a naive filter finds, whatever is asked for."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import psycopg
 import pytest
 
@@ -16,6 +18,7 @@ from domain.provenance import Source
 from infrastructure.audit_index import AuditIndexer
 from infrastructure.audit_log import PostgresAuditLog
 from infrastructure.database import Database
+from infrastructure.event_codec import encode
 from infrastructure.event_log import read_after
 from projections.audit_log import Action
 from projections.shown_actor import ActorKind
@@ -207,3 +210,53 @@ async def test_an_index_that_was_set_back_is_known_also_where_nothing_is_left_of
             await audit_log.newest("org_math", wanted, before=None, limit=10, at_least=reached)
         assert refused.value.reason == f"the index of the audit log was set back from position {reached} to {position}"
     assert await audit_log.newest("org_math", wanted, before=None, limit=10) == []
+
+
+@pytest.mark.parametrize(
+    "writing", [orjson.dumps, lambda state: json.dumps(state, indent=1).encode()], ids=["ours", "others'"]
+)
+async def test_a_clock_that_is_ahead_makes_no_promise_for_what_is_missing(
+    database_url: str, audit_log, writing
+) -> None:
+    # Given an event of a writer whose clock is five minutes ahead, taken in, and one of another writer that isn't yet
+    [(now,)] = rows(database_url, "SELECT clock_timestamp()")
+    put(database_url, [toggled(2, "news", True, timestamp=now + timedelta(minutes=5))])
+    await take_in(database_url)
+    missing = encode(toggled(3, "news", False, timestamp=now - timedelta(seconds=1, microseconds=now.microsecond)))
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO preferences_events (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)",
+            [*missing[:3], writing(orjson.loads(missing.state))],
+        )
+    put(database_url, [toggled(4, "news", True, timestamp=now)])
+    # when it is asked how far it is complete, then that is not later than what is missing
+    assert (await audit_log.complete_until()).complete_until == now - timedelta(seconds=1, microseconds=now.microsecond)
+    # and where nothing is missing, it is the database's time, and not the clock's that is ahead.
+    await take_in(database_url)
+    _, complete_until = await audit_log.complete_until()
+    assert complete_until is not None
+    assert now <= complete_until <= rows(database_url, "SELECT clock_timestamp()")[0][0]
+
+
+async def test_with_nothing_but_clocks_that_are_ahead_it_is_complete_until_now_at_the_most(
+    database_url: str, audit_log
+) -> None:
+    [(now,)] = rows(database_url, "SELECT clock_timestamp()")
+    put(database_url, [toggled(2, "news", True, timestamp=now + timedelta(minutes=5))])
+    await take_in(database_url)
+    put(database_url, [toggled(3, "news", False, timestamp=now + timedelta(minutes=6))])
+    _, complete_until = await audit_log.complete_until()
+    assert complete_until is not None
+    assert now <= complete_until <= rows(database_url, "SELECT clock_timestamp()")[0][0]
+
+
+async def test_an_event_whose_time_can_t_be_read_takes_the_audit_log_from_nobody(database_url: str, audit_log) -> None:
+    put(database_url, [toggled(2, "news", True)])
+    await take_in(database_url)
+    with psycopg.connect(database_url) as connection:
+        for version, state in ((3, b"\xff\x00 no text"), (4, b'{"timestamp":{"_data_":"yesterday"}}')):
+            connection.execute(
+                "INSERT INTO preferences_events (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)",
+                [stream_id("org_math", "user_ada"), version, "notification-preferences.toggled", state],
+            )
+    assert (await audit_log.complete_until()).complete_until == NOON + timedelta(minutes=2)
