@@ -33,7 +33,7 @@ def judge_stream(facts: StreamFacts, opens: bool) -> Iterator[Finding]:
     if facts.differs and (row := _row_sentence(facts)):
         yield Finding(Subject.READ_MODEL, place, f"{row}: `preferences rebuild` mends it")
     if key := _key_sentence(facts, opens):
-        yield Finding(Subject.KEY, place, key)
+        yield Finding(Subject.KEY, place, f"{key}: `preferences person-keys check` tries all of them")
 
 
 def _row_sentence(facts: StreamFacts) -> str | None:

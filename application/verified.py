@@ -38,7 +38,7 @@ class Verified:
             "exhausted": compared.exhausted,
             "differences": compared.count,
             "found": [[one.position, one.index, _hex(one.hash), _hex(one.leaf)] for one in compared.found],
-            "places": self.places,
+            "places": {place: [*read] for place, read in self.places.items()},
             "covered": self.covered and self.covered.text,
             "contradicted": self.contradicted and self.contradicted.text,
             "committed": self.committed,

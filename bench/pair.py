@@ -22,8 +22,8 @@ class Rates:
     """The runs of the first that count."""
 
 
-def compare(stage: Stage, first: Trial, second: Trial, *, connections: int) -> Rates:
-    """PATCH/s of the first against the second."""
+def compare(stage: Stage, first: Trial, second: Trial, *, connections: int, method: str = "PATCH") -> Rates:
+    """PATCH/s, or GET/s, of the first against the second."""
     pairs = []
     for number in range(stage.size.rounds):
         pair = {}
@@ -33,8 +33,8 @@ def compare(stage: Stage, first: Trial, second: Trial, *, connections: int) -> R
             # After a checkpoint PostgreSQL logs each page whole that is changed for the first time: where many are stored, that
             # is another one for nearly every change. A checkpoint comes every five minutes, not with every run.
             if stage.size.warm_up:
-                _counting(trial.run("PATCH", connections, stage.size.warm_up))
-            pair[trial] = _counting(trial.run("PATCH", connections, stage.size.seconds))
+                _counting(trial.run(method, connections, stage.size.warm_up))
+            pair[trial] = _counting(trial.run(method, connections, stage.size.seconds))
         pairs.append((pair[first], pair[second]))
     rates = [(one.answers.rate, other.answers.rate) for one, other in pairs]
     ours, theirs = zip(*rates, strict=True)

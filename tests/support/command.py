@@ -26,6 +26,7 @@ _OURS = (
     "FOLLOWERS",
     "ROLE_",
     "POSTGRES_",
+    "SWEEP_",
     "NATS_",
 )
 

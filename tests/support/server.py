@@ -34,6 +34,7 @@ class Server:
             "LOG_LEVEL": "info",
             "FOLLOWERS": "off",  # a test that wants them says so, and all the others start sooner
             "CHECKPOINT_INTERVAL": "0",  # where they are on, they would leave a key and a file behind
+            "SWEEP_WITHIN": "0",
             **{name.upper(): str(value) for name, value in settings.items() if value is not None},
         }
         for name, value in settings.items():
