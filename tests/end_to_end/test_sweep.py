@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,13 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from application.sweep import STEP
 from domain.preferences import stream_id
 from tests.support.catalogues import publish
 from tests.support.command import Command
 from tests.support.eventually import until
+from tests.support.filled_log import fill
+from tests.support.processes import kill
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -166,3 +170,40 @@ def test_what_is_beside_the_log_is_found_and_named_and_so_is_that_it_is_mended(s
     await_passes(server, 2)
     # then
     assert metrics(server) == Counter()
+
+
+def test_killed_in_the_middle_of_a_pass_another_process_goes_on_where_it_stood(
+    database_url: str, tmp_path: Path
+) -> None:
+    # given: a log of six steps, gone through in ten seconds
+    fill(database_url, 6 * STEP)
+    preferences = Command(tmp_path, database_url)
+    settings = {"sweep_within": 10, "checkpoint_interval": 0}
+
+    def log_leg() -> tuple[Any, ...]:
+        rows = []
+        with psycopg.connect(database_url) as connection:
+            rows = connection.execute(
+                "SELECT pass, began_at, events, coalesce(completed_at >= began_at, false) FROM sweep WHERE leg = 'log'"
+            ).fetchall()
+        return tuple(rows[0]) if rows else (0, None, 0, False)
+
+    with tempfile.TemporaryFile() as said:
+        first = preferences.run_beside(said, "follow", **settings)
+        try:
+            until(lambda: log_leg()[2] >= 2 * STEP)
+        finally:
+            kill(first.pid)
+            first.wait()
+        number, began_at, events, complete = log_leg()
+        assert (number, complete) == (1, False)
+        assert events < 6 * STEP
+        # when
+        second = preferences.run_beside(said, "follow", **settings)
+        try:
+            until(lambda: log_leg()[3] or log_leg()[0] > 1)
+        finally:
+            kill(second.pid)
+            second.wait()
+    # then: it is the same pass, and no event was gone through twice
+    assert log_leg() == (1, began_at, 6 * STEP, True)
