@@ -1,5 +1,6 @@
-"""GET /metrics: how long requests took, and how far the followers are, in the text format of Prometheus."""
+"""GET /metrics: how long requests took, how far the followers and the sweep are, in the text format of Prometheus."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -13,6 +14,7 @@ from api import description, request_durations
 from api.answer import Answer
 from api.services import Services
 from application.followers import FollowerStatus
+from application.sweep import Subject, SweepStatus
 from domain.errors import Unavailable
 
 GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = (
@@ -33,9 +35,12 @@ def add(app: FastAPI, services: Services) -> None:
             followers = _followers(await services.followers(), known=True)
         except Unavailable:
             followers = _followers([], known=False)
-        text = generate_latest(
-            _Collected([*request_durations.collect(), *services.counted(), *followers, *_clock(services)])
-        )
+        try:
+            sweep = [*_sweep(await services.swept())]
+        except Unavailable:
+            sweep = []
+        families = [*request_durations.collect(), *services.counted(), *followers, *sweep, *_clock(services)]
+        text = generate_latest(_Collected(families))
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
 
 
@@ -63,3 +68,26 @@ def _followers(statuses: Sequence[FollowerStatus], *, known: bool) -> Iterable[M
         for status in statuses:
             family.add_metric([status.name], value(status))
         yield family
+
+
+def _sweep(status: SweepStatus) -> Iterable[Metric]:
+    """The same holds for it. A leg that was never completed has no time of its last completion."""
+    progress = GaugeMetricFamily(
+        "preferences_sweep_progress", "How much of the leg's pass under way is done, from 0 to 1.", labels=["leg"]
+    )
+    events = GaugeMetricFamily(
+        "preferences_sweep_events", "Events that the leg's pass under way has gone through.", labels=["leg"]
+    )
+    completed = GaugeMetricFamily(
+        "preferences_sweep_last_completed_timestamp_seconds", "When the leg was last completed.", labels=["leg"]
+    )
+    for leg in status.legs:
+        progress.add_metric([leg.leg], leg.progress)
+        events.add_metric([leg.leg], leg.events)
+        if leg.completed_at is not None:
+            completed.add_metric([leg.leg], leg.completed_at.timestamp())
+    findings = GaugeMetricFamily("preferences_sweep_findings", "What isn't as the log says.", labels=["kind"])
+    counts = Counter(found.finding.subject for found in status.findings)
+    for subject in Subject:
+        findings.add_metric([subject], counts[subject])
+    yield from (progress, events, completed, findings)

@@ -15,6 +15,7 @@ from application.decisions import Decisions
 from application.followers import FollowerStatus
 from application.history import History
 from application.preferences import Preferences
+from application.sweep import SweepStatus
 from application.users import Users
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
@@ -27,6 +28,9 @@ FollowerStatuses = Callable[[], Awaitable[list[FollowerStatus]]]
 
 Counted = Callable[[], Iterable[Metric]]
 """What this process counted, other than its requests."""
+
+Swept = Callable[[], Awaitable[SweepStatus]]
+"""How far the sweep is, and what it found. Raises `Unavailable`."""
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """The time in which the services can be used."""
@@ -46,6 +50,7 @@ class Services:
     readiness: Readiness
     followers: FollowerStatuses
     counted: Counted
+    swept: Swept
     rate_limit: RateLimit
     clock: Callable[[], datetime]
     clock_offset: Callable[[], float | None]

@@ -2,13 +2,13 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from application.evidence import LeafTile
 from domain.leaf import moved
-from domain.merkle import leaf_hash
+from domain.merkle import TILE, leaf_hash
 
 MOST: Final = 100
 """Differences that are looked at closely."""
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 
 class Fault(NamedTuple):
-    """It lies at a position from `first` to `last`; 0 where it isn't the log's."""
+    """It lies at a position from `first` to `last`; 0 where none can be named."""
 
     kind: Kind
     first: int
@@ -44,27 +44,53 @@ class Difference:
     leaf: bytes | None
 
 
-class Differences:
-    """Compares tile by tile while both agree, and entry by entry, by position, from where they don't any more."""
+@dataclass(slots=True)
+class Compared:
+    """How far a comparison has come, and what it found: all there is to keep of it, to go on later.
 
-    def __init__(self, tiles: Iterator[LeafTile]) -> None:
+    `used` entries of tile number `tile` were compared. `exhausted`: the log goes on behind the last tile that there was.
+    """
+
+    index: int = 0
+    position: int = 0
+    tile: int = 0
+    used: int = 0
+    exhausted: bool = False
+    count: int = 0
+    found: list[Difference] = field(default_factory=list)
+
+    @property
+    def next_tile(self) -> int:
+        """The one with the next entry, as far as can be said."""
+        return self.tile + 1 if self.used == TILE else self.tile
+
+
+class Differences:
+    """Compares tile by tile while both agree, and entry by entry, by position, from where they don't any more.
+
+    `tiles` begin with `so_far.next_tile`.
+    """
+
+    def __init__(self, tiles: Iterator[LeafTile], so_far: Compared) -> None:
         self._tiles = tiles
+        self._so_far = so_far
         self._expected: deque[tuple[bytes, bytes]] = deque()
-        self._found: list[Difference] = []
-        self._count = 0
-        self._index = 0
         self.entries = 0
-        """Of the tiles, so far."""
+        """Of the tiles, that were compared here."""
+        self._skip(so_far)
 
     def compare(self, hashes: Sequence[bytes], positions: Sequence[bytes], leaves: Sequence[bytes]) -> None:
         """The next events of the log."""
+        so_far = self._so_far
+        so_far.position = int.from_bytes(positions[-1], "big")
         if not self._expected:
-            tile = next(self._tiles, None)
+            tile = self._next()
             if tile is None:  # behind what the tree covers
-                self._index += len(hashes)
+                so_far.index += len(hashes)
                 return
             if tile.hashes == b"".join(hashes) and tile.positions == b"".join(positions):
-                self._index += len(hashes)
+                so_far.index += len(hashes)
+                so_far.used = len(hashes)
                 self.entries += len(hashes)
                 return
             self._expect(tile)
@@ -73,15 +99,15 @@ class Differences:
             while self._awaits() and expected[0][0] < position:
                 self._missing()
             if not self._awaits():
-                self._index += 1
+                so_far.index += 1
                 continue
             if expected[0][0] > position:
                 self._note(position, None, leaf)
             else:
-                _, was = expected.popleft()
+                _, was = self._take()
                 if was != hash_:
                     self._note(position, was, leaf)
-            self._index += 1
+            so_far.index += 1
 
     def finish(self) -> None:
         """The log has ended; what the tiles still have is missing in it."""
@@ -90,14 +116,14 @@ class Differences:
 
     def faults(self, signed: int) -> list[Fault]:
         """The differences behind the first `signed` events, by position. Those before are proven to be as they were."""
-        found = [one for one in self._found if one.index >= signed]
+        found = [one for one in self._so_far.found if one.index >= signed]
         leaves = [one for one in found if one.leaf is not None]
         faults = []
         for one in found:
             now = next((other for other in leaves if other is not one and _was(other, one)), None)
             faults.append(_fault(one, now))
-        if faults and self._count > len(self._found):
-            more = self._count - len(self._found)
+        if faults and self._so_far.count > len(self._so_far.found):
+            more = self._so_far.count - len(self._so_far.found)
             last = faults[-1]
             faults[-1] = last._replace(sentence=f"{last.sentence}; and {more} more differences behind it")
         return faults
@@ -107,17 +133,39 @@ class Differences:
         return [
             Fault(
                 Kind.TILE,
-                0,
-                0,
+                one.position,
+                one.position,
                 f"the tree was altered at position {one.position}; the log itself is as signed",
             )
-            for one in self._found
+            for one in self._so_far.found
             if one.index < signed
         ]
 
+    def _skip(self, so_far: Compared) -> None:
+        """Pass over what was compared before. Where there were no more tiles then, others have been made since, also for
+        events that were passed over without one."""
+        tile, used = so_far.next_tile, so_far.used % TILE
+        if used and self._awaits() and so_far.tile == tile:
+            for _ in range(min(used, len(self._expected))):
+                self._take()
+        if so_far.exhausted:
+            last = so_far.position.to_bytes(8, "big")
+            while self._awaits() and self._expected[0][0] <= last:
+                self._take()
+            so_far.exhausted = False
+        self.entries = 0
+
+    def _next(self) -> LeafTile | None:
+        tile = next(self._tiles, None)
+        if tile is None:
+            self._so_far.exhausted = True
+        else:
+            self._so_far.tile, self._so_far.used = tile.index, 0
+        return tile
+
     def _awaits(self) -> bool:
         while not self._expected:
-            tile = next(self._tiles, None)
+            tile = self._next()
             if tile is None:
                 return False
             self._expect(tile)
@@ -125,20 +173,23 @@ class Differences:
 
     def _expect(self, tile: LeafTile) -> None:
         hashes, positions = tile.hashes, tile.positions or b""
-        count = min(len(hashes) // 32, len(positions) // 8)
-        self.entries += count
-        for number in range(count):
+        for number in range(min(len(hashes) // 32, len(positions) // 8)):
             self._expected.append((positions[number * 8 :][:8], hashes[number * 32 :][:32]))
 
+    def _take(self) -> tuple[bytes, bytes]:
+        self._so_far.used += 1
+        self.entries += 1
+        return self._expected.popleft()
+
     def _missing(self) -> None:
-        position, was = self._expected.popleft()
+        position, was = self._take()
         self._note(position, was, None)
 
     def _note(self, position: bytes, was: bytes | None, leaf: bytes | None) -> None:
-        self._count += 1
-        if len(self._found) < MOST:
+        self._so_far.count += 1
+        if len(self._so_far.found) < MOST:
             kept = None if leaf is None else bytes(leaf)
-            self._found.append(Difference(int.from_bytes(position, "big"), self._index, was, kept))
+            self._so_far.found.append(Difference(int.from_bytes(position, "big"), self._so_far.index, was, kept))
 
 
 def _was(other: Difference, one: Difference) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from domain.checkpoint import Checkpoint
 from domain.merkle import Tile
@@ -27,10 +27,22 @@ class LeafTile:
 
 @dataclass(frozen=True, slots=True)
 class KeptNote:
-    """A signed note, and where it was kept: `DATABASE` or the name of a file."""
+    """A signed note, and where it was kept: `DATABASE` or the name of a file. `mark` is where its place goes on behind it."""
 
     place: str
     note: str
+    mark: int = 0
+
+
+class Place(NamedTuple):
+    """How far the checkpoints of a place were read: how many, where it goes on, and the size of the newest one.
+
+    What `mark` counts is known to the place alone.
+    """
+
+    read: int = 0
+    mark: int = 0
+    size: int = 0
 
 
 class UnknownKey(ValueError):
@@ -110,16 +122,16 @@ class TreeStore(Protocol):
 class StoredEvidence(Protocol):
     """All that a verification reads, as of one moment."""
 
-    def leaves(self) -> Iterator[bytes]:
-        """The whole log from position 1 on, in its order, as leaf data."""
+    def leaves(self, after: int, limit: int | None) -> Iterator[bytes]:
+        """The log behind a position, in its order, as leaf data; the first `limit` of it, if there is one."""
         ...
 
     def misplaced(self) -> list[int]:
         """Positions below 1 at which an event stands, though none is ever put there: the first hundred."""
         ...
 
-    def leaf_tiles(self) -> Iterator[LeafTile]:
-        """Those of level 0, from the left."""
+    def leaf_tiles(self, first: int) -> Iterator[LeafTile]:
+        """Those of level 0, from this one on to the right."""
         ...
 
     def tile(self, level: int, index: int) -> bytes | None:
@@ -130,6 +142,10 @@ class StoredEvidence(Protocol):
         """How many leaves the tiles hold."""
         ...
 
-    def checkpoints(self) -> Iterator[Iterator[KeptNote]]:
-        """Every checkpoint that was kept, by place, and in each place by size."""
+    def places(self) -> Sequence[str]:
+        """Where checkpoints are kept."""
+        ...
+
+    def notes(self, place: str, after: Place) -> Iterator[KeptNote]:
+        """The checkpoints of a place that come after those that were read, by size."""
         ...

@@ -2,18 +2,19 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby, islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from application.differences import Differences, Fault, Kind
-from application.evidence import DATABASE, KeptNote, Notes, StoredEvidence
+from application.evidence import DATABASE, Notes, Place, StoredEvidence
 from application.foreign_checkpoint import ForeignCheckpoint, open_checkpoint
+from application.verified import Verified
 from domain.checkpoint import Checkpoint
 from domain.leaf import POSITION
-from domain.merkle import TILE, GrowingTree, Tile
+from domain.merkle import TILE, Tile
 
 REPORT_EVERY: Final = 16 * TILE
 """Events between two reports of progress."""
@@ -58,34 +59,55 @@ class Verdict:
         return bool(self.faults) and all(fault.kind is Kind.SETTINGS for fault in self.faults)
 
 
+class _Opened(NamedTuple):
+    """A checkpoint as it was kept in a place, and how far that place is read with it."""
+
+    checkpoint: Checkpoint
+    place: str
+    reached: Place
+
+
 class Verification:
-    """One pass over the log, at constant memory. `progress` is called with the number of events seen."""
+    """A pass over the log, at constant memory: at once, or step by step. `progress` is called with the number of events seen.
+
+    `unsigned`: nothing needs to be signed yet. What stands in the tree was signed, so it must be.
+    """
 
     def __init__(
-        self, stored: StoredEvidence, notes: Notes, origin: str, progress: Callable[[int], None] = lambda _: None
+        self,
+        stored: StoredEvidence,
+        notes: Notes,
+        origin: str,
+        progress: Callable[[int], None] = lambda _: None,
+        *,
+        so_far: Verified | None = None,
+        unsigned: bool = False,
     ) -> None:
         self._stored = stored
         self._notes = notes
         self._origin = origin
         self._progress = progress
-        self._tree = GrowingTree()
-        self._verdict = Verdict()
-        self._contradicted: Checkpoint | None = None
-        self._committed = 0
-        """Events that the newest checkpoint in the database covers: as many as its tree must have."""
+        self._unsigned = unsigned
+        self._so_far = Verified() if so_far is None else so_far
+        self._verdict = Verdict(events=self._so_far.tree.size, covered=self._so_far.covered)
+        self._differences: Differences
         self._bad_notes: list[Fault] = []
         self._foreign: dict[tuple[str, str], tuple[int, int]] = {}
         """Checkpoints that the settings don't fit, by place and difference: the number of the first, and how many there are."""
-        self._bad_tiles: list[Fault] = []
 
     def run(self) -> Verdict:
-        verdict, tree = self._verdict, self._tree
-        tree_size = self._stored.tree_size()
-        differences = Differences(self._stored.leaf_tiles())
+        """All of it."""
+        self.step(None)
+        return self._verdict
+
+    def step(self, limit: int | None) -> tuple[list[Fault], bool]:
+        """So many more events, whole tiles of them. What is known to be wrong by then, and whether the log may go on behind them."""
+        verdict, so_far, tree = self._verdict, self._so_far, self._so_far.tree
+        tree_size, began = self._stored.tree_size(), tree.size
+        differences = Differences(self._stored.leaf_tiles(so_far.compared.next_tile), so_far.compared)
+        leaves = self._stored.leaves(so_far.compared.position, limit)
         checkpoints = self._checkpoints()
         checkpoint = next(checkpoints, None)
-        leaves = self._stored.leaves()
-        position = b""
         while block := list(islice(leaves, TILE)):
             hashes = [sha256(b"\x00" + leaf).digest() for leaf in block]
             positions = [leaf[POSITION] for leaf in block]
@@ -96,54 +118,79 @@ class Verification:
             for tile in tree.append(hashes):
                 self._compare(tile, tree_size)
             verdict.events += len(hashes)
-            position = positions[-1]
             if verdict.events % REPORT_EVERY == 0:
                 self._progress(verdict.events)
+        seen = verdict.events - began
+        if differences.entries < min(tree_size - began, seen):
+            sentence = f"the tree lacks entries for the events from number {began + 1} on; the log itself is as signed"
+            so_far.bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
+        verdict.position = so_far.compared.position
+        if limit is not None and seen == limit:
+            return [*self._settled(differences), *self._unusable_notes()], True
         for tile in tree.unfinished():
             self._compare(tile, tree_size)
         differences.finish()
-        verdict.position = int.from_bytes(position, "big")
         while checkpoint is not None:
             self._hold_to(checkpoint, None)
             checkpoint = next(checkpoints, None)
         self._progress(verdict.events)
-        verdict.faults = self._judged(differences)
-        return verdict
+        verdict.faults = self._judged(differences, tree_size)
+        return verdict.faults, False
 
-    def _judged(self, differences: Differences) -> list[Fault]:
+    def _settled(self, differences: Differences) -> list[Fault]:
+        """What no event behind could show in another light."""
+        signed = self._signed
+        faults = differences.proven(signed)
+        if (contradicted := self._so_far.contradicted) is not None:
+            faults += [*differences.faults(signed), self._contradiction(contradicted)]
+        return faults
+
+    def _judged(self, differences: Differences, tree_size: int) -> list[Fault]:
         """What the differences mean: where the log is as it was signed, it is the tiles that were altered."""
-        verdict, covered = self._verdict, self._verdict.covered
-        signed = covered.size if covered else 0
+        so_far, signed = self._so_far, self._signed
         faults = differences.faults(signed)
-        if self._contradicted is not None:
-            faults.append(self._contradiction(self._contradicted))
-        elif verdict.events and covered is None and not self._bad_notes and not self._foreign:
+        if so_far.contradicted is not None:
+            faults.append(self._contradiction(so_far.contradicted))
+        elif self._lacks_checkpoints(tree_size):
             faults.append(Fault(Kind.CHECKPOINT, 0, 0, "there is no checkpoint that the log could be held to"))
         as_signed = not faults
         faults += differences.proven(signed)[:1]
         if as_signed and not differences.proven(signed):
             # A checkpoint is in the file before its tiles are committed, and after a crash in between without them.
-            if differences.entries < self._committed:
-                sentence = f"the tree was cut to {differences.entries} events; the log itself is as signed"
-                self._bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
-            faults += self._bad_tiles[:1]
-        misfits = [_misfit(*where, *found) for where, found in self._foreign.items()]
-        return [*map(_misplaced, self._stored.misplaced()), *faults, *self._bad_notes, *misfits]
+            if tree_size < so_far.committed:
+                sentence = f"the tree was cut to {tree_size} events; the log itself is as signed"
+                so_far.bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
+            faults += so_far.bad_tiles[:1]
+        return [*map(_misplaced, self._stored.misplaced()), *faults, *self._unusable_notes()]
 
-    def _hold_to(self, kept: tuple[Checkpoint, Collection[str]], root: bytes | None) -> None:
+    def _unusable_notes(self) -> list[Fault]:
+        return [*self._bad_notes, *(_misfit(*where, *found) for where, found in self._foreign.items())]
+
+    @property
+    def _signed(self) -> int:
+        """Events that are proven to be as they were."""
+        return self._so_far.covered.size if self._so_far.covered else 0
+
+    def _lacks_checkpoints(self, tree_size: int) -> bool:
+        if self._unsigned and not tree_size:
+            return False
+        return bool(self._verdict.events) and self._so_far.covered is None and not self._unusable_notes()
+
+    def _hold_to(self, kept: tuple[Checkpoint, list["_Opened"]], root: bytes | None) -> None:
         """`root`: that over as many events; None if there are fewer."""
         checkpoint, places = kept
+        self._so_far.places.update({place: reached for _, place, reached in places})
         if root == checkpoint.root:
-            self._verdict.covered = checkpoint
+            self._so_far.covered = self._verdict.covered = checkpoint
             self._verdict.checkpoints += 1
-            self._verdict.agreeing.update(places)
-            if DATABASE in places:
-                self._committed = checkpoint.size
-        elif self._contradicted is None:
-            self._contradicted = checkpoint
+            self._verdict.agreeing.update(dict.fromkeys([place for _, place, _ in places], 1))
+            if any(place == DATABASE for _, place, _ in places):
+                self._so_far.committed = checkpoint.size
+        elif self._so_far.contradicted is None:
+            self._so_far.contradicted = checkpoint
 
     def _contradiction(self, signed: Checkpoint) -> Fault:
-        verdict, before = self._verdict, self._verdict.covered
+        verdict, before = self._verdict, self._so_far.covered
         first = before.position + 1 if before is not None and before.size < signed.size else 1
         when = f"{signed.time:%Y-%m-%d %H:%M:%S} UTC"
         if verdict.events < signed.size:
@@ -162,33 +209,33 @@ class Verification:
             return
         if self._stored.tile(tile.level, tile.index) != b"".join(tile.hashes[:expected]):
             sentence = f"tile {tile.index} of level {tile.level} was altered; the log itself is as signed"
-            self._bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
+            self._so_far.bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
 
-    def _checkpoints(self) -> Iterator[tuple[Checkpoint, Collection[str]]]:
-        """Those of all places by size, each with its places; what is none, or is out of order, is a fault of its place."""
-        places = [self._opened(notes) for notes in self._stored.checkpoints()]
-        merged = heapq.merge(*places, key=lambda kept: kept[0].size)
-        for checkpoint, kept in groupby(merged, key=lambda kept: kept[0]):
-            yield checkpoint, {place for _, place in kept}
+    def _checkpoints(self) -> Iterator[tuple[Checkpoint, list["_Opened"]]]:
+        """Those of all places by size, each as it was kept in each; what is none, or is out of order, is a fault of its place."""
+        merged = heapq.merge(*map(self._opened, self._stored.places()), key=lambda opened: opened.checkpoint.size)
+        for checkpoint, kept in groupby(merged, key=lambda opened: opened.checkpoint):
+            yield checkpoint, list(kept)
 
-    def _opened(self, kept: Iterator[KeptNote]) -> Iterator[tuple[Checkpoint, str]]:
-        size = 0
-        for number, kept_note in enumerate(kept, 1):
-            place = kept_note.place
+    def _opened(self, place: str) -> Iterator["_Opened"]:
+        reached = self._so_far.places.get(place, Place())
+        for kept in self._stored.notes(place, reached):
             self._verdict.kept[place] += 1
+            reached = reached._replace(read=reached.read + 1, mark=kept.mark)
             try:
-                checkpoint = open_checkpoint(kept_note, "", self._notes, self._origin)
-                if checkpoint.size < size:
+                checkpoint = open_checkpoint(kept, "", self._notes, self._origin)
+                if checkpoint.size < reached.size:
                     raise ValueError("out of order")
             except ForeignCheckpoint as error:
-                first, count = self._foreign.get((place, error.difference), (number, 0))
+                first, count = self._foreign.get((place, error.difference), (reached.read, 0))
                 self._foreign[place, error.difference] = first, count + 1
                 continue
             except ValueError as error:
-                self._bad_notes.append(Fault(Kind.CHECKPOINT, 0, 0, f"checkpoint {number} of {place} is {error}"))
+                sentence = f"checkpoint {reached.read} of {place} is {error}"
+                self._bad_notes.append(Fault(Kind.CHECKPOINT, 0, 0, sentence))
                 continue
-            size = checkpoint.size
-            yield checkpoint, place
+            reached = reached._replace(size=checkpoint.size)
+            yield _Opened(checkpoint, place, reached)
 
 
 def _misfit(place: str, difference: str, first: int, count: int) -> Fault:

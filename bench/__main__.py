@@ -27,6 +27,7 @@ from bench.parts import (
     relay,
     relay_latency,
     stored_log,
+    sweep,
     workers,
 )
 from bench.selection import Selection
@@ -44,6 +45,7 @@ PARTS = (
     relay,
     relay_latency,
     audit,
+    sweep,
     audit_log,
     decisions,
     memory,

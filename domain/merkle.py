@@ -67,6 +67,11 @@ class GrowingTree:
         return self._index(-1)
 
     @property
+    def edge(self) -> list[list[bytes]]:
+        """All that there is to keep of it, to go on later."""
+        return self._edge
+
+    @property
     def room(self) -> int:
         """Leaves until the unfinished tile is full."""
         return TILE - len(self._edge[0])

@@ -9,7 +9,7 @@ from typing import IO, Final
 
 from typing_extensions import override
 
-from application.evidence import KeptNote, PublishedCheckpoints
+from application.evidence import KeptNote, Place, PublishedCheckpoints
 
 _NOTE: Final = re.compile(rb"(?:[^\n]+\n)+\n(?:\xe2\x80\x94 [^\n]+\n)+(?=\n)")
 _LARGEST: Final = 16384
@@ -57,23 +57,16 @@ class CheckpointFile(PublishedCheckpoints):
         return f"{self._path} is not a file of checkpoints" if tail and not _NOTE.search(tail) else None
 
     @contextmanager
-    def notes(self, *, required: bool = False) -> Iterator[Iterator[KeptNote]]:
-        """What stands in it at this moment, piece by piece; what is no note is for whoever opens notes to refuse."""
+    def as_of_now(self, *, required: bool = False, torn: bool = True) -> Iterator["FileAsOfNow | None"]:
+        """What stands in it at this moment; None where there is no file, unless it is `required`.
+
+        Without `torn`, what a crash left half-written at its end is passed over, as the next checkpoint will remove it.
+        """
         if not required and not self._path.exists():
-            yield iter(())
+            yield None
             return
         with self._path.open("rb") as file:
-            yield self._pieces(file, os.fstat(file.fileno()).st_size)
-
-    def _pieces(self, file: IO[bytes], size: int) -> Iterator[KeptNote]:
-        lines: list[bytes] = []
-        while file.tell() < size and (line := file.readline()):
-            lines.append(line)
-            if line == b"\n" and lines.count(b"\n") == 2:
-                yield KeptNote(str(self._path), b"".join(lines[:-1]).decode(errors="replace"))
-                lines = []
-        if lines:
-            yield KeptNote(str(self._path), b"".join(lines).decode(errors="replace"))
+            yield FileAsOfNow(str(self._path), file, os.fstat(file.fileno()).st_size, torn=torn)
 
     def _tail(self) -> bytes:
         try:
@@ -82,6 +75,53 @@ class CheckpointFile(PublishedCheckpoints):
                 return file.read()
         except FileNotFoundError:
             return b""
+
+
+class FileAsOfNow:
+    """The file up to where it ended when it was opened."""
+
+    def __init__(self, place: str, file: IO[bytes], end: int, *, torn: bool) -> None:
+        self.place = place
+        self._file = file
+        self._end = end
+        self._torn = torn
+
+    def notes(self, after: Place) -> Iterator[KeptNote]:
+        """Piece by piece, from a mark on; what is no note is for whoever opens notes to refuse.
+
+        Where the mark isn't one of this file, those that were read are passed over from its beginning on, by their sizes: the file
+        may be another machine's, or a new one.
+        """
+        known = after.mark == 0 or self._ends_note(after)
+        self._file.seek(after.mark if known else 0)
+        for piece in self._pieces():
+            size = _size(piece)
+            if known or size is None or size > after.size:
+                known = True
+                yield KeptNote(self.place, piece.decode(errors="replace"), self._file.tell())
+
+    def _pieces(self) -> Iterator[bytes]:
+        lines: list[bytes] = []
+        while self._file.tell() < self._end and (line := self._file.readline()):
+            lines.append(line)
+            if line == b"\n" and lines.count(b"\n") == 2:
+                yield b"".join(lines[:-1])
+                lines = []
+        if lines and self._torn:
+            yield b"".join(lines)
+
+    def _ends_note(self, after: Place) -> bool:
+        """Whether the note of this size ends at this mark."""
+        self._file.seek(max(0, after.mark - _LARGEST))
+        notes = list(_NOTE.finditer(self._file.read(min(after.mark, _LARGEST))))
+        return bool(notes) and notes[-1].end() == min(after.mark, _LARGEST) - 1 and _size(notes[-1][0]) == after.size
+
+
+def _size(note: bytes) -> int | None:
+    """What it says of its size; None where that is no number."""
+    _, _, rest = note.partition(b"\n")
+    line, _, _ = rest.partition(b"\n")
+    return int(line) if line.isdigit() else None
 
 
 def _begins(torn: bytes, note: bytes) -> bool:

@@ -11,6 +11,9 @@ import psycopg
 from infrastructure import person_keys
 from infrastructure.log_tree import Connection
 from infrastructure.person_keys import QUERIES, Fit, KeyedStream, fit, opened, opens
+from infrastructure.session import Session, connect_blocking
+
+_SESSION: Final = Session(application="preferences person-keys", connect_within=5)
 
 PAIRS: Final = 2_000_000
 """Keys that are tried on streams whose own they aren't, at most: some ten seconds of work."""
@@ -46,7 +49,7 @@ class KeyRepair:
         self._repaired = Repaired()
 
     def run(self, progress: Callable[[int, int], None] = lambda _, __: None) -> Repaired:
-        with psycopg.connect(self._url, application_name="preferences person-keys", connect_timeout=5) as connection:
+        with connect_blocking(self._url, _SESSION) as connection:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             with connection.transaction():
                 about = person_keys.about(connection)

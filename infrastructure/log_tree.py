@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, LiteralString, Self
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
-from application.evidence import DATABASE, KeptNote, LeafTile, StoredEvidence, StoredTree, TreeStore
+from application.evidence import DATABASE, KeptNote, StoredTree, TreeStore
 from domain.checkpoint import Checkpoint
 from domain.merkle import TILE, Tile
 from infrastructure.session import Session, connect_blocking
@@ -19,8 +19,6 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("evidence")
 _COPY_HEADER: Final = 19
 """Bytes before the first row, and in the first message."""
 _COPY_TRAILER: Final = b"\xff\xff"
-_AT_ONCE: Final = 64
-"""Tiles fetched at once: half a megabyte."""
 _READ_WITHIN: Final = 300.0
 """Seconds in which the server sends the next row: an operator's command may wait, but not for ever."""
 
@@ -129,70 +127,6 @@ class PostgresTreeStore(TreeStore):
         with connect_blocking(self._url, self._session) as connection:
             connection.execute(_QUERIES["hold"])
             yield PostgresTree(connection)
-
-
-class PostgresEvidence(StoredEvidence):
-    """As of one moment, on two connections that share a snapshot: the log streams on one of them all the time.
-
-    `published` are checkpoints kept elsewhere, as of a moment before: a later one would speak of events that aren't seen.
-    """
-
-    def __init__(self, log: Connection, tree: Connection, published: Iterator[KeptNote]) -> None:
-        self._log = log
-        self._tree = tree
-        self._published = published
-
-    @classmethod
-    @contextmanager
-    def open(cls, url: str, published: Iterator[KeptNote]) -> Iterator[Self]:
-        with reading(url) as log, reading(url) as tree:
-            row = log.execute("SELECT pg_export_snapshot()").fetchone()
-            assert row is not None
-            tree.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(row[0])))
-            log.execute("SET LOCAL enable_sort = off")
-            yield cls(log, tree, published)
-
-    def about(self) -> int:
-        """About how many events there are."""
-        row = self._tree.execute(_QUERIES["count"]).fetchone()
-        return int(row[0]) if row else 0
-
-    @override
-    def leaves(self) -> Iterator[bytes]:
-        return leaves(self._log)
-
-    @override
-    def misplaced(self) -> list[int]:
-        return misplaced(self._tree)
-
-    @override
-    def leaf_tiles(self) -> Iterator[LeafTile]:
-        with self._tree.cursor("leaf_tiles", binary=True) as cursor:
-            cursor.itersize = _AT_ONCE
-            cursor.execute(_QUERIES["leaf_tiles"])
-            for row in cursor:
-                yield LeafTile(*row)
-
-    @override
-    def tile(self, level: int, index: int) -> bytes | None:
-        row = self._tree.execute(_QUERIES["tile"], [level, index]).fetchone()
-        return row[0] if row else None
-
-    @override
-    def tree_size(self) -> int:
-        row = self._tree.execute(_QUERIES["tree_size"]).fetchone()
-        return int(row[0]) if row else 0
-
-    @override
-    def checkpoints(self) -> Iterator[Iterator[KeptNote]]:
-        yield self._stored_notes()
-        yield self._published
-
-    def _stored_notes(self) -> Iterator[KeptNote]:
-        with self._tree.cursor("notes") as cursor:
-            cursor.execute(_QUERIES["notes"])
-            for (note,) in cursor:
-                yield KeptNote(DATABASE, note)
 
 
 @contextmanager

@@ -68,6 +68,11 @@ class Settings(ClerkSettings, HttpSettings):
     checkpoint_file: Path | None = Field(
         default=None, description="File that every checkpoint is appended to; by default `checkpoints` in DATA_DIR."
     )
+    sweep_within: int = Field(
+        default=86_400,
+        ge=0,
+        description="Seconds in which the sweep holds everything against the log once. 0: no sweep.",
+    )
     feed_readers: int = Field(
         default=100, ge=0, le=10_000, description="Readers that may follow the live feed at a time, per worker."
     )

@@ -15,6 +15,7 @@ decisions    decisions, verified afterwards
 checks       what `preferences check` looks at
 person_keys  the keys under which the log says who acted: tried, and set right
 evidence     checkpoints of the log, and what holds the log to them
+sweep        what holds everything against the log, slowly
 clock        the time, for all of them
 """
 
@@ -26,6 +27,7 @@ from api.bootstrap.audit import OPERATOR, OpenedAudit, open_audit, record_readin
 from api.bootstrap.catalogues import ever_known, impact, published
 from api.bootstrap.checks import findings
 from api.bootstrap.databases import (
+    compare_audit_index,
     database_as_it_is,
     migrate,
     migrated_database,
@@ -43,6 +45,7 @@ from api.bootstrap.person_keys import check as check_person_keys
 from api.bootstrap.person_keys import repair as repair_person_keys
 from api.bootstrap.relay import relaying, run_relay
 from api.bootstrap.replays import Form, replay_destination, replay_into, replay_selection
+from api.bootstrap.sweep import check_beside, sweep_now, sweep_regularly, swept
 from application.bundle import BadBundle
 from application.evidence import Contradiction
 from application.followers import CannotReset
@@ -80,9 +83,11 @@ __all__ = [
     "Settings",
     "Verdict",
     "bundle",
+    "check_beside",
     "check_person_keys",
     "checkpoint",
     "checkpoint_regularly",
+    "compare_audit_index",
     "configure_logs",
     "database_as_it_is",
     "development_token",
@@ -112,6 +117,9 @@ __all__ = [
     "settings",
     "signing_keys",
     "suitable_database",
+    "sweep_now",
+    "sweep_regularly",
+    "swept",
     "verify",
     "verify_bundle",
 ]

@@ -14,6 +14,7 @@ from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
 from infrastructure.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.index_repair import IndexComparison, compare_index
 from infrastructure.server_keeper import ServerKeeper
 from infrastructure.settings import Settings
 from infrastructure.shadow_table import ShadowTable
@@ -84,6 +85,11 @@ def database_as_it_is() -> Iterator[str]:
 async def rebuild(url: str, progress: Progress, *, swap: bool) -> RebuildResult:
     async with ShadowTable.open(url) as shadow:
         return await Rebuild(shadow, progress).run(swap=swap)
+
+
+def compare_audit_index(url: str, progress: Callable[[int, int], None], *, repair: bool) -> IndexComparison:
+    """Hold the index of the audit log against the log, and make anew what differs, if that is asked for."""
+    return compare_index(url, progress, repair=repair)
 
 
 def migrate(url: str, report: Callable[[str], None]) -> int:

@@ -23,13 +23,17 @@ from infrastructure.bundle_source import PostgresBundleSource
 from infrastructure.checkpoint_file import CheckpointFile
 from infrastructure.database_clock import DatabaseClock
 from infrastructure.event_codec import decode
-from infrastructure.log_tree import PostgresEvidence, PostgresTree, PostgresTreeStore, reading
+from infrastructure.log_evidence import PostgresEvidence
+from infrastructure.log_tree import PostgresTree, PostgresTreeStore, reading
+from infrastructure.session import Session, connect_blocking
 from infrastructure.settings import Settings, SettingsError
 from infrastructure.signed_note import NoteReader, NoteSigner, VerifierKey
 
 log = structlog.get_logger("checkpoints")
 
 _decode: Final = partial(decode, strictly=True)
+
+_CLOCK_SESSION: Final = Session(application="preferences checkpoint", connect_within=5, answer_within=10)
 
 
 class Progress(Protocol):
@@ -119,7 +123,7 @@ def verify(of: Settings, url: str, keys: Sequence[str], file: Path | None, progr
     published = CheckpointFile(file or of.published_checkpoints)
     with ExitStack() as stack:
         # Opened before the database is looked at: it then holds nothing that the database could not know yet.
-        notes = stack.enter_context(published.notes(required=file is not None))
+        notes = stack.enter_context(published.as_of_now(required=file is not None))
         stored = stack.enter_context(PostgresEvidence.open(url, notes))
         about = stored.about()
         verification = Verification(
@@ -148,8 +152,15 @@ def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
     return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, _decode)
 
 
+def note_reader(of: Settings) -> NoteReader | None:
+    """What opens our checkpoints; None where no checkpoint is written here and there is no key. None is made for it."""
+    if of.checkpoint_interval == 0 and of.audit_signing_key is None and not audit_key.path(of.data_dir).exists():
+        return None
+    return NoteReader(_signer(of).verifier, *_former(of))
+
+
 def _measure(clock: DatabaseClock, url: str) -> None:
-    with psycopg.connect(url, connect_timeout=5) as connection:
+    with connect_blocking(url, _CLOCK_SESSION) as connection:
         clock.measure_blocking(connection)
 
 

@@ -44,6 +44,7 @@ from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
 from infrastructure.standings import PostgresStandings
 from infrastructure.streams import PostgresStreams
+from infrastructure.sweep.journal import sweep_status
 
 log = structlog.get_logger("service")
 
@@ -105,6 +106,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         audit_log=audit_log,
         followers=partial(FollowerRegister(database, clock).statuses, [follower.name for follower in registered(of)]),
         counted=unreadable_actors.collect,
+        swept=partial(sweep_status, database),
         rate_limit=RateLimit(of.change_rate_limit),
         clock=clock,
         clock_offset=clock.offset,

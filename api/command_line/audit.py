@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -11,18 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from api import bootstrap
-from api.command_line import explain
+from api.command_line import explain, sweep, verify
 from api.command_line.console import counted, notes, output
 from api.command_line.private_file import private_file
-from api.command_line.progress import bar
 from domain.preferences import stream_id
 from projections.consent import Consent, consents
 
-SHOWN: Final = 20
-"""Faults that are listed."""
-
 cli = typer.Typer(help="Sign what the log is, verify that it still is, and hand out evidence.", no_args_is_help=True)
 cli.command()(explain.explain)
+cli.command()(verify.verify)
+cli.command()(sweep.sweep)
 
 
 @cli.command("public-key")
@@ -41,62 +39,6 @@ def checkpoint() -> None:
         notes.print("Nothing to do: there are no events since the last checkpoint.")
         return
     output.print(f"{counted(written.size, 'event')}, up to position {written.position}, root {written.root.hex()}")
-
-
-@cli.command()
-def verify(
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Hold the log to the checkpoints in this file instead of CHECKPOINT_FILE.")
-    ] = None,
-    key: Annotated[
-        list[str] | None, typer.Option(help="Trust this public key instead of our own. Repeat for several.")
-    ] = None,
-    database_only: Annotated[
-        bool, typer.Option("--database-only", help="Do without checkpoints outside of the database, if there are none.")
-    ] = False,
-) -> None:
-    """Compute everything anew from the events, and hold it to the tree and to every signed checkpoint.
-
-    Exit code 1 if anything differs. The first position that was altered, added, reordered or is missing is named.
-    It is 1, too, if only the database has checkpoints: an older copy of all that is in it would agree with itself.
-    """
-    settings = bootstrap.settings()
-    outside = checkpoint or settings.published_checkpoints
-    with bootstrap.migrated_database(settings) as url, bar("verifying the log") as progress:
-        verdict = bootstrap.verify(settings, url, key or (), checkpoint, progress)
-    output.print(f"{counted(verdict.events, 'event')}, up to position {verdict.position}")
-    if (covered := verdict.covered) is not None:
-        output.print(
-            f"{covered.size} of them, up to position {covered.position}, are as signed on "
-            f"{covered.time:%Y-%m-%d %H:%M:%S} UTC ({counted(verdict.checkpoints, 'checkpoint')} in agreement)"
-        )
-        for place, count in sorted(verdict.agreeing.items()):
-            output.print(f"  {count} in {place}", markup=False, soft_wrap=True)
-    if verdict.uncovered:
-        output.print(f"{counted(verdict.uncovered, 'event')} not covered by a checkpoint yet")
-    for fault in verdict.faults[:SHOWN]:
-        output.print(f"  {fault.sentence}", markup=False, soft_wrap=True)
-    unremembered = verdict.lacks(str(outside))
-    if unremembered:
-        output.print(f"  {_unremembered(outside)}", markup=False, soft_wrap=True)
-    if not verdict.good or (unremembered and not database_only):
-        output.print(_conclusion(verdict, unremembered=unremembered))
-        raise typer.Exit(1)
-    output.print("Nothing was altered.")
-
-
-def _conclusion(verdict: bootstrap.Verdict, *, unremembered: bool) -> str:
-    if verdict.altered:
-        return "The log was altered."
-    if verdict.misfit and not unremembered:
-        return "The settings are those of another log or key, so what was signed could not be held against the log."
-    return "What is kept beside the log as evidence isn't whole."
-
-
-def _unremembered(outside: Path) -> str:
-    # The whole path, since the setting's default depends on where the command is run.
-    lacking = "has none" if outside.exists() else "isn't there"
-    return f"no checkpoint outside of the database: {outside.absolute()} {lacking}, so a restored older copy could not be told"
 
 
 @cli.command()

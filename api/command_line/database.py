@@ -2,13 +2,17 @@
 
 import asyncio
 import gc
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Final
 
 import typer
 
 from api import bootstrap
 from api.command_line.console import counted, notes, output
 from api.command_line.progress import bar
+
+SHOWN: Final = 20
+"""Entries of the index that are named."""
 
 
 def migrate() -> None:
@@ -21,17 +25,49 @@ def migrate() -> None:
     notes.print(f"{applied} applied." if applied else "The schema is up to date.")
 
 
+class Rebuilt(StrEnum):
+    """What is made of the log, and can be made anew."""
+
+    CURRENT_PREFERENCES = "current-preferences"
+    AUDIT_INDEX = "audit-index"
+
+
 def rebuild(
+    what: Annotated[Rebuilt, typer.Argument(help="What is made anew.")] = Rebuilt.CURRENT_PREFERENCES,
     compare_only: Annotated[
-        bool, typer.Option("--compare-only", help="Compare, and leave the live table alone.")
+        bool, typer.Option("--compare-only", help="Compare, and leave what is there alone.")
     ] = False,
 ) -> None:
-    """Rebuild the current preferences from the whole log, compare with the live ones, and swap.
+    """Make the current preferences, or the index of the audit log, anew from the log, and say where they differed.
 
-    The service keeps running; while a dump holds the table, the swap is tried for some twenty seconds, and users are served.
+    The service keeps running. All current preferences are made anew beside the live ones, compared, and swapped; while a dump holds
+    the table, the swap is tried for some twenty seconds. Of the index, as far as it is, only those stretches are made anew that differ.
 
-    Exit code 1 if a user's row differed from what the log says (after the swap, it no longer does).
+    Exit code 1 if anything differed from what the log says (unless it was only compared, it no longer does).
     """
+    if what is Rebuilt.AUDIT_INDEX:
+        _repair_index(compare_only=compare_only)
+    else:
+        _rebuild_preferences(compare_only=compare_only)
+
+
+def _repair_index(*, compare_only: bool) -> None:
+    with bootstrap.migrated_database() as url, bar("reading the log") as progress:
+        found = bootstrap.compare_audit_index(url, progress, repair=not compare_only)
+    output.print(f"{counted(found.events, 'event')}, up to position {found.position}")
+    if not found.differing:
+        output.print("equal")
+        return
+    for sentence in found.named[:SHOWN]:
+        output.print(f"  {sentence}", markup=False, soft_wrap=True)
+    output.print(
+        f"not equal: {counted(found.differing, 'entry', 'entries')}"
+        + ("" if compare_only else "; the index now says what the log says")
+    )
+    raise typer.Exit(1)
+
+
+def _rebuild_preferences(*, compare_only: bool) -> None:
     # Nothing that a rebuild makes refers to itself, and the collector would walk all of it time and again.
     gc.disable()
     with bootstrap.migrated_database() as url, bar("reading the log") as progress:

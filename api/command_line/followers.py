@@ -32,6 +32,7 @@ def follow(
         await asyncio.gather(
             bootstrap.run_followers(url, bootstrap.registered(settings), stop),
             bootstrap.checkpoint_regularly(settings, url, stop),
+            bootstrap.sweep_regularly(settings, url, stop),
         )
 
     settings = bootstrap.settings()

@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from api.command_line.console import notes
 
@@ -11,6 +19,13 @@ from api.command_line.console import notes
 @contextmanager
 def bar(task: str) -> Iterator[Callable[[int, int], None]]:
     """Called with what is done, and with how much there is."""
+    with bars(task) as (told,):
+        yield told
+
+
+@contextmanager
+def bars(*tasks: str) -> Iterator[list[Callable[[int, int], None]]]:
+    """The same for several that go on side by side."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -19,5 +34,8 @@ def bar(task: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=notes) as progress:
-        shown = progress.add_task(task, total=None)
-        yield lambda done, total: progress.update(shown, completed=done, total=total)
+        yield [_told(progress, progress.add_task(task, total=None)) for task in tasks]
+
+
+def _told(progress: Progress, shown: TaskID) -> Callable[[int, int], None]:
+    return lambda done, total: progress.update(shown, completed=done, total=total)

@@ -32,7 +32,7 @@ def _verification(stage: Stage) -> Figure:
         fill(url, map(numbered, range(users)), events)
         signed = _run(stage, url, "checkpoint")
         stage.settle()
-        runs = [_run(stage, url, "verify") for _ in range(stage.size.rounds)]
+        runs = [_run(stage, url, "verify", "--log-only") for _ in range(stage.size.rounds)]
     megabytes = median(run.client for run in runs)
     return Figure(
         "audit.rate",
@@ -62,7 +62,12 @@ def _checkpoints(stage: Stage) -> Figure:
 @contextmanager
 def _followed(stage: Stage, url: str, interval: int) -> Iterator[None]:
     program, _ = OURS.command
-    environment = {"PATH": os.environ["PATH"], **_environment(stage, url), "CHECKPOINT_INTERVAL": str(interval)}
+    environment = {
+        "PATH": os.environ["PATH"],
+        **_environment(stage, url),
+        "CHECKPOINT_INTERVAL": str(interval),
+        "SWEEP_WITHIN": "0",
+    }
     process = subprocess.Popen([program, "follow"], env=environment, stderr=subprocess.DEVNULL)
     try:
         yield
@@ -73,8 +78,8 @@ def _followed(stage: Stage, url: str, interval: int) -> Iterator[None]:
         process.wait()
 
 
-def _run(stage: Stage, url: str, command: str) -> Spent:
-    return spent_by("audit", command, environment=_environment(stage, url), cores=stage.cores.server)
+def _run(stage: Stage, url: str, *command: str) -> Spent:
+    return spent_by("audit", *command, environment=_environment(stage, url), cores=stage.cores.server)
 
 
 def _environment(stage: Stage, url: str) -> Mapping[str, str]:

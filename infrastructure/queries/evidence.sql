@@ -47,16 +47,16 @@ ORDER BY notification_id
 LIMIT 100;
 
 -- name: leaf_tiles
--- All tiles over events, from the left.
-SELECT index, hashes, positions FROM log_tiles WHERE level = 0 ORDER BY index;
+-- The tiles over events, from one on to the right.
+SELECT index, hashes, positions FROM log_tiles WHERE level = 0 AND index >= %s ORDER BY index;
 
 -- name: tree_size
 -- How many events the tiles hold.
 SELECT index * 256 + length(hashes) / 32 FROM log_tiles WHERE level = 0 ORDER BY index DESC LIMIT 1;
 
 -- name: notes
--- All checkpoints, by size.
-SELECT note FROM checkpoints ORDER BY size;
+-- The checkpoints of more events than this, by size.
+SELECT size, note FROM checkpoints WHERE size > %s ORDER BY size;
 
 -- name: count
 -- About how many events there are: for a progress bar.

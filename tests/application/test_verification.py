@@ -8,7 +8,7 @@ import pytest
 from application.differences import MOST, Kind
 from application.verification import REPORT_EVERY, Verification
 from domain.leaf import Leaf
-from infrastructure.log_tree import PostgresEvidence
+from infrastructure.log_evidence import PostgresEvidence
 from tests.support.evidence import Evidence, attacking, write_log
 
 
@@ -37,7 +37,7 @@ def test_progress_is_told_and_the_end_of_it(evidence: Evidence) -> None:
     write_log(evidence.url, REPORT_EVERY + 1, gaps=1)
     evidence.checkpoint()
     told: list[int] = []
-    with evidence.file.notes() as notes, PostgresEvidence.open(evidence.url, notes) as stored:
+    with evidence.file.as_of_now() as notes, PostgresEvidence.open(evidence.url, notes) as stored:
         assert stored.about() >= 0
         Verification(stored, evidence.reader, evidence.origin, told.append).run()
     assert told == [REPORT_EVERY, REPORT_EVERY + 1]
@@ -93,7 +93,7 @@ def test_a_log_that_grew_since_the_tree_did_is_good(evidence: Evidence) -> None:
 def test_checkpoints_that_were_signed_meanwhile_are_not_held_against_the_log(evidence: Evidence) -> None:
     last = write_log(evidence.url, 10)[-1]
     evidence.checkpoint()
-    with evidence.file.notes() as notes, PostgresEvidence.open(evidence.url, notes) as stored:
+    with evidence.file.as_of_now() as notes, PostgresEvidence.open(evidence.url, notes) as stored:
         assert stored.tree_size() == 10  # the moment that is looked at
         write_log(evidence.url, 10, first=last + 1, seed=1)
         evidence.checkpoint()
@@ -152,5 +152,7 @@ def test_the_log_is_read_as_it_is_stored_by_whoever_asks(evidence: Evidence) -> 
             "SELECT notification_id, originator_id, originator_version, topic, state, sealed_actor "
             "FROM preferences_events ORDER BY notification_id"
         ).fetchall()
-        with evidence.file.notes() as notes:
-            assert list(PostgresEvidence(connection, connection, notes).leaves()) == [Leaf(*row).data for row in rows]
+        with evidence.file.as_of_now() as notes:
+            assert list(PostgresEvidence(connection, connection, notes).leaves(0, None)) == [
+                Leaf(*row).data for row in rows
+            ]

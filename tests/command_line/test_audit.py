@@ -65,7 +65,7 @@ def test_an_untouched_log_verifies_and_says_how_far_it_is_signed(
     assert inside("audit", "checkpoint").stdout == ""
     end = write_log(database_url, 20, first=last + 1, seed=1)[-1]
 
-    result = preferences("audit", "verify")
+    result = preferences("audit", "verify", "--log-only")
     assert result.returncode == 0
     assert "verifying the log" in result.stderr
     lines = result.stdout.splitlines()
@@ -83,7 +83,7 @@ def test_what_was_altered_is_named_and_nothing_more_is_signed(inside, database_u
     inside("audit", "checkpoint")
     with psycopg.connect(database_url) as connection:
         connection.execute("DELETE FROM preferences_events WHERE notification_id = %s", [positions[290]])
-    result = inside("audit", "verify")
+    result = inside("audit", "verify", "--log-only")
     assert result.returncode == 1
     assert f"  position {positions[290]} is missing" in result.stdout.splitlines()
     assert result.stdout.splitlines()[-1] == "The log was altered."
@@ -95,7 +95,7 @@ def test_a_doctored_tree_is_not_called_an_altered_log(inside, database_url: str)
     inside("audit", "checkpoint")
     with psycopg.connect(database_url) as connection:
         connection.execute("DELETE FROM log_tiles WHERE level = 1")
-    result = inside("audit", "verify")
+    result = inside("audit", "verify", "--log-only")
     assert result.returncode == 1
     assert result.stdout.splitlines()[-1] == "What is kept beside the log as evidence isn't whole."
 
@@ -109,14 +109,14 @@ def test_a_third_party_verifies_with_a_key_and_a_file_of_its_own(inside, databas
     with psycopg.connect(database_url) as connection:
         connection.execute("TRUNCATE checkpoints")
     elsewhere = {"data_dir": folder / "elsewhere"}
-    assert inside("audit", "verify", "--checkpoint", str(copy), "--key", key, **elsewhere).returncode == 0
-    assert inside("audit", "verify", "--key", key, **elsewhere).returncode == 1
+    assert inside("audit", "verify", "--log-only", "--checkpoint", str(copy), "--key", key, **elsewhere).returncode == 0
+    assert inside("audit", "verify", "--log-only", "--key", key, **elsewhere).returncode == 1
     for arguments, sentence in (
         (["--checkpoint", "missing", "--key", key], "error: missing: No such file or directory"),
         (["--key", "x"], "error: 'x' is not a public key of the form name+hash+key"),
         ([], "error: there is no key here to verify with: name one with --key"),
     ):
-        result = inside("audit", "verify", *arguments, **elsewhere)
+        result = inside("audit", "verify", "--log-only", *arguments, **elsewhere)
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr.splitlines()[-1] == sentence
 
@@ -141,7 +141,7 @@ def restored(inside, database_url: str, folder) -> Path:
 
 def test_a_restored_older_copy_is_told_by_the_file_alone(inside, restored: Path) -> None:
     for arguments in ([], ["--database-only"]):
-        result = inside("audit", "verify", *arguments)
+        result = inside("audit", "verify", "--log-only", *arguments)
         assert result.returncode == 1
         assert "the log has 30 events" in result.stdout
         assert "no checkpoint outside" not in result.stdout
@@ -158,10 +158,10 @@ def test_without_the_file_it_is_said_that_a_restored_older_copy_could_not_be_tol
     sentence = (
         f"  no checkpoint outside of the database: {restored} {lacking}, so a restored older copy could not be told"
     )
-    result = inside("audit", "verify")
+    result = inside("audit", "verify", "--log-only")
     assert result.returncode == 1
     assert result.stdout.splitlines()[-2:] == [sentence, "What is kept beside the log as evidence isn't whole."]
-    result = inside("audit", "verify", "--database-only")
+    result = inside("audit", "verify", "--log-only", "--database-only")
     assert result.returncode == 0
     assert result.stdout.splitlines()[-2:] == [sentence, "Nothing was altered."]
 
@@ -172,7 +172,7 @@ def test_who_does_without_the_file_is_told_of_everything_else(inside, restored: 
         connection.execute(
             "DELETE FROM preferences_events WHERE notification_id = (SELECT max(notification_id) FROM preferences_events)"
         )
-    result = inside("audit", "verify", "--database-only")
+    result = inside("audit", "verify", "--log-only", "--database-only")
     assert result.returncode == 1
     assert result.stdout.splitlines()[-1] == "The log was altered."
 
@@ -194,7 +194,7 @@ def test_a_new_key_goes_on_where_the_former_one_is_known(inside, database_url: s
     assert "altered" not in result.stdout
     settings["audit_former_keys"] = former
     assert inside("audit", "checkpoint", **settings).returncode == 0
-    result = inside("audit", "verify", **settings)
+    result = inside("audit", "verify", "--log-only", **settings)
     assert result.returncode == 0
     assert "2 checkpoints in agreement" in result.stdout
 
@@ -262,7 +262,7 @@ def test_beside_the_followers_checkpoints_are_written_by_themselves(
             until(running.stderr, '"event":"checkpoint"')
             write_log(database_url, 30, first=last + 1, seed=1)
             until(running.stderr, '"event":"checkpoint"')
-            assert "2 checkpoints in agreement" in inside("audit", "verify").stdout
+            assert "2 checkpoints in agreement" in inside("audit", "verify", "--log-only").stdout
             with psycopg.connect(database_url) as connection:
                 connection.execute("DELETE FROM preferences_events WHERE notification_id > %s", [last])
             for _ in range(2):

@@ -286,3 +286,23 @@ def test_where_only_a_checkpoint_was_altered_that_is_said(statement: str, phrase
     assert fault.kind is Kind.CHECKPOINT
     assert phrase in fault.sentence
     assert not verdict.altered
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("doctored", [False, True])
+def test_a_verification_that_goes_step_by_step_says_the_same(attack, doctored: bool, target: Target) -> None:
+    with attacking(target.evidence.url) as connection:
+        for place in range(PLACES // 4):
+            attack(connection, target, random.Random(place))
+            if doctored and attack is not insert_before_the_first:
+                doctor(connection)
+            at_once = target.evidence.verify(connection)
+            step_by_step = target.evidence.verify_by_steps(connection)
+            connection.rollback()
+            assert at_once.faults
+            assert step_by_step == at_once.faults
+
+
+def test_going_step_by_step_finds_nothing_in_an_untouched_log(target: Target) -> None:
+    with attacking(target.evidence.url) as connection:
+        assert target.evidence.verify_by_steps(connection) == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from application.evidence import Place
 from infrastructure.checkpoint_file import CheckpointFile
 
 ONE = "example.com\n1\nroot\n\n— example.com c2ln\n"
@@ -21,14 +22,14 @@ def file(path: Path) -> CheckpointFile:
 
 
 def notes(file: CheckpointFile) -> list[str]:
-    with file.notes() as found:
-        return [kept.note for kept in found]
+    with file.as_of_now() as found:
+        return [] if found is None else [kept.note for kept in found.notes(Place())]
 
 
 def test_a_file_that_is_not_there_holds_none(file: CheckpointFile) -> None:
     assert file.last() is None
     assert notes(file) == []
-    with pytest.raises(FileNotFoundError), file.notes(required=True):
+    with pytest.raises(FileNotFoundError), file.as_of_now(required=True):
         pass
 
 
@@ -69,9 +70,10 @@ def test_what_is_unfinished_is_shown_to_whoever_verifies(file: CheckpointFile, p
 
 def test_what_is_written_while_it_is_read_is_not_read(file: CheckpointFile) -> None:
     file.append(ONE)
-    with file.notes() as found:
+    with file.as_of_now() as found:
         file.append(TWO)
-        assert [kept.note for kept in found] == [ONE]
+        assert found is not None
+        assert [kept.note for kept in found.notes(Place())] == [ONE]
 
 
 @pytest.mark.parametrize("text", ["somebody's diary", "example.org\n1\nroot\n", "example.com is ours"])

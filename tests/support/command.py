@@ -27,6 +27,7 @@ _OURS = (
     "FOLLOWERS",
     "ROLE_",
     "POSTGRES_",
+    "SWEEP_",
     "NATS_",
 )
 

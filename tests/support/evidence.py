@@ -1,5 +1,6 @@
 """A small log with its tree and its checkpoints, and whoever has every right in its database."""
 
+import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +13,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typing_extensions import override
 
 from application.checkpointing import Checkpointer
+from application.differences import Fault
 from application.verification import Verdict, Verification
+from application.verified import Verified
 from domain.checkpoint import Checkpoint
 from domain.leaf import POSITION
 from domain.merkle import TILE, GrowingTree, leaf_hash
 from domain.preferences import stream_id
 from infrastructure.checkpoint_file import CheckpointFile
 from infrastructure.event_codec import encode
-from infrastructure.log_tree import PostgresEvidence, PostgresTree, PostgresTreeStore
+from infrastructure.log_evidence import PostgresEvidence
+from infrastructure.log_tree import PostgresTree, PostgresTreeStore
 from infrastructure.signed_note import NoteReader, NoteSigner
 from tests.support.events import opened, toggled
 
@@ -55,8 +59,8 @@ class OnOneConnection(PostgresEvidence):
     """The evidence as a transaction sees it that is not over: the log is read before anything else is asked."""
 
     @override
-    def leaves(self) -> Iterator[bytes]:
-        return iter(list(super().leaves()))
+    def leaves(self, after: int, limit: int | None) -> Iterator[bytes]:
+        return iter(list(super().leaves(after, limit)))
 
 
 class Evidence:
@@ -83,11 +87,21 @@ class Evidence:
 
     def verify(self, connection: psycopg.Connection[Any] | None = None) -> Verdict:
         """As a transaction sees it, or else as the database does."""
-        with self.file.notes() as notes:
+        with self.file.as_of_now() as notes:
             if connection is not None:
                 return Verification(OnOneConnection(connection, connection, notes), self.reader, self.origin).run()
             with PostgresEvidence.open(self.url, notes) as stored:
                 return Verification(stored, self.reader, self.origin).run()
+
+    def verify_by_steps(self, connection: psycopg.Connection[Any]) -> list[Fault]:
+        """The same by steps of one tile, between which nothing is kept but what can be written down. What its last step says."""
+        so_far, more = Verified(), True
+        while more:
+            with self.file.as_of_now() as notes:
+                stored = OnOneConnection(connection, connection, notes)
+                faults, more = Verification(stored, self.reader, self.origin, so_far=so_far).step(TILE)
+            so_far = Verified.read(json.loads(json.dumps(so_far.written())))
+        return faults
 
 
 @contextmanager

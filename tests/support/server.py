@@ -35,6 +35,7 @@ class Server:
             "FOLLOWERS": "off",  # a test that wants them says so, and all the others start sooner
             "DRAIN": "0",  # no proxy stands before it, and every test would wait
             "CHECKPOINT_INTERVAL": "0",  # where they are on, they would leave a key and a file behind
+            "SWEEP_WITHIN": "0",
             **{name.upper(): str(value) for name, value in settings.items() if value is not None},
         }
         for name, value in settings.items():
