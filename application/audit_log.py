@@ -13,7 +13,7 @@ from application.audit_reads import Readings
 from application.identity import OrganizationReader
 from application.ports import Recorded
 from domain.errors import ValidationFailed
-from domain.events import CataloguePublished, NotificationToggled, PreferencesErased
+from domain.events import CommonEvent, NotificationToggled, PreferencesErased
 from projections.audit_log import AuditEntry, audit_entry
 
 READ: Final = "audit_log.read"
@@ -180,7 +180,7 @@ class AuditLog:
         recorded = await self._index.at(start.position)
         if (
             recorded is None
-            or isinstance(recorded.event, CataloguePublished)
+            or isinstance(recorded.event, CommonEvent)
             or recorded.event.event_id != start.id
             or recorded.event.organization != organization
         ):

@@ -10,7 +10,7 @@ import orjson
 from application.ports import Recorded, UnreadableEvent
 from domain.catalogue import Catalogue
 from domain.errors import ValidationFailed
-from domain.events import CataloguePublished, Event, NotificationToggled
+from domain.events import CommonEvent, Event, NotificationToggled
 from projections.cloud_events import TYPES, unwritten_cloud_event
 
 Made = TypeVar("Made")
@@ -23,7 +23,7 @@ CHUNK: Final = 500
 class Selection:
     """Which events; what is None doesn't matter.
 
-    A catalogue is everybody's, so its events belong to every organization. A channel and a toggle are chosen in one kind
+    A catalogue and a continuation of the log concern all, so their events belong to every organization. A channel and a toggle are chosen in one kind
     of event only, and who selects by them selects that kind.
     """
 
@@ -48,7 +48,7 @@ class Selection:
 
 def _organization(event: Event, reader: str) -> str | None:
     """The one that an event belongs to, for a reader of one organization."""
-    return reader if isinstance(event, CataloguePublished) else event.organization
+    return reader if isinstance(event, CommonEvent) else event.organization
 
 
 EVERYTHING: Final = Selection()

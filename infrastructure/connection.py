@@ -83,6 +83,14 @@ class ConnectionLost(Unavailable):
     """The connection broke, or never came about. What was under way on it has an unknown outcome."""
 
 
+class LogElsewhere(Unavailable):
+    """The log was last written on another server, and has to be continued on this one first. Nothing was recorded."""
+
+
+_LOG_ELSEWHERE = "58LOG"
+"""How the functions of our schema say so."""
+
+
 def with_keepalives(url: str) -> str:
     """Where to connect to, so that a peer that vanishes without a word is noticed within seconds, not after two hours."""
     return make_conninfo(url, keepalives_idle=5, keepalives_interval=2, keepalives_count=3, tcp_user_timeout=10_000)
@@ -91,6 +99,8 @@ def with_keepalives(url: str) -> str:
 def translated(error: psycopg.Error) -> Exception:
     """Ours for PostgreSQL's; itself where it is nothing that trying again could mend."""
     state = error.sqlstate or ""
+    if state == _LOG_ELSEWHERE:
+        return LogElsewhere(str(error))
     if state in _TEMPORARY or state[:2] in _TEMPORARY_CLASSES:
         return Unavailable(f"the database refuses: {error}")
     # Without a state of its own the error is libpq's: the connection. 57P is the server ending it, which can strike

@@ -11,12 +11,20 @@ from uuid import UUID
 import orjson
 
 from application.ports import UnreadableEvent
-from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
+from domain.events import (
+    CataloguePublished,
+    Event,
+    LogContinued,
+    NotificationToggled,
+    PreferencesErased,
+    PreferencesOpened,
+)
 from domain.provenance import ERASED
 from infrastructure.sealing import seal, unseal
 
 TYPES: Final[dict[str, type[Event]]] = {
-    event.TOPIC: event for event in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished)
+    event.TOPIC: event
+    for event in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished, LogContinued)
 }
 
 _NO_DEFAULT: Final = object()

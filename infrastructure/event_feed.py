@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from typing import Final, LiteralString
+from uuid import UUID
 
 from typing_extensions import override
 
 from application.feed import CHUNK, EVERYTHING, EventFeed, Selection, Slice
 from application.ports import Recorded, UnreadableEvent
+from domain import continued_log, published_catalogues
 from domain.events import (
     CataloguePublished,
     Event,
+    LogContinued,
     NotificationToggled,
     PreferencesErased,
     PreferencesOpened,
 )
-from domain.published_catalogues import STREAM
 from infrastructure import event_log
 from infrastructure.audit_index import AuditIndexer
 from infrastructure.connection import Connection
@@ -36,6 +38,12 @@ _ACTIONS: Final[dict[type[Event], str]] = {
     PreferencesErased: Action.ERASE,
 }
 """What the index of the audit log calls the kinds of events."""
+
+_COMMON: Final[dict[type[Event], UUID]] = {
+    CataloguePublished: published_catalogues.STREAM,
+    LogContinued: continued_log.STREAM,
+}
+"""The streams of the kinds that are in no index, since they are everybody's."""
 
 
 class PostgresEventFeed(EventFeed):
@@ -69,7 +77,7 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
     So an organization doesn't pay for the others, nor does it wait until what it did is in the index.
     """
     by_choice = selection.channel is not None or selection.toggle is not None
-    kinds = [NotificationToggled] if by_choice else [*_ACTIONS, CataloguePublished]
+    kinds = [NotificationToggled] if by_choice else [*_ACTIONS, *_COMMON]
     wanted = [kind for kind in kinds if selection.kind in (None, kind)]
     parameters = {
         "follower": AuditIndexer.name,
@@ -77,8 +85,7 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
         "actions": [_ACTIONS[kind] for kind in wanted if kind in _ACTIONS],
         "channel": selection.channel,
         "toggle": selection.toggle,
-        "with_catalogue": CataloguePublished in wanted,
-        "catalogue": STREAM,
+        "common": [_COMMON[kind] for kind in wanted if kind in _COMMON],
         "after": after,
         "limit": limit + 1,
     }

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
+from domain.events import CommonEvent, Event, NotificationToggled, PreferencesErased, PreferencesOpened
 from domain.provenance import ERASED
 from projections.shown_actor import STAFF, Actor, ActorKind, shown_actor
 
@@ -98,7 +98,7 @@ class IndexRow(NamedTuple):
 
 def index_row(event: Event) -> IndexRow | None:
     """Where an event is found in its organization; None for what belongs to no organization."""
-    if isinstance(event, CataloguePublished) or event.organization is None:
+    if isinstance(event, CommonEvent) or event.organization is None:
         return None
     return IndexRow(_class_of(event, event.organization), event.timestamp, event.originator_id)
 
