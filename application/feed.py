@@ -1,7 +1,7 @@
 """The log as a feed: in its order, from a position on, all of it or what was selected."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
@@ -9,6 +9,7 @@ import orjson
 
 from application.ports import Recorded, UnreadableEvent
 from domain.catalogue import Catalogue
+from domain.continued_log import Continuation
 from domain.errors import ValidationFailed
 from domain.events import CommonEvent, Event, NotificationToggled
 from projections.cloud_events import TYPES, unwritten_cloud_event
@@ -97,6 +98,10 @@ class EventFeed(Protocol):
 
     async def end(self) -> int:
         """The last position of the log; 0 while it is empty."""
+        ...
+
+    async def continuations(self) -> Sequence[Continuation]:
+        """Where the log went on upon another server, in its order."""
         ...
 
 

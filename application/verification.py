@@ -11,6 +11,7 @@ from typing import Final
 from application.differences import Differences, Fault, Kind
 from application.evidence import DATABASE, KeptNote, Notes, StoredEvidence
 from domain.checkpoint import Checkpoint
+from domain.continued_log import loss_of
 from domain.leaf import POSITION
 from domain.merkle import TILE, GrowingTree, Tile
 
@@ -49,7 +50,12 @@ class Verdict:
     @property
     def altered(self) -> bool:
         """Whether it is the log itself that isn't as it was, and not only what is kept beside it."""
-        return any(fault.kind not in {Kind.TILE, Kind.CHECKPOINT} for fault in self.faults)
+        return any(fault.kind not in {Kind.TILE, Kind.CHECKPOINT, Kind.LOST} for fault in self.faults)
+
+    @property
+    def lost(self) -> bool:
+        """Whether signed events are gone, and the log says itself that they were lost when it was continued on another server."""
+        return any(fault.kind is Kind.LOST for fault in self.faults)
 
 
 class Verification:
@@ -136,7 +142,14 @@ class Verification:
     def _contradiction(self, signed: Checkpoint) -> Fault:
         verdict, before = self._verdict, self._verdict.covered
         first = before.position + 1 if before is not None and before.size < signed.size else 1
+        lost = loss_of(signed.position, self._stored.continuations())
         when = f"{signed.time:%Y-%m-%d %H:%M:%S} UTC"
+        if lost is not None and first <= lost.previous_end + 1:
+            sentence = (
+                f"positions {lost.previous_end + 1} to {signed.position} were signed on {when} and are lost: the log was continued "
+                f"on another server at position {lost.position} on {lost.at:%Y-%m-%d %H:%M:%S} UTC"
+            )
+            return Fault(Kind.LOST, lost.previous_end + 1, signed.position, sentence)
         if verdict.events < signed.size:
             sentence = (
                 f"the log has {verdict.events} events up to position {verdict.position}; "

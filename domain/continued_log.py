@@ -40,6 +40,13 @@ def loss_of(position: int, continuations: Iterable[Continuation]) -> Continuatio
     return next((one for one in continuations if one.previous_end < position < one.position), None)
 
 
+def without_gaps(position: int, continuations: Iterable[Continuation]) -> int:
+    """The position, without those before it that no event was ever given: what tells how far a reader is."""
+    return position - sum(
+        min(position, one.position - 1) - one.previous_end for one in continuations if one.previous_end < position
+    )
+
+
 def continued(
     previous_end: int, version: int, *, at: datetime, event_id: str, request_id: str, catalogue_version: int
 ) -> LogContinued:

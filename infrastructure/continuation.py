@@ -5,7 +5,7 @@ reader that has passed them would never see the new events. So the log goes on f
 """
 
 from time import monotonic
-from typing import Final, LiteralString
+from typing import Final, LiteralString, cast
 
 import psycopg
 import structlog
@@ -14,8 +14,9 @@ from ulid_transform import ulid_now
 
 from domain.catalogue import CATALOGUE
 from domain.continued_log import STREAM, Continuation, continued
+from domain.events import LogContinued
 from infrastructure.database import Database
-from infrastructure.event_codec import encode
+from infrastructure.event_codec import decode, encode
 from infrastructure.sql import queries
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -26,6 +27,14 @@ ANSWERED_WITHIN: Final = 5.0
 """Seconds after which a server that hasn't answered to all of it is taken for lost."""
 
 log = structlog.get_logger("continuation")
+
+
+async def continuations(connection: Connection) -> list[Continuation]:
+    """Every continuation of the log, in its order."""
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(_QUERIES["continuations"], [STREAM], prepare=False)
+        rows = await cursor.fetchall()
+    return [Continuation.of(position, cast("LogContinued", decode(*stored))) for position, *stored in rows]
 
 
 async def continue_where_moved(connection: Connection) -> None:

@@ -9,6 +9,7 @@ from typing_extensions import override
 from application.feed import CHUNK, EVERYTHING, EventFeed, Selection, Slice
 from application.ports import Recorded, UnreadableEvent
 from domain import continued_log, published_catalogues
+from domain.continued_log import Continuation
 from domain.events import (
     CataloguePublished,
     Event,
@@ -20,6 +21,7 @@ from domain.events import (
 from infrastructure import event_log
 from infrastructure.audit_index import AuditIndexer
 from infrastructure.connection import Connection
+from infrastructure.continuation import continuations
 from infrastructure.database import Database
 from infrastructure.sql import queries
 from projections.audit_log import OPEN, Action
@@ -69,6 +71,10 @@ class PostgresEventFeed(EventFeed):
     @override
     async def end(self) -> int:
         return await self._database.read_within(self._within, event_log.end_of_log)
+
+    @override
+    async def continuations(self) -> list[Continuation]:
+        return await self._database.read_within(self._within, continuations)
 
 
 async def _of_organization(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:

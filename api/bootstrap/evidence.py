@@ -13,7 +13,7 @@ from api.bootstrap.clock import now
 from application.bundle import Bundle, Opened, open_bundle
 from application.bundling import make_bundle
 from application.checkpointing import Checkpointer
-from application.evidence import Contradiction
+from application.evidence import Contradiction, SignedEventsLost
 from application.verification import Verdict, Verification
 from domain.checkpoint import Checkpoint
 from infrastructure import audit_key
@@ -60,6 +60,8 @@ async def checkpoint_regularly(of: Settings, url: str, stop: asyncio.Event) -> N
                 written, left = await asyncio.to_thread(checkpointer.step)
                 if written is not None:
                     log.info("checkpoint", size=written.size, position=written.position)
+        except SignedEventsLost as error:
+            log.critical("signed events were lost: nothing is signed any more", finding=str(error))
         except Contradiction as error:
             log.critical("the log was altered: nothing is signed any more", finding=str(error))
         except (psycopg.Error, OSError) as error:

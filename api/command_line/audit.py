@@ -15,6 +15,7 @@ from api.command_line import explain
 from api.command_line.console import counted, notes, output
 from api.command_line.private_file import private_file
 from api.command_line.progress import bar
+from application.verification import Verdict
 from domain.preferences import stream_id
 from projections.consent import Consent, consents
 
@@ -80,11 +81,15 @@ def verify(
     if unremembered:
         output.print(f"  {_unremembered(outside)}", markup=False, soft_wrap=True)
     if not verdict.good or (unremembered and not database_only):
-        output.print(
-            "The log was altered." if verdict.altered else "What is kept beside the log as evidence isn't whole."
-        )
+        output.print(_wrong(verdict))
         raise typer.Exit(1)
     output.print("Nothing was altered.")
+
+
+def _wrong(verdict: Verdict) -> str:
+    if verdict.altered:
+        return "The log was altered."
+    return "Signed events were lost." if verdict.lost else "What is kept beside the log as evidence isn't whole."
 
 
 def _unremembered(outside: Path) -> str:

@@ -19,7 +19,10 @@ from tests.support.filled_log import Chance, put
 from tests.support.server import Server
 from tests.support.tokens import bearer
 
-KINDS = {name: f"notification-preferences.{name}.v1" for name in ("opened", "toggled", "erased", "catalogue-published")}
+KINDS = {
+    name: f"notification-preferences.{name}.v1"
+    for name in ("opened", "toggled", "erased", "catalogue-published", "continued")
+}
 LOG = [catalogue_published(1), *Chance(14).events(700)]
 """Of three organizations. It has no gaps, so an event's position is its number here."""
 FEED = [json.loads(json.dumps(cloud_event(number, event))) for number, event in enumerate(LOG, 1)]
@@ -171,14 +174,25 @@ async def test_the_position_to_go_on_from_passes_what_a_filter_left_out(http, pl
     assert page["meta"]["next_after"] == len(LOG)
 
 
-@pytest.mark.parametrize("after", [len(LOG), len(LOG) + 1, 10**12, 2**63 - 1])
-async def test_beyond_the_end_there_is_nothing_and_no_error(http, platform, math, after) -> None:
+async def test_at_the_end_there_is_nothing_yet_and_no_error(http, platform, math) -> None:
     for headers in (platform, math):
-        page = (await http.get(EVENTS, params={"after": after}, headers=headers)).json()
+        page = (await http.get(EVENTS, params={"after": len(LOG)}, headers=headers)).json()
         assert page["data"] == []
-        assert page["meta"]["next_after"] == after
+        assert page["meta"]["next_after"] == len(LOG)
         assert page["meta"]["next_cursor"] is None
-        assert await lines(http, headers, after=after) == ([], after)
+        assert await lines(http, headers, after=len(LOG)) == ([], len(LOG))
+
+
+@pytest.mark.parametrize("after", [len(LOG) + 1, 10**12, 2**63 - 1])
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+async def test_who_asks_from_beyond_the_end_is_told_where_the_log_ends(http, platform, math, after, accept) -> None:
+    for headers in (platform, math):
+        for limit in ({}, {"limit": 10}):
+            response = await http.get(EVENTS, params={"after": after, **limit}, headers=headers | {"Accept": accept})
+            assert response.status_code == 409
+            error = response.json()["error"]
+            assert error["code"] == "BEYOND_THE_END"
+            assert error["details"] == {"after": f"the log ends at position {len(LOG)}"}
 
 
 async def test_lines_can_have_a_limit_and_say_where_to_go_on_from(http, platform, math) -> None:
