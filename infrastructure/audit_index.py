@@ -26,6 +26,7 @@ class AuditIndexer(Follower[Connection]):
 
     def __init__(self) -> None:
         self._numbers: dict[EventClass, int] = {}
+        self._read_on: Connection | None = None
 
     @override
     async def handle(self, events: Sequence[Recorded], transaction: Connection) -> None:
@@ -50,6 +51,10 @@ class AuditIndexer(Follower[Connection]):
             await transaction.execute(_QUERIES["empty"])
 
     async def _numbered(self, classes: AbstractSet[EventClass], transaction: Connection) -> dict[EventClass, int]:
+        # Behind another connection there may be another server, which lacks numbers that were read on the one before.
+        if self._read_on is not transaction:
+            self._numbers.clear()
+            self._read_on = transaction
         if classes <= self._numbers.keys():
             return self._numbers
         if len(self._numbers) > REMEMBERED:

@@ -74,8 +74,8 @@ class Relay:
 
 
 async def _refuse_another_log(stream: EventStream, end: StreamEnd, transaction: Connection) -> None:
-    """Raise `StreamUnusable` unless the stream's last event stands in this log at its position: in a log that is another one,
-    positions mean other events, which would silently be left out.
+    """Raise `StreamUnusable` unless the stream's last event stands in this log at its position: in a log that was restored
+    from a backup, or that is another one altogether, positions mean other events, which would silently be left out.
 
     Where the log says itself that it has lost what stood there, before it was continued, nothing of it is left out: it goes on
     behind all that the stream has. Then the stream's last event of before the loss must stand in the log.
@@ -95,7 +95,7 @@ async def _refuse_another_log(stream: EventStream, end: StreamEnd, transaction: 
             return
     raise StreamUnusable(
         f"the stream's last event, {end.event_id} at position {end.position}, doesn't stand there in this log: "
-        "the stream was written from another one"
+        "the stream was written from another one, or this one was restored from a backup"
     )
 
 

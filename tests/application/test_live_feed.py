@@ -134,7 +134,8 @@ async def test_a_position_beyond_the_end_is_waited_for_and_nobody_else_waits_wit
     async with live.reader(12) as early, live.reader(6) as other:
         waiting = asyncio.create_task(early.next())
         assert (await other.next()) == News([], 6)
-        assert (await waiting) == News([], 12, end=6)
+        assert (await waiting) == News([], 12)
+        assert (await early.next()) == News([], 12, end=6)
         live.log.append(*events(3))
         assert await other.until(15) == [9, 12, 15]
         assert await early.until(15) == [15]

@@ -34,7 +34,7 @@ STATUSES = {
     ("get", OF_USER): {"200", "401", "403", "422", "500", "503"},
     ("get", HISTORY_OF_USER): {"200", "401", "403", "422", "500", "503"},
     ("get", AUDIT_LOG): {"200", "401", "403", "422", "500", "503"},
-    ("get", EVENTS): {"200", "401", "403", "422", "500", "503"},
+    ("get", EVENTS): {"200", "401", "403", "409", "422", "500", "503"},
     ("get", "/healthz"): {"200", "500"},
     ("get", "/readyz"): {"200", "500", "503"},
     ("get", "/metrics"): {"200", "500"},
@@ -68,7 +68,7 @@ ERRORS = {
     ("get", OF_USER): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
     ("get", HISTORY_OF_USER): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
     ("get", AUDIT_LOG): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
-    ("get", EVENTS): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+    ("get", EVENTS): {"UNAUTHORIZED", "FORBIDDEN", "BEYOND_THE_END", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
 }
 
 

@@ -13,7 +13,7 @@ from application.followers import Following, Step
 from infrastructure.audit_index import AuditIndexer
 from infrastructure.follower_journal import PostgresJournal
 from projections.cloud_events import cloud_event
-from tests.support.events import catalogue_published
+from tests.support.events import catalogue_published, continued
 from tests.support.events_client import EVENTS, events_key, lines, pages, positions
 from tests.support.filled_log import Chance, put
 from tests.support.server import Server
@@ -23,7 +23,9 @@ KINDS = {
     name: f"notification-preferences.{name}.v1"
     for name in ("opened", "toggled", "erased", "catalogue-published", "continued")
 }
-LOG = [catalogue_published(1), *Chance(14).events(700)]
+COMMON = {KINDS["catalogue-published"], KINDS["continued"]}
+_CHANCE = Chance(14)
+LOG = [catalogue_published(1), *_CHANCE.events(350), continued(351), *_CHANCE.events(349)]
 """Of three organizations. It has no gaps, so an event's position is its number here."""
 FEED = [json.loads(json.dumps(cloud_event(number, event))) for number, event in enumerate(LOG, 1)]
 
@@ -73,11 +75,7 @@ whatever_the_index = pytest.mark.parametrize("feed", ["an index"], indirect=True
 
 def of(organization: str) -> list[Any]:
     """What an organization's key must see, said as plainly as it can be."""
-    return [
-        event
-        for event in FEED
-        if event["data"].get("organization") == organization or event["type"] == KINDS["catalogue-published"]
-    ]
+    return [event for event in FEED if event["data"].get("organization") == organization or event["type"] in COMMON]
 
 
 async def test_a_key_of_the_platform_sees_every_event_in_the_order_of_the_log(http, platform) -> None:
@@ -87,13 +85,15 @@ async def test_a_key_of_the_platform_sees_every_event_in_the_order_of_the_log(ht
     assert await pages(http, platform, limit=97) == FEED
 
 
-async def test_a_key_of_an_organization_sees_its_events_and_the_catalogue_and_nothing_else(http, feed, math) -> None:
+async def test_a_key_of_an_organization_sees_its_events_and_what_concerns_all_and_nothing_else(
+    http, feed, math
+) -> None:
     assert {event["type"] for event in of("org_math")} == {*KINDS.values()}
     assert (await lines(http, math))[0] == of("org_math")
     assert await pages(http, math, limit=7) == of("org_math")
     nobody = await events_key(feed.database_url, "org_without_anybody")
     found, next_after = await lines(http, nobody)
-    assert positions(found) == [1]
+    assert positions(found) == [1, 352]
     assert next_after == len(LOG)
 
 

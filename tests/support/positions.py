@@ -29,6 +29,7 @@ def positions_as_before(url: str) -> None:
         "ALTER TABLE preferences_events ALTER COLUMN notification_id "
         "SET DEFAULT nextval('preferences_events_notification_id_seq')",
     )
+    execute(url, "CREATE OR REPLACE FUNCTION log_is_at_home() RETURNS boolean LANGUAGE sql AS 'SELECT true'")
 
 
 def execute(url: str, statement: str, parameters: Any = None) -> None:

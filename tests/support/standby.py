@@ -1,5 +1,6 @@
 """Two real PostgreSQL servers, of which one follows the other until it is promoted."""
 
+import itertools
 import shutil
 import subprocess
 import time
@@ -11,6 +12,7 @@ from typing import Self
 
 import psycopg
 
+from infrastructure import migrations
 from infrastructure.embedded_postgres.account import ServerAccount
 from infrastructure.embedded_postgres.binaries import PostgresBinaries
 from tests.support import processes
@@ -21,7 +23,7 @@ _SETTINGS = {
     "max_connections": "60",
     "shared_buffers": "32MB",
     "max_wal_senders": "4",
-    "wal_level": "replica",
+    "wal_level": "logical",
     "max_wal_size": "256MB",
     "wal_receiver_status_interval": "1s",
 }
@@ -40,12 +42,20 @@ class _Server:
         return f"postgresql://postgres@/{database}?host={self.socket}"
 
     def initialise(self) -> None:
+        shutil.rmtree(self.data, ignore_errors=True)
         self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 
     def copy(self, primary: "_Server") -> None:
         """Become a standby of another server."""
         shutil.rmtree(self.data, ignore_errors=True)
         self._run("pg_basebackup", "-D", self.data, "-h", primary.socket, "-U", "postgres", "-R", "-c", "fast", "-N")
+
+    def dump_schema(self, database: str) -> str:
+        said = self._run("pg_dump", "--schema-only", "-h", self.socket, "-U", "postgres", database)
+        # What only psql understands, and a search path that would stay.
+        return "\n".join(
+            line for line in said.splitlines() if not line.startswith("\\") and "set_config('search_path'" not in line
+        )
 
     def start(self) -> None:
         settings = {**_SETTINGS, "unix_socket_directories": str(self.socket), "hot_standby": "on"}
@@ -68,62 +78,91 @@ class _Server:
         for left in self.socket.iterdir():
             left.unlink()
 
-    def _run(self, program: str, *arguments: str | Path) -> None:
+    def _run(self, program: str, *arguments: str | Path) -> str:
         done = self._account.run([self._binaries.folder / program, *arguments], cwd=self._home)
         assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
+        return done.stdout
 
 
 class Pair:
-    """A primary and its standby. `url` leads to whichever can be written to."""
+    """A primary and its standby."""
 
-    def __init__(self, home: Path, *, synchronous: bool = False) -> None:
+    def __init__(self, home: Path) -> None:
         home.chmod(0o755)
         account = ServerAccount.current() if ServerAccount.current().uid else ServerAccount.unprivileged()
         self._home = home / "pair"
         self._home.mkdir()
         account.own(self._home)
         binaries = PostgresBinaries.locate().reachable_by(account, home)
-        self._synchronous = synchronous
+        self._synchronous = False
+        self._databases = itertools.count(1)
         self.primary, self.standby = (_Server(self._home, number, binaries, account) for number in (1, 2))
-        hosts = ",".join(str(server.socket) for server in (self.primary, self.standby))
-        self.url = f"postgresql://postgres@/preferences?host={hosts}&target_session_attrs=read-write"
+        self._hosts = ",".join(str(server.socket) for server in (self.primary, self.standby))
 
     @classmethod
     @contextmanager
-    def running(cls, *, synchronous: bool = False) -> Iterator[Self]:
+    def running(cls) -> Iterator[Self]:
         with TemporaryDirectory(prefix="pair-") as home:
-            pair = cls(Path(home), synchronous=synchronous)
+            pair = cls(Path(home))
             try:
                 pair.primary.initialise()
                 pair.primary.start()
-                _execute(pair.primary.url("postgres"), "CREATE DATABASE preferences")
-                pair.follow()
                 yield pair
             finally:
                 pair.primary.kill()
                 pair.standby.kill()
 
-    def follow(self) -> None:
-        """Have a standby, and all of the primary in it."""
+    def new_database(self) -> str:
+        """A URL that leads to whichever server can be written to."""
+        name = f"preferences_{next(self._databases)}"
+        _execute(self.primary.url(), f"CREATE DATABASE {name}")
+        migrations.migrate(self.primary.url(name))
+        return f"postgresql://postgres@/{name}?host={self._hosts}&target_session_attrs=read-write"
+
+    def copy_logically(self, url: str) -> str:
+        """A copy of a database on a server of its own, which logical replication has brought to the end of the log, and which is
+        cut off from it then; its URL. What isn't replicated, the sequences, is as in an empty database."""
+        name = url.split("/preferences_")[1].split("?")[0]
+        name = f"preferences_{name}"
+        source, target = self.primary.url(name), self.standby.url(name)
+        self.standby.kill()
+        self.standby.initialise()
+        self.standby.start()
+        _execute(self.standby.url(), f"CREATE DATABASE {name}")
+        schema = self.primary.dump_schema(name)
+        with psycopg.connect(target, autocommit=True) as connection:
+            connection.execute(schema.encode())
+        _execute(source, "CREATE PUBLICATION everything FOR ALL TABLES")
+        where = f"host={self.primary.socket} user=postgres dbname={name}"
+        _execute(target, f"CREATE SUBSCRIPTION everything CONNECTION '{where}' PUBLICATION everything")
+        with psycopg.connect(source, autocommit=True) as connection:
+            [(count,)] = connection.execute("SELECT count(*) FROM preferences_events").fetchall()
+        _until(target, f"SELECT count(*) = {count} FROM preferences_events")
+        _until(target, "SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel")
+        _execute(target, "DROP SUBSCRIPTION everything")
+        return target
+
+    def follow(self, *, synchronous: bool | None = None) -> None:
+        """Have a standby anew, and all of the primary in it. With a synchronous one, nothing is acknowledged that it lacks."""
+        self._synchronous = self._synchronous if synchronous is None else synchronous
+        self.standby.kill()
         self.standby.copy(self.primary)
         self.standby.start()
         if self._synchronous:
-            _execute(self.primary.url("postgres"), "ALTER SYSTEM SET synchronous_standby_names = '*'")
-            _execute(self.primary.url("postgres"), "SELECT pg_reload_conf()")
-            _until(
-                self.primary.url("postgres"), "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'"
-            )
+            _execute(self.primary.url(), "ALTER SYSTEM SET synchronous_standby_names = '*'")
+            _execute(self.primary.url(), "SELECT pg_reload_conf()")
+            _until(self.primary.url(), "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'")
         self.catch_up()
 
     def catch_up(self) -> None:
         """Return when the standby has replayed what the primary has now."""
-        with psycopg.connect(self.primary.url("postgres"), autocommit=True) as connection:
+        with psycopg.connect(self.primary.url(), autocommit=True) as connection:
             [(end,)] = connection.execute("SELECT pg_current_wal_lsn()").fetchall()
-        _until(self.standby.url("postgres"), f"SELECT pg_last_wal_replay_lsn() >= '{end}'")
+        _until(self.standby.url(), f"SELECT pg_last_wal_replay_lsn() >= '{end}'")
 
     def lag(self) -> None:
         """From now on, nothing that the primary writes reaches the standby."""
-        with psycopg.connect(self.primary.url("postgres"), autocommit=True) as connection:
+        with psycopg.connect(self.primary.url(), autocommit=True) as connection:
             senders = [pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_replication")]
         assert senders
         processes.freeze(senders[0])
@@ -131,10 +170,10 @@ class Pair:
     def fail_over(self) -> None:
         """Kill the primary, and promote the standby in its place."""
         self.primary.kill()
-        _execute(self.standby.url("postgres"), "ALTER SYSTEM RESET synchronous_standby_names")
-        _execute(self.standby.url("postgres"), "SELECT pg_promote(true, 60)")
+        _execute(self.standby.url(), "ALTER SYSTEM RESET synchronous_standby_names")
+        _execute(self.standby.url(), "SELECT pg_promote(true, 60)")
         self.primary, self.standby = self.standby, self.primary
-        _execute(self.primary.url("postgres"), "SELECT pg_reload_conf()")
+        _execute(self.primary.url(), "SELECT pg_reload_conf()")
 
 
 def _execute(url: str, statement: str) -> None:
