@@ -189,7 +189,8 @@ async def promoted_under_load(
                     await more(load, chance.randint(5, 60))
                     if not synchronous:
                         await asyncio.to_thread(pair.lag)
-                        await more(load, chance.randint(5, 60))
+                        # A promoted standby's sequence is up to 32 positions ahead.
+                        await more(load, chance.randint(5, 60) if not control else 150)
                         await asyncio.sleep(chance.random() / 5)
                     await asyncio.to_thread(pair.fail_over)
                     await more(load, chance.randint(5, 60))
@@ -235,8 +236,12 @@ async def all_have(last: int, readers: Mapping[str, FeedReader], url: str) -> No
     with psycopg.connect(url, autocommit=True) as connection:
         async with asyncio.timeout(PATIENCE):
             while True:
-                [(followed,)] = connection.execute("SELECT min(position) FROM followers").fetchall()
-                if followed >= last and all(reader.position >= last for reader in readers.values()):
+                followed = [row[0] for row in connection.execute("SELECT position FROM followers")]
+                if (
+                    len(followed) == 2
+                    and min(followed) >= last
+                    and all(reader.position >= last for reader in readers.values())
+                ):
                     return
                 await asyncio.sleep(0.05)
 
@@ -281,7 +286,7 @@ async def outcome(url: str, load: Load, readers: Mapping[str, FeedReader], hande
 async def test_a_standby_that_is_promoted_under_load_gives_no_position_twice_and_no_reader_misses_an_event(
     pair: Pair, folder: Path, synchronous: bool, record_property
 ) -> None:
-    rounds = 50 if SOAK else 2 - synchronous
+    rounds = 50 if SOAK else 1
     result = await promoted_under_load(pair, pair.new_database(), folder, rounds=rounds, synchronous=synchronous)
     assert result.faults() == []
     assert len(result.continuations) == rounds

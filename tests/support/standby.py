@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -122,8 +123,7 @@ class Pair:
     def copy_logically(self, url: str) -> str:
         """A copy of a database on a server of its own, which logical replication has brought to the end of the log, and which is
         cut off from it then; its URL. What isn't replicated, the sequences, is as in an empty database."""
-        name = url.split("/preferences_")[1].split("?")[0]
-        name = f"preferences_{name}"
+        name = urlsplit(url).path.removeprefix("/")
         source, target = self.primary.url(name), self.standby.url(name)
         self.standby.kill()
         self.standby.initialise()
@@ -145,14 +145,19 @@ class Pair:
     def follow(self, *, synchronous: bool | None = None) -> None:
         """Have a standby anew, and all of the primary in it. With a synchronous one, nothing is acknowledged that it lacks."""
         self._synchronous = self._synchronous if synchronous is None else synchronous
+        self._wait_for("")
         self.standby.kill()
         self.standby.copy(self.primary)
         self.standby.start()
         if self._synchronous:
-            _execute(self.primary.url(), "ALTER SYSTEM SET synchronous_standby_names = '*'")
-            _execute(self.primary.url(), "SELECT pg_reload_conf()")
+            self._wait_for("*")
             _until(self.primary.url(), "SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state = 'sync'")
         self.catch_up()
+
+    def _wait_for(self, standbys: str) -> None:
+        """Which standbys a commit on the primary waits for."""
+        _execute(self.primary.url(), f"ALTER SYSTEM SET synchronous_standby_names = '{standbys}'")
+        _execute(self.primary.url(), "SELECT pg_reload_conf()")
 
     def catch_up(self) -> None:
         """Return when the standby has replayed what the primary has now."""
@@ -170,10 +175,9 @@ class Pair:
     def fail_over(self) -> None:
         """Kill the primary, and promote the standby in its place."""
         self.primary.kill()
-        _execute(self.standby.url(), "ALTER SYSTEM RESET synchronous_standby_names")
         _execute(self.standby.url(), "SELECT pg_promote(true, 60)")
         self.primary, self.standby = self.standby, self.primary
-        _execute(self.primary.url(), "SELECT pg_reload_conf()")
+        self._wait_for("")
 
 
 def _execute(url: str, statement: str) -> None:
