@@ -13,6 +13,7 @@ from api import description, request_durations
 from api.answer import Answer
 from api.services import Services
 from application.followers import FollowerStatus
+from domain.continued_log import Moves
 from domain.errors import Unavailable
 
 GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = (
@@ -30,10 +31,10 @@ def add(app: FastAPI, services: Services) -> None:
     async def metrics() -> Answer:
         # When the database is away, what becomes of the requests is what somebody wants to see.
         try:
-            followers = _followers(await services.followers(), known=True)
+            stored = [*_followers(await services.followers(), known=True), *_moves(await services.moves())]
         except Unavailable:
-            followers = _followers([], known=False)
-        text = generate_latest(_Collected([*request_durations.collect(), *followers]))
+            stored = [*_followers([], known=False)]
+        text = generate_latest(_Collected([*request_durations.collect(), *stored]))
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
 
 
@@ -44,6 +45,15 @@ class _Collected(Collector):
     @override
     def collect(self) -> Iterable[Metric]:
         return self._families
+
+
+def _moves(moves: Moves) -> Iterable[Metric]:
+    what = "How often the log was continued on another server: after a failover, or from a backup."
+    yield GaugeMetricFamily("preferences_log_continuations", what, value=moves.times)
+    what = "Position at which the log was last continued; 0 if it never was."
+    yield GaugeMetricFamily("preferences_log_continued_position", what, value=moves.position)
+    what = "Last position before that; what stood between both is gone."
+    yield GaugeMetricFamily("preferences_log_continued_previous_end", what, value=moves.previous_end)
 
 
 def _followers(statuses: Sequence[FollowerStatus], *, known: bool) -> Iterable[Metric]:

@@ -16,12 +16,16 @@ from application.preferences import Preferences
 from application.users import Users
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
+from domain.continued_log import Moves
 
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 """What the service depends on, each with what is wrong with it, or None where nothing is."""
 
 FollowerStatuses = Callable[[], Awaitable[list[FollowerStatus]]]
 """How far those are that follow the log. Raises `Unavailable`."""
+
+LogMoves = Callable[[], Awaitable[Moves]]
+"""Whether, and where, the log was continued on another server. Raises `Unavailable`."""
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """The time in which the services can be used."""
@@ -40,5 +44,6 @@ class Services:
     feed: FeedAnswers
     readiness: Readiness
     followers: FollowerStatuses
+    moves: LogMoves
     rate_limit: RateLimit
     clock: Callable[[], datetime]

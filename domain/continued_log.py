@@ -35,6 +35,14 @@ class Continuation(NamedTuple):
         return cls(event.previous_end, position, event.timestamp)
 
 
+class Moves(NamedTuple):
+    """How often the log was continued, the position at which it last was, and its end before; 0 where it never was."""
+
+    times: int
+    position: int
+    previous_end: int
+
+
 def loss_of(position: int, continuations: Iterable[Continuation]) -> Continuation | None:
     """The continuation at which what stood at a position was lost, if that may have been given out and is gone."""
     return next((one for one in continuations if one.previous_end < position < one.position), None)

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from ulid_transform import ulid_now
 
 from domain.catalogue import CATALOGUE
-from domain.continued_log import STREAM, Continuation, continued
+from domain.continued_log import STREAM, Continuation, Moves, continued
 from domain.events import LogContinued
 from infrastructure.database import Database
 from infrastructure.event_codec import decode, encode
@@ -35,6 +35,12 @@ async def continuations(connection: Connection) -> list[Continuation]:
         await cursor.execute(_QUERIES["continuations"], [STREAM], prepare=False)
         rows = await cursor.fetchall()
     return [Continuation.of(position, cast("LogContinued", decode(*stored))) for position, *stored in rows]
+
+
+async def moves(database: Database) -> Moves:
+    """Raises `Unavailable`."""
+    [row] = await database.fetch_in_time(_QUERIES["moved"])
+    return Moves(*row)
 
 
 async def continue_where_moved(connection: Connection) -> None:

@@ -10,7 +10,7 @@ from api.bootstrap.databases import running_database
 from api.bootstrap.identities import signing_keys
 from domain.catalogue import CATALOGUE
 from domain.errors import ServiceError
-from infrastructure import logs, migrations
+from infrastructure import logs, migrations, sequence
 from infrastructure.embedded_postgres import EmbeddedPostgresError
 from infrastructure.key_set import SigningKeys
 from infrastructure.settings import Settings, SettingsError
@@ -31,6 +31,10 @@ def findings() -> Iterator[tuple[str, str, bool]]:
             yield "database", f"PostgreSQL {version // 10000}.{version % 10000}", False
             wrong = migrations.status(url)
             yield "migrations", wrong or "up to date", bool(wrong)
+            if not wrong and (found := sequence.behind(url)) is not None:
+                end, at = found
+                note = f"the sequence stands at {at} and the log ends at {end}: harmless; `preferences migrate` sets it forward"
+                yield "positions", note, False
             wrong = "unknown before the migrations are applied" if wrong else asyncio.run(catalogues.verdict(url))
             yield "catalogue", wrong or f"version {CATALOGUE.version} is published", bool(wrong)
     except (psycopg.Error, ServiceError, EmbeddedPostgresError) as error:

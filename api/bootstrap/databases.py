@@ -7,7 +7,7 @@ from typing import Final
 
 from api.bootstrap import catalogues
 from application.rebuild import Progress, Rebuild, RebuildResult
-from infrastructure import migrations
+from infrastructure import migrations, sequence
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
 from infrastructure.embedded_postgres import EmbeddedPostgres
@@ -54,6 +54,8 @@ def migrate(url: str, report: Callable[[str], None]) -> int:
     applied = migrations.migrate(url, lambda migration: report(f"applying {migration.number:04}_{migration.name}"))
     if (version := asyncio.run(catalogues.publish(url))) is not None:
         report(f"published catalogue version {version}")
+    if (end := sequence.set_forward(url)) is not None:
+        report(f"set the sequence of positions forward to the end of the log, {end}")
     return len(applied)
 
 

@@ -35,6 +35,7 @@ from infrastructure import logs, migrations
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.audit_log import open_database
 from infrastructure.catalogues import PostgresCatalogues
+from infrastructure.continuation import moves
 from infrastructure.database import KEYED, Database
 from infrastructure.development_keys import DevelopmentKeys
 from infrastructure.event_store import PostgresPreferencesStore
@@ -109,6 +110,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         readiness=partial(_readiness, database, catalogues, sessions),
         audit_log=audit_log,
         followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
+        moves=partial(moves, database),
         rate_limit=RateLimit(of.change_rate_limit),
         clock=now,
     )

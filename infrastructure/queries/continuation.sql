@@ -37,3 +37,9 @@ SELECT notification_id, originator_id, originator_version, topic, state
 FROM preferences_events
 WHERE originator_id = %s
 ORDER BY originator_version;
+
+-- name: moved
+-- How often the log was continued, where it last was, and where it ended before.
+SELECT count(*) - 1, coalesce(max(since) FILTER (WHERE since > previous_end), 0),
+       coalesce(max(previous_end) FILTER (WHERE since > previous_end), 0)
+FROM log_servers;

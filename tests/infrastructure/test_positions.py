@@ -15,11 +15,12 @@ from domain.catalogue import CATALOGUE
 from domain.continued_log import STREAM
 from domain.errors import Unavailable
 from domain.events import LogContinued, NotificationToggled
-from infrastructure.continuation import continue_where_moved
+from infrastructure.continuation import continue_where_moved, moves
 from infrastructure.database import Database
 from infrastructure.event_codec import decode
 from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.follower_register import FollowerRegister
+from infrastructure.sequence import behind, set_forward
 from tests.support.catalogues import publish
 from tests.support.events import ADA, opened, row_after, toggled
 from tests.support.ledger import record
@@ -259,6 +260,26 @@ async def test_the_release_before_takes_the_refusal_for_temporary(database_url: 
     async with Database(database_url) as database:
         with pytest.raises(Unavailable):
             await database.write("SELECT next_position()")
+
+
+async def test_it_is_counted_how_often_and_told_where_the_log_was_continued(database_url: str) -> None:
+    async with Database(database_url) as database:
+        assert await moves(database) == (0, 0, 0)
+        await record(database_url, 2)
+        for _ in range(2):
+            before = log_of(database_url)[-1][0]
+            move_elsewhere(database_url)
+            await record(database_url, 1)
+        assert await moves(database) == (2, continuations(database_url)[-1][0], before)
+
+
+async def test_a_sequence_that_is_behind_is_found_and_set_forward(database_url: str) -> None:
+    assert (behind(database_url), set_forward(database_url)) == (None, None)
+    await record(database_url, 6)
+    leave_sequence_behind(database_url, 3)
+    assert behind(database_url) == (6, 3)
+    assert set_forward(database_url) == 6
+    assert behind(database_url) is None
 
 
 # What stands beside
