@@ -3,7 +3,14 @@
 from typing import Final
 
 from api.schemas import REQUEST_ID_EXAMPLE, ULID, Json, reference
-from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
+from domain.events import (
+    CataloguePublished,
+    Event,
+    LogContinued,
+    NotificationToggled,
+    PreferencesErased,
+    PreferencesOpened,
+)
 from domain.provenance import Source
 from projections.cloud_events import SCHEMAS, SOURCE, TYPES
 from projections.shown_actor import ActorKind
@@ -89,6 +96,7 @@ NAMES: Final[dict[type[Event], str]] = {
     PreferencesOpened: "Opened",
     PreferencesErased: "Erased",
     CataloguePublished: "CataloguePublished",
+    LogContinued: "LogContinued",
 }
 
 DATA: Final[dict[type[Event], Json]] = {
@@ -118,6 +126,17 @@ DATA: Final[dict[type[Event], Json]] = {
     CataloguePublished: _object(
         {"channels": _CHANNELS, **_CIRCUMSTANCES}, "A catalogue came into force, for all organizations."
     ),
+    LogContinued: _object(
+        {
+            "previous_end": {
+                "description": "The last position before. Whatever was given out between it and this event is gone.",
+                "type": "integer",
+                "minimum": 0,
+            },
+            **_CIRCUMSTANCES,
+        },
+        "The log was continued on another server, for all organizations.",
+    ),
 }
 """The schema of `data`, by the kind of event: what `docs/schemas` says, word for word."""
 
@@ -143,7 +162,7 @@ _META: Final[Json] = _object(
 def components() -> Json:
     return {
         "CloudEvent": {
-            "description": "A CloudEvent 1.0, of one of four types.",
+            "description": "A CloudEvent 1.0, of one of five types.",
             "oneOf": [reference(_event_name(kind)) for kind in TYPES],
             "discriminator": {
                 "propertyName": "type",

@@ -7,12 +7,10 @@ from api.cloud_event_description import EXAMPLE
 from api.description import readers
 from api.schemas import REQUEST_ID, Json, choice_filters, failure, failures, lines, reference
 from domain.catalogue import Catalogue
-from domain.errors import MissingScope, Unauthenticated, Unavailable, ValidationFailed
+from domain.errors import BeyondTheEnd, MissingScope, Unauthenticated, Unavailable, ValidationFailed
 from projections.cloud_events import TYPES
 
-AFTER: Final = (
-    "A position: only events behind it are answered. 0 is the beginning; beyond the end there is nothing, yet."
-)
+AFTER: Final = "A position: only events behind it are answered. 0 is the beginning; one beyond the end is refused."
 LIMIT: Final = "Events at most. Absent, a page has 100, lines have all there are. A stream has no end, and no limit."
 CURSOR: Final = "`meta.next_cursor` of the page before. It wins over `after`."
 LAST_EVENT_ID: Final = "Of a stream: the position of the last event received. It wins over `after` and `cursor`."
@@ -47,7 +45,9 @@ def events() -> Json:
         "fewer events than there are, so go on until `next_cursor` is null. `application/x-ndjson`: one event a line, up to "
         "the end of the log at the time; with `trailer=true` a last line says that it is the end. `text/event-stream`: the same events as server-sent events, whose `id` is the "
         "position, and then each new one as it is recorded; a heartbeat when there is none. A reader that doesn't take "
-        "what it is sent is cut off, and goes on from its `Last-Event-ID`.",
+        "what it is sent is cut off, and goes on from its `Last-Event-ID`.\n\nAfter a failover events may be lost that were read. The log then goes on "
+        "behind all positions that were ever given, with an event `notification-preferences.continued.v1`: what stood between its `previous_end` "
+        "and itself is gone. Until then, who asks from beyond the end gets 409, and who follows a stream hears it in the heartbeat.",
         "tags": ["Events"],
         "responses": {
             200: {
@@ -66,7 +66,7 @@ def events() -> Json:
                     }
                 },
             },
-            **failures(Unauthenticated, MissingScope, Unavailable),
+            **failures(Unauthenticated, MissingScope, BeyondTheEnd, Unavailable),
             422: failure(
                 ValidationFailed, "A wrong value of the query or of `Last-Event-ID`.", {"type": "unknown type"}
             ),

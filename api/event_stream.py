@@ -8,7 +8,7 @@ from typing import Final
 
 from application.feed import Selection, as_json
 from application.isolation import Cleared
-from application.live_feed import LiveFeed
+from application.live_feed import LiveFeed, News
 from domain.errors import MissingScope, Unauthenticated, Unavailable
 from projections.cloud_events import TYPES
 
@@ -50,9 +50,14 @@ class EventStream:
                         checked = now
                     if news.encoded or beginning or now - sent >= self.heartbeat * 0.99:
                         # The comment keeps the connection open. The id moves a reader on for whom nothing was.
-                        rest = b"".join(news.encoded) or b": heartbeat\nid: %d\n\n" % news.position
+                        rest = b"".join(news.encoded) or _heartbeat(news)
                         yield beginning + rest
                         beginning, sent = b"", monotonic()
+
+
+def _heartbeat(news: News) -> bytes:
+    said = b"heartbeat" if news.end is None else b"beyond the end of the log, which is at position %d" % news.end
+    return b": %b\nid: %d\n\n" % (said, news.position)
 
 
 async def _allowed(still_allowed: StillAllowed) -> bool:

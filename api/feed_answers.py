@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -13,8 +13,9 @@ from api.answer import Answer
 from api.event_stream import EventStream, StillAllowed
 from api.streamed import Streamed
 from api.trailer import last_line
-from application.feed import EventFeed, Selection, as_json, readable, slices
+from application.feed import EventFeed, Readable, Selection, as_json, readable, slices
 from application.isolation import Cleared
+from domain.errors import BeyondTheEnd
 
 PAGE: Final = "application/json"
 LINES: Final = "application/x-ndjson"
@@ -36,7 +37,7 @@ class FeedAnswers:
     send_within: float
 
     async def page(self, after: int, limit: int, selection: Selection) -> Answer:
-        piece = readable(await self.feed.read(after, limit, selection), selection.audience, as_json)
+        piece = await self._piece(after, limit, selection, as_json)
         meta = {
             "total": 0,
             "limit": limit,
@@ -50,15 +51,27 @@ class FeedAnswers:
     async def lines(self, after: int, limit: int | None, selection: Selection, *, trailer: bool) -> Streamed:
         """Up to the end of the log, where it is now; or `limit` events, which are one piece."""
         if limit is not None:
-            piece = readable(await self.feed.read(after, limit, selection), selection.audience, _as_line)
+            piece = await self._piece(after, limit, selection, _as_line)
             return self._lines(_once(piece.made), piece.position, trailer=trailer)
         end = await self.feed.end()
-        return self._lines(_until(self.feed, after, end, selection), max(after, end), trailer=trailer)
+        if after > end:
+            raise BeyondTheEnd(end)
+        return self._lines(_until(self.feed, after, end, selection), end, trailer=trailer)
 
     def stream(self, after: int, selection: Selection, still_allowed: StillAllowed) -> Streamed:
         headers = ((b"content-type", STREAM.encode()), _UNBUFFERED)
         chunks = self.events.of(after, selection, still_allowed)
         return Streamed(chunks, headers, send_within=self.send_within, endless=True)
+
+    async def _piece(
+        self, after: int, limit: int, selection: Selection, make: Callable[[Cleared], bytes]
+    ) -> Readable[bytes]:
+        """Raises `BeyondTheEnd`."""
+        piece = readable(await self.feed.read(after, limit, selection), selection.audience, make)
+        # Nothing stands behind the position. Only now the end is asked for: the log only grows, so it was no further before.
+        if piece.position == after > 0 and not piece.more and (end := await self.feed.end()) < after:
+            raise BeyondTheEnd(end)
+        return piece
 
     def _lines(self, pieces: AsyncGenerator[list[bytes], None], position: int, *, trailer: bool) -> Streamed:
         chunks = _written(pieces, position, trailer=trailer)

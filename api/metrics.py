@@ -15,6 +15,7 @@ from api.answer import Answer
 from api.services import Services
 from application.followers import FollowerStatus
 from application.sweep import Subject, SweepStatus
+from domain.continued_log import Moves
 from domain.errors import Unavailable
 
 GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = (
@@ -32,14 +33,14 @@ def add(app: FastAPI, services: Services) -> None:
     async def metrics() -> Answer:
         # When the database is away, what becomes of the requests is what somebody wants to see.
         try:
-            followers = _followers(await services.followers(), known=True)
+            stored = [*_followers(await services.followers(), known=True), *_moves(await services.moves())]
         except Unavailable:
-            followers = _followers([], known=False)
+            stored = [*_followers([], known=False)]
         try:
             sweep = [*_sweep(await services.swept())]
         except Unavailable:
             sweep = []
-        families = [*request_durations.collect(), *services.counted(), *followers, *sweep, *_clock(services)]
+        families = [*request_durations.collect(), *services.counted(), *stored, *sweep, *_clock(services)]
         text = generate_latest(_Collected(families))
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
 
@@ -57,6 +58,15 @@ def _clock(services: Services) -> Iterable[Metric]:
     if (offset := services.clock_offset()) is not None:
         what = "Seconds by which this machine's clock is ahead of the database's; behind it where negative."
         yield GaugeMetricFamily("preferences_clock_offset_seconds", what, value=offset)
+
+
+def _moves(moves: Moves) -> Iterable[Metric]:
+    what = "How often the log was continued on another server: after a failover, or from a backup."
+    yield GaugeMetricFamily("preferences_log_continuations", what, value=moves.times)
+    what = "Position at which the log was last continued; 0 if it never was."
+    yield GaugeMetricFamily("preferences_log_continued_position", what, value=moves.position)
+    what = "Last position before that; what stood between both is gone."
+    yield GaugeMetricFamily("preferences_log_continued_previous_end", what, value=moves.previous_end)
 
 
 def _followers(statuses: Sequence[FollowerStatus], *, known: bool) -> Iterable[Metric]:

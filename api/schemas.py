@@ -6,6 +6,7 @@ from api.errors import STATUS, MethodNotAllowed, PayloadTooLarge, Unforeseen
 from domain.catalogue import Catalogue
 from domain.change import PRECEDENCE
 from domain.errors import (
+    BeyondTheEnd,
     MalformedInput,
     MissingScope,
     NotFound,
@@ -90,6 +91,7 @@ _WHEN: Final[dict[type[ServiceError], str]] = {
     Unauthenticated: "No credentials, or none that are valid.",
     UserRequired: "A valid API key; only a user's session may call.",
     MissingScope: "A user's session or an API key without the scope that this needs, or without an organization.",
+    BeyondTheEnd: "The log ends before the position that was asked from. It has lost its end in a failover, or is another one.",
     PreconditionFailed: "The state has moved on from the one that `If-Match` names; nothing was changed.",
     PayloadTooLarge: "The body is larger than 16 KiB.",
     PRECEDENCE[0]: "A channel or toggle that does not exist.",
@@ -105,6 +107,7 @@ _DETAILS: Final[dict[type[ServiceError], Json]] = {
     PRECEDENCE[0]: {"email.product_news": "unknown toggle"},
     PRECEDENCE[1]: {"email.security_alerts": "cannot be changed"},
     ValidationFailed: {"email.product_updates": "must be a boolean"},
+    BeyondTheEnd: {"after": "the log ends at position 406"},
 }
 
 

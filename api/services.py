@@ -19,6 +19,7 @@ from application.sweep import SweepStatus
 from application.users import Users
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
+from domain.continued_log import Moves
 
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 """What the service depends on, each with what is wrong with it, or None where nothing is."""
@@ -31,6 +32,9 @@ Counted = Callable[[], Iterable[Metric]]
 
 Swept = Callable[[], Awaitable[SweepStatus]]
 """How far the sweep is, and what it found. Raises `Unavailable`."""
+
+LogMoves = Callable[[], Awaitable[Moves]]
+"""Whether, and where, the log was continued on another server. Raises `Unavailable`."""
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """The time in which the services can be used."""
@@ -51,6 +55,7 @@ class Services:
     followers: FollowerStatuses
     counted: Counted
     swept: Swept
+    moves: LogMoves
     rate_limit: RateLimit
     clock: Callable[[], datetime]
     clock_offset: Callable[[], float | None]

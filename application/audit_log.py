@@ -15,7 +15,7 @@ from application.isolation import Cleared, cleared
 from application.ports import Recorded
 from application.rebuild import BrokenStream
 from domain.errors import ValidationFailed
-from domain.events import CataloguePublished, NotificationToggled, PreferencesErased
+from domain.events import CommonEvent, NotificationToggled, PreferencesErased
 from domain.isolation import Audience
 from projections.audit_log import AuditEntry, audit_entry
 
@@ -205,7 +205,7 @@ class AuditLog:
         recorded = await self._index.at(start.position)
         if (
             recorded is None
-            or isinstance(recorded.event, CataloguePublished)
+            or isinstance(recorded.event, CommonEvent)
             or recorded.event.event_id != start.id
             or recorded.event.organization != organization
         ):

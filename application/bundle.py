@@ -129,7 +129,7 @@ def open_bundle(bundle: Bundle, notes: Notes, origin: str, decode: Decode) -> Op
         raise BadBundle("an event says that it is not of the user") from None
     return Opened(
         checkpoint,
-        [event for event in events if not isinstance(event, CataloguePublished)],
+        [event for event in events if isinstance(event, PreferencesEvent)],
         [event for event in catalogues if isinstance(event, CataloguePublished)],
     )
 

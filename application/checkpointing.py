@@ -9,12 +9,14 @@ from application.evidence import (
     Contradiction,
     Notes,
     PublishedCheckpoints,
+    SignedEventsLost,
     Signer,
     StoredTree,
     TreeStore,
 )
 from application.foreign_checkpoint import open_last
 from domain.checkpoint import Checkpoint
+from domain.continued_log import loss_of
 from domain.leaf import POSITION
 from domain.merkle import HASH, TILE, GrowingTree, Tile, consistency_proof, continues, leaf_hash
 
@@ -113,14 +115,22 @@ def _is_edge(tiles: Sequence[Tile], positions: bytes) -> bool:
 
 
 def _continue(before: Checkpoint, size: int, root: bytes, position: int, stored: StoredTree) -> None:
+    signed = f"were signed on {before.time:%Y-%m-%d at %H:%M:%S} UTC"
+    if size >= before.size:
+        proof = consistency_proof(before.size, size, stored.entries)
+        if continues(before.root, before.size, root, size, proof):
+            return
+    if (lost := loss_of(before.position, stored.continuations())) is not None:
+        raise SignedEventsLost(
+            f"the log was continued on another server at position {lost.position}, and lost what stood behind position "
+            f"{lost.previous_end}: events up to position {before.position} {signed}"
+        )
     if size < before.size:
         raise Contradiction(
             f"the log has {size} events up to position {position}, "
-            f"and {before.size} up to position {before.position} were signed on {before.time:%Y-%m-%d at %H:%M:%S} UTC"
+            f"and {before.size} up to position {before.position} {signed}"
         )
-    proof = consistency_proof(before.size, size, stored.entries)
-    if not continues(before.root, before.size, root, size, proof):
-        raise Contradiction(
-            f"the first {before.size} events, up to position {before.position}, "
-            f"are not what was signed on {before.time:%Y-%m-%d at %H:%M:%S} UTC"
-        )
+    raise Contradiction(
+        f"the first {before.size} events, up to position {before.position}, "
+        f"are not what was signed on {before.time:%Y-%m-%d at %H:%M:%S} UTC"
+    )

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     ADDED = "added"
     REORDERED = "reordered"
     CONTRADICTED = "contradicted"
+    LOST = "lost"
     TILE = "tile"
     CHECKPOINT = "checkpoint"
     SETTINGS = "settings"

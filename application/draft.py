@@ -54,6 +54,7 @@ class Draft:
             events=self.events,
             row=CurrentPreferences(self.stream, version, choices, modified_at, known or opened),
             opens_key=opened is not None,
+            expected_choices=self._row.choices if self._row else {},
         )
 
     def _collect(self, aggregate: NotificationPreferences) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from domain.checkpoint import Checkpoint
+from domain.continued_log import Continuation
 from domain.merkle import Tile
 
 DATABASE: Final = "the database"
@@ -14,6 +15,10 @@ DATABASE: Final = "the database"
 
 class Contradiction(Exception):
     """The log isn't what was signed. One sentence on what is wrong."""
+
+
+class SignedEventsLost(Contradiction):
+    """The log isn't what was signed, and says itself why: it was continued on another server, which lacked signed events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,10 @@ class StoredTree(Protocol):
         """Positions below 1 at which an event stands, though none is ever put there: the first hundred."""
         ...
 
+    def continuations(self) -> Sequence[Continuation]:
+        """Where the log went on upon another server."""
+        ...
+
     def edge(self) -> tuple[list[Tile], bytes]:
         """The rightmost tile of each level, from level 0 up, and the positions in that of level 0. They may be full.
 
@@ -128,6 +137,10 @@ class StoredEvidence(Protocol):
 
     def misplaced(self) -> list[int]:
         """Positions below 1 at which an event stands, though none is ever put there: the first hundred."""
+        ...
+
+    def continuations(self) -> Sequence[Continuation]:
+        """Where the log went on upon another server."""
         ...
 
     def leaf_tiles(self, first: int) -> Iterator[LeafTile]:

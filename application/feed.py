@@ -1,7 +1,7 @@
 """The log as a feed: in its order, from a position on, all of it or what was selected."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
@@ -10,8 +10,9 @@ import orjson
 from application.isolation import Cleared, cleared
 from application.ports import Recorded, UnreadableEvent
 from domain.catalogue import Catalogue
+from domain.continued_log import Continuation
 from domain.errors import ValidationFailed
-from domain.events import CataloguePublished, Event, NotificationToggled
+from domain.events import CommonEvent, Event, NotificationToggled
 from domain.isolation import PLATFORM, Audience
 from projections.cloud_events import TYPES, unwritten_cloud_event
 
@@ -25,7 +26,7 @@ CHUNK: Final = 500
 class Selection:
     """Which events; what is None doesn't matter.
 
-    A catalogue is everybody's, so its events belong to every organization. A channel and a toggle are chosen in one kind
+    A catalogue and a continuation of the log concern all, so their events belong to every organization. A channel and a toggle are chosen in one kind
     of event only, and who selects by them selects that kind.
     """
 
@@ -57,7 +58,7 @@ class Selection:
 
 def _organization(event: Event, reader: str) -> str | None:
     """The one that an event belongs to, for a reader of one organization."""
-    return reader if isinstance(event, CataloguePublished) else event.organization
+    return reader if isinstance(event, CommonEvent) else event.organization
 
 
 EVERYTHING: Final = Selection()
@@ -106,6 +107,10 @@ class EventFeed(Protocol):
 
     async def end(self) -> int:
         """The last position of the log; 0 while it is empty."""
+        ...
+
+    async def continuations(self) -> Sequence[Continuation]:
+        """Where the log went on upon another server, in its order."""
         ...
 
 

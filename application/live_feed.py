@@ -10,10 +10,12 @@ from domain.errors import Unavailable
 
 
 class News(NamedTuple):
-    """Events, in the bytes that a reader is sent, and the position to go on from, which moves without any, too."""
+    """Events, in the bytes that a reader is sent, and the position to go on from, which moves without any, too. `end` is where the
+    log ends, where that is before this position; otherwise None."""
 
     encoded: list[bytes]
     position: int
+    end: int | None = None
 
 
 class LiveFeed:
@@ -47,8 +49,10 @@ class LiveFeed:
             news, more = await self._read(position, selection)
             position = news.position
             yield news
-        # The tail starts where the log is; a position beyond its end has to be waited for.
-        with self._tail.join(min(position, await self._feed.end())) as subscription:
+        # The tail starts where the log is. A position beyond its end is waited for, while the reader hears that it is: after a
+        # failover, the log will be continued further on.
+        reached = await self._feed.end()
+        with self._tail.join(min(position, reached)) as subscription:
             while position < subscription.start:
                 news, _ = await self._read(position, selection)
                 position = news.position
@@ -56,12 +60,13 @@ class LiveFeed:
             while True:
                 encoded = []
                 for frame in await subscription.next(patience):
+                    reached = frame.position
                     if frame.position > position:
                         position = frame.position
                         if selection.has(frame.event):
                             audience.clear(frame.event, frame.position)
                             encoded.append(frame.encoded)
-                yield News(encoded, position)
+                yield News(encoded, position, reached if reached < position else None)
 
     async def _read(self, after: int, selection: Selection) -> tuple[News, bool]:
         piece = readable(await self._feed.read(after, CHUNK, selection), selection.audience, self._encode)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from typing_extensions import override
 
+from domain.catalogue import Choices
 from domain.errors import Unavailable
 from domain.events import Event, NotificationToggled, PreferencesEvent
 from projections.current_preferences import CurrentPreferences
@@ -36,7 +37,8 @@ class UnreadableEvent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """New events of one stream, which stood at `expected_version`, and the row that they lead to.
+    """New events of one stream, which stood at `expected_version` with `expected_choices`, and the row that they lead to.
+    None stands for choices that don't matter.
 
     Their actors are sealed under the row's key; with `opens_key` it is new, and recorded along with them.
     """
@@ -45,6 +47,7 @@ class Append:
     events: Sequence[PreferencesEvent]
     row: CurrentPreferences
     opens_key: bool
+    expected_choices: Choices | None = None
 
 
 class OutcomeUnknown(Unavailable):
@@ -68,8 +71,8 @@ class PreferencesStore(Protocol):
     async def append(self, appends: Sequence[Append]) -> AbstractSet[UUID]:
         """Append to several streams, and project their rows, in one transaction and one round trip.
 
-        Returns the streams that were appended to. One that no longer stands at its expected version is left alone and
-        absent from the answer; it doesn't hinder the others. Raises `OutcomeUnknown` where the answer to the commit
+        Returns the streams that were appended to. One that no longer stands at its expected version, or with its expected
+        choices, is left alone and absent from the answer; it doesn't hinder the others. Raises `OutcomeUnknown` where the answer to the commit
         was lost, and `AppendRefused` where one member made the database refuse all of them.
         """
         ...

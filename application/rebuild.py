@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol
 from domain.errors import Unavailable
 
 STRIDE: Final = 1_000_000
-"""Positions folded at a time: what bounds the memory of a rebuild, and the steps in which its progress is told."""
+"""Positions folded at a time, from an event on: what bounds the memory of a rebuild, and the steps in which its progress is told."""
 
 NEARLY_THERE: Final = 500
 """Positions that may be left when the writers are made to wait for the rest: a few milliseconds' worth."""
@@ -21,7 +21,7 @@ PAUSE: Final = 1.0
 """Seconds between two attempts, in which those whom one of them kept waiting are served."""
 
 Progress = Callable[[int, int], None]
-"""Called with the position reached, and the last one."""
+"""Called with how many events were read, and about how many there are. Positions would say nothing: they have gaps of any size."""
 
 
 class Folded(NamedTuple):
@@ -67,8 +67,16 @@ class Shadow(Protocol):
     parts: int
     """Into how many parts the streams are divided, each of which can be folded at the same time as the others."""
 
+    async def about(self) -> int:
+        """About how many events the log has."""
+        ...
+
     async def end(self) -> int:
         """The last position of the log."""
+        ...
+
+    async def before_next(self, position: int) -> int:
+        """The position just before the next event behind one that isn't the last."""
         ...
 
     async def fold(self, after: int, up_to: int, part: int) -> Folded:
@@ -104,12 +112,14 @@ class Rebuild:
         self._position = 0
         self._events = 0
         self._users = 0
+        self._about = 0
 
     async def run(self, *, swap: bool) -> RebuildResult:
         """Rebuild, compare, and swap where that is asked for, whatever the comparison says: the log is the truth.
 
         Raises `TableInUse` if the swap couldn't be made, and `BrokenStream`. The live table is then as it was.
         """
+        self._about = await self._shadow.about()
         await self._catch_up()
         async with self._shadow.snapshot() as end:
             await self._finish(end)
@@ -135,17 +145,16 @@ class Rebuild:
         """Until so little is left that somebody can wait for the rest of it."""
         while (end := await self._shadow.end()) - self._position > NEARLY_THERE:
             while self._position < end:
-                up_to = min(self._position + STRIDE, end)
+                after = await self._shadow.before_next(self._position)
+                up_to = min(after + STRIDE, end)
                 parts = range(self._shadow.parts)
-                self._count(
-                    up_to, *await asyncio.gather(*(self._shadow.fold(self._position, up_to, part) for part in parts))
-                )
-                self._progress(self._position, end)
+                self._count(up_to, *await asyncio.gather(*(self._shadow.fold(after, up_to, part) for part in parts)))
+                self._progress(self._events, max(self._events, self._about))
 
     async def _finish(self, end: int) -> None:
         if end > self._position:
             self._count(end, await self._shadow.fold_rest(self._position, end))
-        self._progress(end, end)
+        self._progress(self._events, self._events)
 
     def _count(self, position: int, *stretches: Folded) -> None:
         self._position = position

@@ -7,9 +7,10 @@ from typing import NamedTuple, Protocol
 from application.feed import EventFeed, Selection, readable, slices
 from application.isolation import Cleared
 from application.ports import UnreadableEvent
+from domain.continued_log import without_gaps
 
 Progress = Callable[[int, int], None]
-"""Called with the position reached, and the last one."""
+"""Called with how far it is, and with how far it is to go, in positions that can have had an event."""
 
 
 class ReplayRefused(Exception):
@@ -43,9 +44,15 @@ class Replayed(NamedTuple):
 
 async def replay(feed: EventFeed, selection: Selection, destination: Destination, progress: Progress) -> Replayed:
     """Bring the destination up to where the log ends now; or up to an event that can't be read, which is then raised as
-    `UnreadableEvent`."""
+    `UnreadableEvent`. Raises `ReplayRefused` for a destination that has got further than the log."""
     end = await feed.end()
     begin = position = destination.position
+    if begin > end:
+        raise ReplayRefused(
+            f"what was replayed stands at position {begin}, and the log ends at position {end}: it has lost its end, "
+            "or is another one"
+        )
+    continuations = await feed.continuations()
     events = 0
     try:
         async with aclosing(slices(feed, begin, end, selection)) as pieces:
@@ -54,7 +61,7 @@ async def replay(feed: EventFeed, selection: Selection, destination: Destination
                 await destination.write(written.made, written.position)
                 events += len(written.made)
                 position = written.position
-                progress(position, max(end, begin))
+                progress(without_gaps(position, continuations), without_gaps(end, continuations))
                 if written.unreadable is not None:
                     raise written.unreadable
     except UnreadableEvent:

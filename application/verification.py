@@ -13,6 +13,7 @@ from application.evidence import DATABASE, Notes, Place, StoredEvidence
 from application.foreign_checkpoint import ForeignCheckpoint, open_checkpoint
 from application.verified import Verified
 from domain.checkpoint import Checkpoint
+from domain.continued_log import loss_of
 from domain.leaf import POSITION
 from domain.merkle import TILE, Tile
 
@@ -51,7 +52,13 @@ class Verdict:
     @property
     def altered(self) -> bool:
         """Whether it is the log itself that isn't as it was, and not only what is kept beside it."""
-        return any(fault.kind not in {Kind.TILE, Kind.CHECKPOINT, Kind.SETTINGS} for fault in self.faults)
+        besides = {Kind.TILE, Kind.CHECKPOINT, Kind.SETTINGS, Kind.LOST}
+        return any(fault.kind not in besides for fault in self.faults)
+
+    @property
+    def lost(self) -> bool:
+        """Whether signed events are gone, and the log says itself that they were lost when it was continued on another server."""
+        return any(fault.kind is Kind.LOST for fault in self.faults)
 
     @property
     def misfit(self) -> bool:
@@ -192,7 +199,14 @@ class Verification:
     def _contradiction(self, signed: Checkpoint) -> Fault:
         verdict, before = self._verdict, self._so_far.covered
         first = before.position + 1 if before is not None and before.size < signed.size else 1
+        lost = loss_of(signed.position, self._stored.continuations())
         when = f"{signed.time:%Y-%m-%d %H:%M:%S} UTC"
+        if lost is not None and first <= lost.previous_end + 1:
+            sentence = (
+                f"positions {lost.previous_end + 1} to {signed.position} were signed on {when} and are lost: the log was continued "
+                f"on another server at position {lost.position} on {lost.at:%Y-%m-%d %H:%M:%S} UTC"
+            )
+            return Fault(Kind.LOST, lost.previous_end + 1, signed.position, sentence)
         if verdict.events < signed.size:
             sentence = (
                 f"the log has {verdict.events} events up to position {verdict.position}; "

@@ -11,6 +11,7 @@
     ├── MissingScope                 somebody we know, who may not do this
     ├── NotFound
     ├── PreconditionFailed           the caller's picture of the state is out of date
+    ├── BeyondTheEnd                 the caller has read further than the log goes
     ├── RateLimited                  too much, too fast
     ├── ForeignEvent                 what was found is not the reader's: nothing of it is shown
     └── Unavailable                  nothing wrong with the request; try again
@@ -88,6 +89,17 @@ class NotFound(ServiceError):
 class PreconditionFailed(ServiceError):
     code = "PRECONDITION_FAILED"
     message = "preferences have changed"
+
+
+class BeyondTheEnd(ServiceError):
+    """A reader asked for what is behind a position that the log, which ends at `end`, hasn't reached. The log has lost its end, or it
+    isn't the one that the position is from."""
+
+    code = "BEYOND_THE_END"
+    message = "position is beyond the end of the log"
+
+    def __init__(self, end: int) -> None:
+        super().__init__(details={"after": f"the log ends at position {end}"})
 
 
 class RateLimited(ServiceError):

@@ -93,8 +93,27 @@ class CataloguePublished(Aggregate.Created):
     catalogue_version: int
 
 
+class LogContinued(Aggregate.Created):
+    """The log goes on upon another server, far behind its end, because events that stood behind `previous_end` may be lost.
+
+    A position between `previous_end` and that of this event may have been given out and read: what stood there is gone.
+    The stream of the log has one of these for each continuation. Their versions count from 1.
+    """
+
+    TOPIC: ClassVar = "notification-preferences.continued"
+
+    event_id: str
+    previous_end: int
+    request_id: str
+    source: str
+    catalogue_version: int
+
+
 PreferencesEvent = PreferencesOpened | NotificationToggled | PreferencesErased
 """What a stream of preferences consists of."""
 
-Event = PreferencesEvent | CataloguePublished
+CommonEvent = CataloguePublished | LogContinued
+"""What belongs to no organization, because it concerns all of them."""
+
+Event = PreferencesEvent | CommonEvent
 """Whatever stands in the log."""

@@ -13,6 +13,7 @@ from domain.errors import ForeignEvent
 from domain.events import (
     CataloguePublished,
     Event,
+    LogContinued,
     NotificationToggled,
     PreferencesErased,
     PreferencesEvent,
@@ -26,7 +27,9 @@ ShownToggled = NewType("ShownToggled", NotificationToggled)
 ShownErased = NewType("ShownErased", PreferencesErased)
 ShownCatalogue = NewType("ShownCatalogue", CataloguePublished)
 
-Shown = ShownOpened | ShownToggled | ShownErased | ShownCatalogue
+ShownContinued = NewType("ShownContinued", LogContinued)
+
+Shown = ShownOpened | ShownToggled | ShownErased | ShownCatalogue | ShownContinued
 """An event that its reader may see."""
 
 OF_USERS: Final = frozenset(get_args(PreferencesEvent))
@@ -62,6 +65,8 @@ class Audience:
     def clear(self, event: PreferencesErased, position: int | None = None) -> ShownErased: ...
     @overload
     def clear(self, event: CataloguePublished, position: int | None = None) -> ShownCatalogue: ...
+    @overload
+    def clear(self, event: LogContinued, position: int | None = None) -> ShownContinued: ...
     @overload
     def clear(self, event: Event, position: int | None = None) -> Shown: ...
     def clear(self, event: Any, position: int | None = None) -> Any:

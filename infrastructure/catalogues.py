@@ -9,6 +9,8 @@ from typing_extensions import override
 from application.publishing import CatalogueLog, Unchosen
 from domain.events import CataloguePublished
 from domain.published_catalogues import STREAM, PublishedCatalogues
+from infrastructure.connection import LogElsewhere
+from infrastructure.continuation import continue_on
 from infrastructure.database import Database
 from infrastructure.event_codec import decode, encode
 from infrastructure.sql import queries
@@ -26,6 +28,13 @@ class PostgresCatalogues(CatalogueLog):
 
     @override
     async def append(self, event: CataloguePublished, *, follows: CataloguePublished | None) -> bool:
+        try:
+            return await self._append(event, follows)
+        except LogElsewhere:
+            await continue_on(self._database)
+            return await self._append(event, follows)
+
+    async def _append(self, event: CataloguePublished, follows: CataloguePublished | None) -> bool:
         stored = encode(event)
         async with self._database.connection() as connection:
             # With the values written into the text, so that both statements travel together.

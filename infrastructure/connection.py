@@ -108,9 +108,16 @@ class ReadOnly(Unavailable):
     """The server takes no writes: it is a standby, or an operator said so. Another one may have taken its place."""
 
 
+class LogElsewhere(Unavailable):
+    """The log was last written on another server, and has to be continued on this one first. Nothing was recorded."""
+
+
 class LoginRefused(Unavailable):
     """The database doesn't know the user, or the password is another one. Passwords are changed while services run."""
 
+
+_LOG_ELSEWHERE: Final = "58LOG"
+"""How the functions of our schema say so."""
 
 # libpq hands on what the server says as text alone, where no session has come about.
 _REFUSED: Final = re.compile(
@@ -123,6 +130,8 @@ def translated(error: psycopg.Error) -> Exception:
     state = error.sqlstate or ""
     if state == "25006":
         return ReadOnly(f"the database refuses writes: {error}")
+    if state == _LOG_ELSEWHERE:
+        return LogElsewhere(str(error))
     if state in _TEMPORARY or state[:2] in _TEMPORARY_CLASSES:
         return Unavailable(f"the database refuses: {error}")
     if not state and _REFUSED.search(str(error)):

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from typing_extensions import override
 
-from application.erasure import Erasing, Erasures
+from application.erasure import Erasing, Erasures, MovedOn
 from application.ports import Append
-from infrastructure.connection import Connection
+from infrastructure.connection import Connection, LogElsewhere
+from infrastructure.continuation import continue_on
 from infrastructure.database import Database
 from infrastructure.event_store import stored_batch
 from infrastructure.sql import queries
@@ -22,8 +23,12 @@ class PostgresErasures(Erasures):
     @override
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[Erasing]:
-        async with self._database.connection() as connection, connection.transaction():
-            yield Transaction(connection)
+        try:
+            async with self._database.connection() as connection, connection.transaction():
+                yield Transaction(connection)
+        except LogElsewhere as error:
+            await continue_on(self._database)
+            raise MovedOn from error
 
 
 class Transaction(Erasing):

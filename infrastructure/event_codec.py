@@ -11,13 +11,21 @@ from uuid import UUID
 import orjson
 
 from application.ports import UnreadableEvent
-from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
+from domain.events import (
+    CataloguePublished,
+    Event,
+    LogContinued,
+    NotificationToggled,
+    PreferencesErased,
+    PreferencesOpened,
+)
 from domain.provenance import ERASED, UNREADABLE
 from infrastructure import unreadable_actors
 from infrastructure.sealing import Unsealable, seal, unseal
 
 TYPES: Final[dict[str, type[Event]]] = {
-    event.TOPIC: event for event in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished)
+    event.TOPIC: event
+    for event in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished, LogContinued)
 }
 
 _NO_DEFAULT: Final = object()

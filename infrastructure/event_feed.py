@@ -3,23 +3,27 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, LiteralString
+from uuid import UUID
 
 from typing_extensions import override
 
 from application.feed import CHUNK, EVERYTHING, EventFeed, Selection, Slice
 from application.ports import Recorded, UnreadableEvent
 from application.rebuild import BrokenStream
+from domain import continued_log, published_catalogues
+from domain.continued_log import Continuation
 from domain.events import (
     CataloguePublished,
     Event,
+    LogContinued,
     NotificationToggled,
     PreferencesErased,
     PreferencesOpened,
 )
-from domain.published_catalogues import STREAM
 from infrastructure import event_log
 from infrastructure.audit_index import AuditIndexer
 from infrastructure.connection import Connection
+from infrastructure.continuation import continuations
 from infrastructure.database import Database
 from infrastructure.sql import queries
 from projections.audit_log import OPEN, Action
@@ -38,6 +42,12 @@ _ACTIONS: Final[dict[type[Event], str]] = {
     PreferencesErased: Action.ERASE,
 }
 """What the index of the audit log calls the kinds of events."""
+
+_COMMON: Final[dict[type[Event], UUID]] = {
+    CataloguePublished: published_catalogues.STREAM,
+    LogContinued: continued_log.STREAM,
+}
+"""The streams of the kinds that are in no index, since they are everybody's."""
 
 
 class PostgresEventFeed(EventFeed):
@@ -64,6 +74,10 @@ class PostgresEventFeed(EventFeed):
     async def end(self) -> int:
         return await self._database.read_within(self._within, event_log.end_of_log)
 
+    @override
+    async def continuations(self) -> list[Continuation]:
+        return await self._database.read_within(self._within, continuations)
+
 
 async def _of_organization(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
     """By the index of the audit log as far as it has come, and from there by going through the log.
@@ -71,7 +85,7 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
     So an organization doesn't pay for the others, nor does it wait until what it did is in the index.
     """
     by_choice = selection.channel is not None or selection.toggle is not None
-    kinds = [NotificationToggled] if by_choice else [*_ACTIONS, CataloguePublished]
+    kinds = [NotificationToggled] if by_choice else [*_ACTIONS, *_COMMON]
     wanted = [kind for kind in kinds if selection.kind in (None, kind)]
     parameters = {
         "follower": AuditIndexer.name,
@@ -79,8 +93,7 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
         "actions": [_ACTIONS[kind] for kind in wanted if kind in _ACTIONS],
         "channel": selection.channel,
         "toggle": selection.toggle,
-        "with_catalogue": CataloguePublished in wanted,
-        "catalogue": STREAM,
+        "common": [_COMMON[kind] for kind in wanted if kind in _COMMON],
         "after": after,
         "limit": limit + 1,
     }

@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from application.ports import Append, AppendRefused, OutcomeUnknown, PreferencesStore
 from domain.events import NotificationToggled, PreferencesEvent
-from infrastructure.connection import ConnectionLost, NoAnswer
+from infrastructure.connection import ConnectionLost, LogElsewhere, NoAnswer
+from infrastructure.continuation import continue_on
 from infrastructure.database import Database
 from infrastructure.event_codec import decode, encode
 from infrastructure.sql import queries
@@ -45,10 +46,11 @@ class PostgresPreferencesStore(PreferencesStore):
         except ValueError as error:
             raise AppendRefused(str(error)) from error
         try:
-            async with self._database.connection() as connection:
-                deadline = monotonic() + ANSWERED_WITHIN
-                rows = await connection.rows(self._queries["append"], [batch], deadline=deadline)
-                return {stream for (stream,) in rows}
+            try:
+                return await self._append(batch)
+            except LogElsewhere:
+                await continue_on(self._database)
+                return await self._append(batch)
         except (ConnectionLost, NoAnswer) as error:
             raise OutcomeUnknown(error.reason) from error
         except errors.UniqueViolation as error:
@@ -59,6 +61,12 @@ class PostgresPreferencesStore(PreferencesStore):
             raise AppendRefused(str(error)) from error
         except psycopg.Error as error:
             raise AppendRefused(str(error)) from error
+
+    async def _append(self, batch: str) -> AbstractSet[UUID]:
+        async with self._database.connection() as connection:
+            deadline = monotonic() + ANSWERED_WITHIN
+            rows = await connection.rows(self._queries["append"], [batch], deadline=deadline)
+            return {stream for (stream,) in rows}
 
     @override
     async def recorded(self, events: Sequence[PreferencesEvent]) -> AbstractSet[str]:
@@ -86,6 +94,7 @@ def stored_batch(appends: Sequence[Append]) -> str:
         {
             "stream": append.row.stream,
             "expected_version": append.expected_version,
+            "expected_choices": append.expected_choices,
             "new_key": _base64(append.row.key) if append.opens_key and append.row.key else None,
         }
         for append in appends

@@ -122,16 +122,35 @@ class EventStream:
         state = (await self._answered(stream.stream_info(self._name))).state
         if state.last_seq == 0:
             return StreamEnd(0, 0, "")
+        return await self._at(state.last_seq)
+
+    async def last_up_to(self, position: int) -> StreamEnd:
+        """The last message whose event stands at a position of the log or before it; position 0 where the stream has none any
+        more. Raises `BrokerUnavailable` and `StreamUnusable`."""
+        stream = self._opened().jetstream(timeout=ANSWER_WITHIN)
+        state = (await self._answered(stream.stream_info(self._name))).state
+        found, low, high = StreamEnd(0, 0, ""), state.first_seq, state.last_seq
+        # Positions rise through the stream. Messages that were deleted one by one end the search where they are.
+        while low <= high:
+            middle = await self._at((low + high) // 2)
+            if middle.position is not None and middle.position <= position:
+                found, low = middle, middle.sequence + 1
+            else:
+                high = middle.sequence - 1
+        return found
+
+    async def _at(self, sequence: int) -> StreamEnd:
+        stream = self._opened().jetstream(timeout=ANSWER_WITHIN)
         try:
-            last = await self._answered(stream.get_msg(self._name, state.last_seq))
+            message = await self._answered(stream.get_msg(self._name, sequence))
         except nats.js.errors.NotFoundError:
-            return StreamEnd(state.last_seq, None, None)
-        headers = last.headers or {}
+            return StreamEnd(sequence, None, None)
+        headers = message.headers or {}
         try:
-            return StreamEnd(state.last_seq, int(headers["ce-sequence"]), headers["ce-id"])
+            return StreamEnd(sequence, int(headers["ce-sequence"]), headers["ce-id"])
         except (KeyError, ValueError):
             raise StreamUnusable(
-                f"the last message of the stream {self._name} is not one of this service's: somebody else writes to it"
+                f"a message of the stream {self._name} is not one of this service's: somebody else writes to it"
             ) from None
 
     async def append(self, messages: Sequence[Message], after: int) -> int:

@@ -48,13 +48,13 @@ class PostgresJournal(Journal[Connection]):
 
     @override
     async def read_after(self, position: int, limit: int) -> list[Recorded]:
-        with self._translated():
+        with self.translated():
             return await read_after(self._connection, position, limit)
 
     @override
     @asynccontextmanager
     async def move(self, position: int, to: int) -> AsyncIterator[Connection | None]:
-        with self._translated():
+        with self.translated():
             async with self._connection.transaction():
                 moved = await self._run("move", position=position, to=to)
                 yield self._connection if moved else None
@@ -66,12 +66,12 @@ class PostgresJournal(Journal[Connection]):
             log.error("follower stopped", follower=self._name, position=failed_position, failure=failure)
 
     async def _run(self, name: str, **parameters: object) -> list[TupleRow]:
-        with self._translated():
+        with self.translated():
             cursor = await self._connection.execute(_QUERIES[name], {"name": self._name, **parameters})
             return await cursor.fetchall() if cursor.description else []
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
         try:
             yield
         except psycopg.Error as error:

@@ -11,6 +11,7 @@ import structlog
 from application.followers import LARGEST, Follower, Following, StandsAt, Step
 from domain.errors import Unavailable
 from infrastructure.connection import NoAnswer, translated
+from infrastructure.continuation import continue_where_moved
 from infrastructure.follower_journal import Connection, PostgresJournal
 from infrastructure.session import Session, connect
 from infrastructure.sql import queries
@@ -73,6 +74,8 @@ class FollowerRunner:
     async def _run(self, connection: Connection, stop: asyncio.Event) -> None:
         journal = PostgresJournal(connection, self._follower.name)
         await journal.register()
+        with journal.translated():
+            await continue_where_moved(connection)
         while not await journal.lead():
             if await _sleep(stop, self._poll):
                 return

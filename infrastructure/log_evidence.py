@@ -8,8 +8,9 @@ from psycopg import sql
 from typing_extensions import override
 
 from application.evidence import DATABASE, KeptNote, LeafTile, Place, StoredEvidence
+from domain.continued_log import Continuation
 from infrastructure.checkpoint_file import FileAsOfNow
-from infrastructure.log_tree import Connection, leaves, misplaced, reading
+from infrastructure.log_tree import Connection, continuations, leaves, misplaced, reading
 from infrastructure.sql import queries
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("evidence")
@@ -50,6 +51,10 @@ class PostgresEvidence(StoredEvidence):
     @override
     def misplaced(self) -> list[int]:
         return misplaced(self._tree)
+
+    @override
+    def continuations(self) -> list[Continuation]:
+        return continuations(self._tree)
 
     @override
     def leaf_tiles(self, first: int) -> Iterator[LeafTile]:

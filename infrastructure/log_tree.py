@@ -1,7 +1,7 @@
 """The Merkle tree of the log, in PostgreSQL. Nothing here waits for anything but the database, so nothing is async."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, LiteralString
 
 import psycopg
@@ -10,8 +10,12 @@ from psycopg.rows import TupleRow
 from typing_extensions import override
 
 from application.evidence import DATABASE, KeptNote, StoredTree, TreeStore
+from application.ports import UnreadableEvent
 from domain.checkpoint import Checkpoint
+from domain.continued_log import STREAM, Continuation
+from domain.events import LogContinued
 from domain.merkle import TILE, Tile
+from infrastructure.event_codec import decode
 from infrastructure.session import Session, connect_blocking
 from infrastructure.sql import queries
 
@@ -47,6 +51,17 @@ def misplaced(connection: Connection) -> list[int]:
     return [position for (position,) in connection.execute(_QUERIES["misplaced"])]
 
 
+def continuations(connection: Connection) -> list[Continuation]:
+    """Those that can be read: whoever alters the log may alter these, and then they explain nothing."""
+    found = []
+    for position, *stored in connection.execute(queries("continuation")["continuations"], [STREAM]):
+        with suppress(UnreadableEvent):
+            event = decode(*stored)
+            if isinstance(event, LogContinued):
+                found.append(Continuation.of(position, event))
+    return found
+
+
 def entries(connection: Connection, level: int, first: int, count: int) -> Sequence[bytes]:
     index, offset = divmod(first, TILE)
     row = connection.execute(_QUERIES["tile"], [level, index]).fetchone()
@@ -66,6 +81,10 @@ class PostgresTree(StoredTree):
     @override
     def misplaced(self) -> list[int]:
         return misplaced(self._connection)
+
+    @override
+    def continuations(self) -> list[Continuation]:
+        return continuations(self._connection)
 
     @override
     def edge(self) -> tuple[list[Tile], bytes]:

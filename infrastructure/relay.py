@@ -11,7 +11,9 @@ import structlog
 
 from application.followers import CannotReset
 from application.ports import Recorded
+from domain.continued_log import loss_of
 from domain.isolation import PLATFORM
+from infrastructure.continuation import continuations
 from infrastructure.event_log import read_after
 from infrastructure.event_stream import LARGEST_BATCH, BrokerUnavailable, EventStream, StreamEnd, StreamUnusable
 from infrastructure.follower_journal import Connection
@@ -51,10 +53,9 @@ class Relay:
         end, self._end = self._end, None
         if end is None:
             raise BrokerUnavailable("the connection to NATS was lost")
-        # Behind another connection there may be another log: the database was restored meanwhile, or failed over to an
-        # older copy.
+        # Behind another connection there may be another log.
         if self._compared_with is not transaction:
-            await _refuse_another_log(end, transaction)
+            await _refuse_another_log(self._stream, end, transaction)
             self._compared_with = transaction
         # Where nobody can say what the stream held, what was noted counts, which is just before these events.
         after = events[0].position - 1 if end.position is None else end.position
@@ -75,14 +76,33 @@ class Relay:
         await self._stream.close()
 
 
-async def _refuse_another_log(end: StreamEnd, transaction: Connection) -> None:
+async def _refuse_another_log(stream: EventStream, end: StreamEnd, transaction: Connection) -> None:
     """Raise `StreamUnusable` unless the stream's last event stands in this log at its position: in a log that was restored
-    from a backup, or that is another one altogether, positions mean other events, which would silently be left out."""
-    if not end.position:
+    from a backup, or that is another one altogether, positions mean other events, which would silently be left out.
+
+    Where the log says itself that it has lost what stood there, before it was continued, nothing of it is left out: it goes on
+    behind all that the stream has. Then the stream's last event of before the loss must stand in the log.
+    """
+    if not end.position or await _stands(end, transaction):
         return
-    found = [event.event_id for _, event in await read_after(transaction, end.position - 1, 1)]
-    if found != [end.event_id]:
-        raise StreamUnusable(
-            f"the stream's last event, {end.event_id} at position {end.position}, doesn't stand there in this log: "
-            "the stream was written from another one, or this one was restored from a backup"
-        )
+    lost = loss_of(end.position, await continuations(transaction))
+    if lost is not None:
+        before = await stream.last_up_to(lost.previous_end)
+        if not before.position or await _stands(before, transaction):
+            log.warning(
+                "the stream has events that the log has lost",
+                previous_end=lost.previous_end,
+                stream_position=end.position,
+                continued_at=lost.position,
+            )
+            return
+    raise StreamUnusable(
+        f"the stream's last event, {end.event_id} at position {end.position}, doesn't stand there in this log: "
+        "the stream was written from another one, or this one was restored from a backup"
+    )
+
+
+async def _stands(end: StreamEnd, transaction: Connection) -> bool:
+    """Whether a message's event stands in this log at its position."""
+    assert end.position is not None
+    return [event.event_id for _, event in await read_after(transaction, end.position - 1, 1)] == [end.event_id]

@@ -71,6 +71,16 @@ class ShadowTable(Shadow):
         return int((await self._one("end_of_log"))[0])
 
     @override
+    async def about(self) -> int:
+        return int((await self._one("about"))[0])
+
+    @override
+    async def before_next(self, position: int) -> int:
+        cursor = await self._connection.execute(_QUERIES["before_next"], [position], prepare=False)
+        [(before,)] = await cursor.fetchall()
+        return int(before)
+
+    @override
     async def fold(self, after: int, up_to: int, part: int) -> Folded:
         return await self._fold(self._connections[part], after, up_to, part, self.parts)
 

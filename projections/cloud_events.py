@@ -8,7 +8,14 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
+from domain.events import (
+    CataloguePublished,
+    Event,
+    LogContinued,
+    NotificationToggled,
+    PreferencesErased,
+    PreferencesOpened,
+)
 from domain.isolation import Shown, ShownOpened, ShownToggled
 from domain.provenance import ERASED, UNREADABLE
 from projections.shown_actor import shown_actor
@@ -19,7 +26,7 @@ PREFIX: Final = "notification-preferences"
 
 TYPES: Final[dict[type[Event], str]] = {
     event_type: f"{event_type.TOPIC}.v1"
-    for event_type in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished)
+    for event_type in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished, LogContinued)
 }
 """`v1` is the shape of `data`, which consumers branch on; the shape in which the event is stored is another matter."""
 
@@ -86,6 +93,8 @@ def _data(event: Shown) -> dict[str, Any]:
             return {"organization": event.organization, "actor": _actor(event), **_circumstances(event)}
         case PreferencesErased():
             return {"organization": event.organization, **_circumstances(event)}
+        case LogContinued():
+            return {"previous_end": event.previous_end, **_circumstances(event)}
     return {"channels": event.channels, **_circumstances(event)}
 
 

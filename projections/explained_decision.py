@@ -6,6 +6,7 @@ from itertools import takewhile
 from typing import Generic, NamedTuple, TypeVar
 
 from domain.catalogue import Catalogue, Toggle, path
+from domain.continued_log import Continuation, loss_of
 from domain.decision import Decision, Reason, decide
 from domain.events import CataloguePublished, NotificationToggled, PreferencesEvent
 from domain.published_catalogues import catalogue_of
@@ -22,18 +23,24 @@ class At(NamedTuple, Generic[Of]):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A user's stream and the catalogue's, each in its order, and where the log ended when they were read."""
+    """A user's stream and the catalogue's, each in its order, where the log ended when they were read, and where it was continued
+    on another server."""
 
     end: int
     events: Sequence[At[PreferencesEvent]]
     catalogues: Sequence[At[CataloguePublished]]
+    continuations: Sequence[Continuation] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedDecision:
     """`position` is where the log stood, `version` and `last` where the user's stream did: `last` is the position of its last
     event, None where there was none. `decided_by` is the recorded choice, or else the `catalogue` that was applied; while a
-    release is rolled out, that may be an earlier one than the one `in_force`."""
+    release is rolled out, that may be an earlier one than the one `in_force`.
+
+    `lost`: the continuation of the log at which what stood at `position` was lost. What is explained then is what is left, which
+    ends at `previous_end`.
+    """
 
     decision: Decision
     position: int
@@ -42,6 +49,7 @@ class ExplainedDecision:
     catalogue: At[CataloguePublished]
     in_force: At[CataloguePublished]
     decided_by: At[NotificationToggled] | At[CataloguePublished]
+    lost: Continuation | None = None
 
 
 class CannotExplain(Exception):
@@ -84,7 +92,8 @@ def explain(
             choice = At(last, event)
     decision = decide(asked, choice.event.enabled if choice else None)
     decided_by = choice if choice and decision.reason is Reason.CHOICE else catalogue
-    return ExplainedDecision(decision, position, version, last, catalogue, in_force, decided_by)
+    lost = loss_of(position, evidence.continuations)
+    return ExplainedDecision(decision, position, version, last, catalogue, in_force, decided_by, lost)
 
 
 def contradictions(
@@ -95,8 +104,16 @@ def contradictions(
     version: int | None = None,
 ) -> list[str]:
     """What of a claimed decision the log doesn't bear out, a phrase each. What is None isn't claimed; that the catalogue can
-    have been applied always is."""
-    decision = explained.decision
+    have been applied always is.
+
+    Where the log has lost what stood at the position, the claim isn't wrong, but nobody can tell any more. Only a version that the
+    user's stream still has shows that nothing of this user was lost.
+    """
+    decision, lost = explained.decision, explained.lost
+    if lost is not None and version != explained.version:
+        where = f"position {lost.position} on {lost.at:%Y-%m-%d at %H:%M:%S} UTC"
+        what = f"what stood behind position {lost.previous_end} was lost in a failover, before the log was continued at {where}"
+        return [f"it can't be verified: {what}"]
     found = []
     used, in_force = explained.catalogue, explained.in_force
     # A release is published first and serves afterwards, so nobody can have applied a later one. The first one held before it

@@ -7,7 +7,7 @@ type, or to `notification-preferences.>`.
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
-from domain.events import CataloguePublished
+from domain.events import CommonEvent
 from domain.isolation import Shown
 from projections.cloud_events import PREFIX, cloud_event
 
@@ -15,7 +15,7 @@ NO_ORGANIZATION: Final = "_"
 """The token of users without an organization."""
 
 EVERY_ORGANIZATION: Final = "~"
-"""The token of what concerns all of them: the catalogue."""
+"""The token of what concerns all of them: the catalogue, and the continuations of the log."""
 
 _EMPTY: Final = "%"
 
@@ -40,7 +40,7 @@ def message(position: int, event: Shown) -> Message:
 
 
 def subject(event: Shown) -> str:
-    token = EVERY_ORGANIZATION if isinstance(event, CataloguePublished) else organization_token(event.organization)
+    token = EVERY_ORGANIZATION if isinstance(event, CommonEvent) else organization_token(event.organization)
     return f"{PREFIX}.{token}.{event.TOPIC.removeprefix(f'{PREFIX}.')}"
 
 

@@ -12,7 +12,7 @@ from api.bootstrap.evidence import checkpoint_fault
 from api.bootstrap.identities import signing_keys
 from domain.catalogue import CATALOGUE
 from domain.errors import ServiceError
-from infrastructure import logs, migrations, schema, suitability
+from infrastructure import logs, migrations, schema, sequence, suitability
 from infrastructure.embedded_postgres import EmbeddedPostgresError
 from infrastructure.key_set import SigningKeys
 from infrastructure.settings import Settings, SettingsError
@@ -54,6 +54,10 @@ def _of_the_database(of: Settings, url: str) -> Iterator[Finding]:
     if pending:
         yield "catalogue", "unknown before the migrations are applied", True
         return
+    if (behind := sequence.behind(url)) is not None:
+        end, at = behind
+        note = f"the sequence stands at {at} and the log ends at {end}: harmless; `preferences migrate` sets it forward"
+        yield "positions", note, False
     differing = schema.differences(url)
     for difference in differing:
         yield "schema", difference, True

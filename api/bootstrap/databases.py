@@ -9,7 +9,7 @@ import structlog
 
 from api.bootstrap import catalogues
 from application.rebuild import Progress, Rebuild, RebuildResult
-from infrastructure import logs, migrations, schema, suitability
+from infrastructure import logs, migrations, schema, sequence, suitability
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
 from infrastructure.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
@@ -97,6 +97,8 @@ def migrate(url: str, report: Callable[[str], None]) -> int:
     applied = migrations.migrate(url, lambda migration: report(f"applying {migration.number:04}_{migration.name}"))
     if (version := asyncio.run(catalogues.publish(url))) is not None:
         report(f"published catalogue version {version}")
+    if (end := sequence.set_forward(url)) is not None:
+        report(f"set the sequence of positions forward to the end of the log, {end}")
     return len(applied)
 
 

@@ -13,7 +13,7 @@ import structlog
 from application.bundle import Bundle, Opened, open_bundle
 from application.bundling import make_bundle
 from application.checkpointing import Checkpointer
-from application.evidence import Contradiction
+from application.evidence import Contradiction, SignedEventsLost
 from application.foreign_checkpoint import ForeignCheckpoint
 from application.verification import Verdict, Verification
 from domain.checkpoint import Checkpoint
@@ -75,6 +75,8 @@ async def checkpoint_regularly(of: Settings, url: str, stop: asyncio.Event) -> N
                     log.info("checkpoint", size=written.size, position=written.position)
         except ForeignCheckpoint as error:
             log.error("the settings don't fit the checkpoints: nothing is signed", finding=str(error))  # noqa: TRY400 - the sentence says it all
+        except SignedEventsLost as error:
+            log.critical("signed events were lost: nothing is signed any more", finding=str(error))
         except Contradiction as error:
             log.critical("the log was altered: nothing is signed any more", finding=str(error))
         except (psycopg.Error, Unavailable, OSError) as error:

@@ -33,6 +33,7 @@ from infrastructure import logs, migrations, unreadable_actors
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.audit_log import open_database
 from infrastructure.catalogues import PostgresCatalogues
+from infrastructure.continuation import moves
 from infrastructure.database import KEYED, Database
 from infrastructure.database_clock import DatabaseClock
 from infrastructure.development_keys import DevelopmentKeys
@@ -107,6 +108,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         followers=partial(FollowerRegister(database, clock).statuses, [follower.name for follower in registered(of)]),
         counted=unreadable_actors.collect,
         swept=partial(sweep_status, database),
+        moves=partial(moves, database),
         rate_limit=RateLimit(of.change_rate_limit),
         clock=clock,
         clock_offset=clock.offset,

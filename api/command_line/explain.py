@@ -76,6 +76,8 @@ def _show(explained: ExplainedDecision) -> None:
         ("user's stream", stood if explained.last is None else f"{stood}, last event at position {explained.last}"),
         ("catalogue", used if used == in_force else f"{used}; by then {in_force} was in force"),
     ]
+    if explained.lost is not None:
+        rows.append(("lost", f"all behind position {explained.lost.previous_end}, before the log was continued"))
     if isinstance(event, CataloguePublished):
         rows.append(("decided by", f"the catalogue, event {event.event_id} at position {position}"))
     else:

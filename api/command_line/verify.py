@@ -72,7 +72,7 @@ def _conclusion(verdict: Verdict, *, unremembered: bool) -> str:
         return "The log was altered."
     if verdict.misfit and not unremembered:
         return "The settings are those of another log or key, so what was signed could not be held against the log."
-    return "What is kept beside the log as evidence isn't whole."
+    return "Signed events were lost." if verdict.lost else "What is kept beside the log as evidence isn't whole."
 
 
 def _show(verdict: Verdict, without: Path | None) -> None:

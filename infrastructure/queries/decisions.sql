@@ -29,7 +29,8 @@ FROM current_preferences
 WHERE originator_id = ANY (%s::uuid[]);
 
 -- name: evidence
--- One user's stream and the catalogue's, each by its primary key, and where the log ends, all of one snapshot. The keys come
+-- One user's stream, the catalogue's and that of the log itself, each by its primary key, and where the log ends, all of one
+-- snapshot. The keys come
 -- along: to whom it may concern, who made the choice is part of the explanation. There is a row also where nothing is.
 SELECT coalesce((SELECT max(notification_id) FROM preferences_events), 0), e.*
 FROM (VALUES (1)) AS always

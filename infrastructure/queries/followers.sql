@@ -59,14 +59,14 @@ UPDATE followers SET position = %(to)s, moved_at = now(), failed_position = NULL
 
 -- name: status
 -- Those that are known here, and those that have ever run. It leads who holds the lock of `lead`. The events behind are
--- counted up to 10,000; beyond, the difference of the positions does, which is too large by their gaps. Never prepared:
--- planned while the log was empty, it would scan for ever.
+-- counted up to 10,000; beyond, the difference of the positions does, without what no event was given at continuations of the log,
+-- which is too large by other gaps. Never prepared: planned while the log was empty, it would scan for ever.
 SELECT name, coalesce(f.position, 0), coalesce(f.paused, false), f.failed_position, f.failure, f.moved_at,
        EXISTS (SELECT FROM pg_locks l
                WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
                  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                  AND l.classid = 7305115 AND l.objid = hashtext(name)::oid),
-       CASE WHEN behind.counted > 10000 THEN log.last - coalesce(f.position, 0) ELSE behind.counted END,
+       CASE WHEN behind.counted > 10000 THEN log.last - coalesce(f.position, 0) - skipped.positions ELSE behind.counted END,
        next.state
 FROM (SELECT name FROM followers UNION SELECT unnest(%(names)s::text[])) known
 LEFT JOIN followers f USING (name)
@@ -76,6 +76,10 @@ CROSS JOIN LATERAL (
     FROM (SELECT FROM preferences_events WHERE notification_id > coalesce(f.position, 0)
           ORDER BY notification_id LIMIT 10001) first_ones
 ) behind
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(greatest(since - 1 - greatest(previous_end, f.position), 0)), 0)::bigint AS positions
+    FROM log_servers WHERE since > coalesce(f.position, 0)
+) skipped
 LEFT JOIN LATERAL (
     SELECT state FROM preferences_events WHERE notification_id > coalesce(f.position, 0)
     ORDER BY notification_id LIMIT 1

@@ -25,6 +25,14 @@ END $$;
 -- The last position.
 SELECT coalesce(max(notification_id), 0) FROM preferences_events;
 
+-- name: about
+-- About how many events there are: for a progress bar.
+SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass;
+
+-- name: before_next
+-- Where the next stretch begins. Behind a continuation of the log there is nothing for a quadrillion positions.
+SELECT min(notification_id) - 1 FROM preferences_events WHERE notification_id > %s;
+
 -- name: fold
 -- The projection of a stretch of the log, merged into what is there; how many events and new streams there were, and a
 -- stream with a gap, if there is one: it must be told, and never papered over. Each stream is looked up by itself: a join with

@@ -6,12 +6,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from application.evidence import Contradiction
+from application.evidence import Contradiction, SignedEventsLost
 from application.foreign_checkpoint import ForeignCheckpoint
 from domain.checkpoint import Checkpoint
 from domain.merkle import EMPTY_ROOT, TILE, consistency_proof, continues
 from infrastructure.log_tree import PostgresTree
 from tests.support.evidence import NOW, ORIGIN, Evidence, write_log
+from tests.support.ledger import record
+from tests.support.positions import execute, move_elsewhere
 
 
 @pytest.fixture
@@ -237,3 +239,67 @@ def test_what_another_key_signed_and_is_no_checkpoint_is_an_alarm(evidence: Evid
 
 def note_text(origin: str) -> str:
     return f"{origin}\n1\n{'A' * 43}=\nposition 1\ntime 2026-03-03T12:00:00+00:00\n"
+
+
+def fail_over(evidence: Evidence, database: psycopg.Connection) -> None:
+    """Sign more than a standby has, and go on upon that."""
+    name = f"{database.info.dbname}_standby"
+    url = evidence.url.replace(f"/{database.info.dbname}?", f"/{name}?")
+    last = write_log(evidence.url, 10)[-1]
+    evidence.checkpoint()
+    dbname = database.info.dbname
+    database.close()
+    with psycopg.connect(evidence.url.replace(f"/{dbname}?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {dbname}".encode())
+    write_log(evidence.url, 10, first=last + 1, seed=1)
+    evidence.checkpoint()
+    evidence.use(url)
+
+
+async def test_signed_events_that_were_lost_in_a_failover_are_an_alarm_in_words_of_its_own(
+    evidence: Evidence, database: psycopg.Connection
+) -> None:
+    # Given a standby that lacks what was signed last, and a log that was continued on it
+    fail_over(evidence, database)
+    move_elsewhere(evidence.url)
+    for events in (2, 30):
+        await record(evidence.url, events)
+        # then nothing is signed, whether the log is shorter by now or longer, and the loss is named,
+        with pytest.raises(
+            SignedEventsLost, match=r"was continued .*, and lost what stood behind position \d+: events up to"
+        ):
+            evidence.checkpoint()
+        # and the verification names the positions.
+        verdict = evidence.verify()
+        assert (verdict.lost, verdict.altered, verdict.good) == (True, False, False)
+        [fault] = verdict.faults
+        assert (
+            "were signed on 2026-03-03 12:00:00 UTC and are lost: the log was continued on another server"
+            in fault.sentence
+        )
+
+
+def test_a_log_that_lacks_signed_events_and_says_nothing_of_it_was_altered(
+    evidence: Evidence, database: psycopg.Connection
+) -> None:
+    """The control."""
+    fail_over(evidence, database)
+    with pytest.raises(Contradiction, match="the log has 10 events") as raised:
+        evidence.checkpoint()
+    assert not isinstance(raised.value, SignedEventsLost)
+    assert evidence.verify().altered
+
+
+async def test_a_continuation_that_can_not_be_read_explains_nothing(
+    evidence: Evidence, database: psycopg.Connection
+) -> None:
+    fail_over(evidence, database)
+    move_elsewhere(evidence.url)
+    await record(evidence.url, 2)
+    execute(
+        evidence.url,
+        "UPDATE preferences_events SET state = 'x' WHERE topic = 'notification-preferences.continued'",
+    )
+    with pytest.raises(Contradiction) as raised:
+        evidence.checkpoint()
+    assert not isinstance(raised.value, SignedEventsLost)

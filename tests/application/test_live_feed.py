@@ -131,10 +131,11 @@ async def come(live: Live, turns: int, after: int) -> tuple[int, list[int]]:
 
 async def test_a_position_beyond_the_end_is_waited_for_and_nobody_else_waits_with_it() -> None:
     live = Live(*events(2))
-    async with live.reader(12) as early, live.reader(6) as other:
+    async with live.reader(12, patience=0.1) as early, live.reader(6) as other:
         waiting = asyncio.create_task(early.next())
-        assert (await other.next()).encoded == []
-        assert (await waiting).encoded == []
+        assert (await other.next()) == News([], 6)
+        assert (await waiting) == News([], 12)
+        assert (await early.next()) == News([], 12, end=6)
         live.log.append(*events(3))
         assert await other.until(15) == [9, 12, 15]
         assert await early.until(15) == [15]

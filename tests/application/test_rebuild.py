@@ -14,9 +14,16 @@ class MemoryShadow:
 
     parts = 2
 
-    def __init__(self, end: int, *meanwhile: int, in_use: int = 0) -> None:
+    def __init__(self, end: int, *meanwhile: int, in_use: int = 0, gap: range = range(0)) -> None:
+        self.gap = gap
         self.log_end, self.meanwhile, self.in_use = end, [0, *meanwhile], in_use
         self.steps: list[str] = []
+
+    async def about(self) -> int:
+        return 12
+
+    async def before_next(self, position: int) -> int:
+        return self.gap.stop - 1 if position + 1 in self.gap else position
 
     async def end(self) -> int:
         self.log_end += self.meanwhile.pop(0) if self.meanwhile else 0
@@ -122,7 +129,20 @@ async def test_an_empty_log_is_an_empty_table() -> None:
     assert (result.events, result.users, result.position) == (0, 0, 0)
 
 
-async def test_progress_is_told_in_positions() -> None:
+async def test_a_gap_of_any_size_is_stepped_over_at_once() -> None:
+    # Given a log that was continued on another server
+    shadow = MemoryShadow(10**15 + 5, gap=range(16, 10**15))
+    # when it is folded
+    await run(shadow, swap=False)
+    # then each stretch begins with an event.
+    assert [step for step in shadow.steps if step.startswith("fold 0")] == [
+        "fold 0 0-10",
+        "fold 0 10-20",
+        f"fold 0 {10**15 - 1}-{10**15 + 5}",
+    ]
+
+
+async def test_progress_is_told_in_events_since_positions_have_gaps() -> None:
     told: list[tuple[int, int]] = []
     await Rebuild(MemoryShadow(15), lambda done, total: told.append((done, total))).run(swap=False)
-    assert told == [(10, 15), (15, 15), (15, 15)]
+    assert told == [(10, 12), (15, 15), (15, 15)]

@@ -6,9 +6,9 @@ import pytest
 
 from application.feed import CHUNK, EVERYTHING, Selection
 from application.ports import Recorded, UnreadableEvent
-from application.replay import Destination, Replayed, replay
+from application.replay import Destination, Replayed, ReplayRefused, replay
 from domain.events import PreferencesErased
-from tests.support.events import erased, toggled
+from tests.support.events import continued, erased, toggled
 from tests.support.memory_feed import BrokenFeed, MemoryFeed
 
 
@@ -50,9 +50,20 @@ async def test_what_is_not_selected_moves_the_destination_on_all_the_same() -> N
     assert [recorded.position for recorded in shelf.taken] == [3]
 
 
-async def test_a_destination_ahead_of_the_log_stays_where_it_is() -> None:
+async def test_a_destination_ahead_of_the_log_is_refused() -> None:
     shelf = Shelf(position=100)
-    assert await replay(MemoryFeed(erased(2)), EVERYTHING, shelf, lambda *_: None) == Replayed(0, 100)
+    with pytest.raises(ReplayRefused, match="stands at position 100, and the log ends at position 3"):
+        await replay(MemoryFeed(erased(2)), EVERYTHING, shelf, lambda *_: None)
+
+
+async def test_progress_leaves_out_the_positions_that_no_event_was_given_at_a_continuation() -> None:
+    # Given a log of three events, which was then continued far behind its end
+    feed = MemoryFeed(erased(2), erased(3), erased(4))
+    feed.log += [Recorded(10**15, continued(9)), Recorded(10**15 + 1, erased(5))]
+    told: list[tuple[int, int]] = []
+    # when it is replayed, then the bar counts on from its end.
+    await replay(feed, EVERYTHING, Shelf(), lambda *progress: told.append(progress))
+    assert told == [(11, 11)]
 
 
 @pytest.mark.parametrize("readable", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1])

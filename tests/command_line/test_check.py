@@ -15,7 +15,9 @@ from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support.catalogues import publish
 from tests.support.command import Command, Result, one_sentence
+from tests.support.ledger import record
 from tests.support.older_server import saying
+from tests.support.positions import leave_sequence_behind
 from tests.support.server import PATH, Server
 from tests.support.tokens import ISSUER, bearer, public_pem
 
@@ -37,6 +39,19 @@ def test_all_is_well(preferences: Command, database_url: str) -> None:
     assert all(well for well, _ in found.values())
     assert found["settings"][1] == "development mode"
     assert found["database"][1].startswith("PostgreSQL 18.")
+
+
+def test_a_sequence_that_is_behind_is_told_to_be_harmless_and_set_forward_by_migrate(
+    preferences: Command, database_url: str
+) -> None:
+    asyncio.run(publish(database_url))
+    asyncio.run(record(database_url, 5))
+    leave_sequence_behind(database_url, 2)
+    said = "the sequence stands at 2 and the log ends at 6: harmless; `preferences migrate` sets it forward"
+    result = preferences("check")
+    assert (result.returncode, verdicts(result)["positions"]) == (0, (True, said))
+    assert "set the sequence of positions forward to the end of the log, 6" in preferences("migrate").stderr
+    assert "positions" not in verdicts(preferences("check"))
 
 
 def test_with_clerk_all_is_well_too(preferences: Command, database_url: str) -> None:

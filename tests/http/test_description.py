@@ -39,7 +39,7 @@ STATUSES = {
     ("get", OF_USER): {"200", "401", "403", "404", "422", "500", "503"},
     ("get", HISTORY_OF_USER): {"200", "401", "403", "404", "422", "500", "503"},
     ("get", AUDIT_LOG): {"200", "401", "403", "422", "500", "503"},
-    ("get", EVENTS): {"200", "401", "403", "422", "500", "503"},
+    ("get", EVENTS): {"200", "401", "403", "409", "422", "500", "503"},
     ("get", "/healthz"): {"200", "405", "500"},
     ("get", "/readyz"): {"200", "405", "500", "503"},
     ("get", "/metrics"): {"200", "405", "500"},
@@ -80,7 +80,7 @@ ERRORS = {
         "UNAVAILABLE",
     },
     ("get", AUDIT_LOG): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
-    ("get", EVENTS): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+    ("get", EVENTS): {"UNAUTHORIZED", "FORBIDDEN", "BEYOND_THE_END", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
 }
 
 

@@ -13,14 +13,19 @@ from application.followers import Following, Step
 from infrastructure.audit_index import AuditIndexer
 from infrastructure.follower_journal import PostgresJournal
 from projections.cloud_events import cloud_event
-from tests.support.events import catalogue_published
+from tests.support.events import catalogue_published, continued
 from tests.support.events_client import EVENTS, events_key, lines, pages, positions
 from tests.support.filled_log import Chance, put
 from tests.support.server import Server
 from tests.support.tokens import bearer
 
-KINDS = {name: f"notification-preferences.{name}.v1" for name in ("opened", "toggled", "erased", "catalogue-published")}
-LOG = [catalogue_published(1), *Chance(14).events(700)]
+KINDS = {
+    name: f"notification-preferences.{name}.v1"
+    for name in ("opened", "toggled", "erased", "catalogue-published", "continued")
+}
+COMMON = {KINDS["catalogue-published"], KINDS["continued"]}
+_CHANCE = Chance(14)
+LOG = [catalogue_published(1), *_CHANCE.events(350), continued(351), *_CHANCE.events(349)]
 """Of three organizations. It has no gaps, so an event's position is its number here."""
 FEED = [json.loads(json.dumps(cloud_event(number, event))) for number, event in enumerate(LOG, 1)]
 
@@ -70,11 +75,7 @@ whatever_the_index = pytest.mark.parametrize("feed", ["an index"], indirect=True
 
 def of(organization: str) -> list[Any]:
     """What an organization's key must see, said as plainly as it can be."""
-    return [
-        event
-        for event in FEED
-        if event["data"].get("organization") == organization or event["type"] == KINDS["catalogue-published"]
-    ]
+    return [event for event in FEED if event["data"].get("organization") == organization or event["type"] in COMMON]
 
 
 async def test_a_key_of_the_platform_sees_every_event_in_the_order_of_the_log(http, platform) -> None:
@@ -84,13 +85,15 @@ async def test_a_key_of_the_platform_sees_every_event_in_the_order_of_the_log(ht
     assert await pages(http, platform, limit=97) == FEED
 
 
-async def test_a_key_of_an_organization_sees_its_events_and_the_catalogue_and_nothing_else(http, feed, math) -> None:
+async def test_a_key_of_an_organization_sees_its_events_and_what_concerns_all_and_nothing_else(
+    http, feed, math
+) -> None:
     assert {event["type"] for event in of("org_math")} == {*KINDS.values()}
     assert (await lines(http, math))[0] == of("org_math")
     assert await pages(http, math, limit=7) == of("org_math")
     nobody = await events_key(feed.database_url, "org_without_anybody")
     found, next_after = await lines(http, nobody)
-    assert positions(found) == [1]
+    assert positions(found) == [1, 352]
     assert next_after == len(LOG)
 
 
@@ -171,14 +174,25 @@ async def test_the_position_to_go_on_from_passes_what_a_filter_left_out(http, pl
     assert page["meta"]["next_after"] == len(LOG)
 
 
-@pytest.mark.parametrize("after", [len(LOG), len(LOG) + 1, 10**12, 2**63 - 1])
-async def test_beyond_the_end_there_is_nothing_and_no_error(http, platform, math, after) -> None:
+async def test_at_the_end_there_is_nothing_yet_and_no_error(http, platform, math) -> None:
     for headers in (platform, math):
-        page = (await http.get(EVENTS, params={"after": after}, headers=headers)).json()
+        page = (await http.get(EVENTS, params={"after": len(LOG)}, headers=headers)).json()
         assert page["data"] == []
-        assert page["meta"]["next_after"] == after
+        assert page["meta"]["next_after"] == len(LOG)
         assert page["meta"]["next_cursor"] is None
-        assert await lines(http, headers, after=after) == ([], after)
+        assert await lines(http, headers, after=len(LOG)) == ([], len(LOG))
+
+
+@pytest.mark.parametrize("after", [len(LOG) + 1, 10**12, 2**63 - 1])
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+async def test_who_asks_from_beyond_the_end_is_told_where_the_log_ends(http, platform, math, after, accept) -> None:
+    for headers in (platform, math):
+        for limit in ({}, {"limit": 10}):
+            response = await http.get(EVENTS, params={"after": after, **limit}, headers=headers | {"Accept": accept})
+            assert response.status_code == 409
+            error = response.json()["error"]
+            assert error["code"] == "BEYOND_THE_END"
+            assert error["details"] == {"after": f"the log ends at position {len(LOG)}"}
 
 
 async def test_lines_can_have_a_limit_and_say_where_to_go_on_from(http, platform, math) -> None:

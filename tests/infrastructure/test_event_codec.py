@@ -13,7 +13,7 @@ from domain.events import NotificationToggled
 from domain.provenance import ERASED, UNREADABLE
 from infrastructure import event_codec
 from infrastructure.event_codec import decode, encode
-from tests.support.events import KEY, erased, opened, toggled
+from tests.support.events import KEY, continued, erased, opened, toggled
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "events").glob("*.json"))
 EVENTS = [
@@ -24,6 +24,7 @@ EVENTS = [
         3, "news", False, previous=True, actor={"user": "user_ada", "session": "sess_1", "impersonator": "user_grace"}
     ),
     erased(4),
+    continued(406),
 ]
 
 

@@ -34,6 +34,7 @@ from tests.support import processes
 from tests.support.events import toggled
 from tests.support.handed_on import STREAM, Told, connected, faults, recorded, stored, told
 from tests.support.ledger import record
+from tests.support.positions import execute, log_of, move_elsewhere
 
 WINDOW = 0.1
 """Seconds after which these streams have forgotten which ids they have seen; the least that NATS takes."""
@@ -305,6 +306,56 @@ async def test_a_log_that_is_restored_while_the_relay_runs_is_compared_again(
             await hand_on(relay, restored, noted=0)
     assert faults(recorded(database_url), await told(forgetful)) == []
     await relay.close()
+
+
+async def handed_on_and_lost(url: str, broker: str, *, events: int, kept: int) -> Relay:
+    """A relay that has handed on a log of one stream; which then goes on upon another server, without what was `kept` not."""
+    await record(url, events)
+    relay = Relay(EventStream([broker], STREAM))
+    await hand_on(relay, url, noted=0)
+    execute(url, f"DELETE FROM preferences_events WHERE notification_id > {kept}")
+    move_elsewhere(url)
+    return relay
+
+
+async def test_after_a_failover_that_lost_events_it_goes_on_behind_what_it_has_handed_on(
+    database_url, forgetful
+) -> None:
+    relay = await handed_on_and_lost(database_url, forgetful, events=20, kept=6)
+    # When the log was continued, and has grown
+    await record(database_url, 3)
+    await hand_on(relay, database_url, noted=0)
+    await relay.close()
+    # then the stream has all that was ever in the log, in its order, and between them the event that says what was lost.
+    log = [position for position, _ in log_of(database_url)]
+    assert [one.position for one in await told(forgetful)] == [*range(1, 21), *log[6:]]
+    assert log[6] > 20
+
+
+async def test_before_the_log_was_continued_it_waits(database_url, forgetful) -> None:
+    relay = await handed_on_and_lost(database_url, forgetful, events=20, kept=6)
+    with pytest.raises(StreamUnusable, match="another one, or this one was restored"):
+        await hand_on(relay, database_url, noted=0)
+    await relay.close()
+    assert len(await told(forgetful)) == 20
+
+
+async def test_a_continued_log_does_not_pass_for_the_one_that_another_stream_was_written_from(
+    database_url, new_database, forgetful
+) -> None:
+    # Given a stream of one log, and another log that was continued: the stream's last position lies where that one lost something
+    await record(database_url, 20)
+    relay = Relay(EventStream([forgetful], STREAM))
+    await hand_on(relay, database_url, noted=0)
+    other = new_database()
+    await record(other, 6)
+    move_elsewhere(other)
+    await record(other, 3)
+    # then what the stream has from before that shows that it is another one.
+    with pytest.raises(StreamUnusable, match="another one, or this one was restored"):
+        await hand_on(relay, other, noted=0)
+    await relay.close()
+    assert len(await told(forgetful)) == 20
 
 
 @pytest.mark.parametrize(

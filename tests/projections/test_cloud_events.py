@@ -9,11 +9,11 @@ import pytest
 from domain.events import Event
 from domain.provenance import ERASED, UNREADABLE
 from projections.cloud_events import SCHEMAS, TYPES, cloud_event
-from tests.support.events import ADA, catalogue_published, erased, opened, toggled
+from tests.support.events import ADA, catalogue_published, continued, erased, opened, toggled
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 
-EVERY_KIND = [opened(), toggled(2, "news", True), erased(3), catalogue_published()]
+EVERY_KIND = [opened(), toggled(2, "news", True), erased(3), catalogue_published(), continued(406)]
 
 
 def test_a_choice_is_told_with_the_user_the_position_and_what_it_replaced() -> None:

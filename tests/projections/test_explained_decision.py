@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.continued_log import Continuation
 from domain.decision import Reason
 from projections.explained_decision import (
     At,
@@ -13,7 +14,7 @@ from projections.explained_decision import (
     moment,
 )
 from tests.support.catalogues import catalogue, published
-from tests.support.events import erased, opened, toggled
+from tests.support.events import NOON, catalogue_published, erased, opened, toggled
 
 OFF = toggled(2, "news", False)
 ON = toggled(4, "news", True, previous=False)
@@ -144,3 +145,41 @@ def test_each_untrue_part_of_a_claim_is_named() -> None:
         "the user's stream stood at version 3, not 2",
     ]
     assert contradictions(at(45), allowed=False) == ["it was allowed"]
+
+
+# A log that was continued on another server
+
+
+def continued_evidence() -> Evidence:
+    """Four events, of which the last one is behind a continuation; what stood from position 5 on until then is lost."""
+    events = [
+        At(2, opened()),
+        At(3, toggled(2, "news", False)),
+        At(10**15 + 1, toggled(3, "news", True, previous=False)),
+    ]
+    return Evidence(10**15 + 1, events, [At(1, catalogue_published())], [Continuation(4, 10**15, NOON)])
+
+
+def test_a_receipt_of_lost_events_is_told_to_be_just_that() -> None:
+    # Given a receipt of a position whose events were lost, among them one of this user
+    explained = explain(continued_evidence(), "email", "news", 700)
+    assert explained.lost == Continuation(4, 10**15, NOON)
+    # then it can't be verified, and isn't called wrong.
+    [phrase] = contradictions(explained, allowed=True, reason=Reason.CHOICE, version=3)
+    assert phrase == (
+        "it can't be verified: what stood behind position 4 was lost in a failover, before the log was continued at position "
+        "1000000000000000 on 2026-03-03 at 12:00:00 UTC"
+    )
+    # Without a version nobody can say whether events of this user were among the lost ones.
+    assert contradictions(explained, allowed=False) == [phrase]
+
+
+def test_a_receipt_whose_user_has_lost_nothing_is_verified_with_what_is_left() -> None:
+    explained = explain(continued_evidence(), "email", "news", 700)
+    assert contradictions(explained, allowed=False, reason=Reason.CHOICE, version=2) == []
+    assert contradictions(explained, allowed=True, version=2) == ["it was not allowed"]
+
+
+@pytest.mark.parametrize("position", [4, 10**15, 10**15 + 1])
+def test_a_receipt_from_before_or_behind_has_lost_nothing(position: int) -> None:
+    assert explain(continued_evidence(), "email", "news", position).lost is None

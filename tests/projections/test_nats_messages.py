@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from projections.cloud_events import cloud_event
 from projections.nats_messages import message, organization_of, organization_token, subject
-from tests.support.events import BOB, catalogue_published, erased, opened, toggled
+from tests.support.events import BOB, catalogue_published, continued, erased, opened, toggled
 
 organizations = (
     st.none() | st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["_", "~", "%", ".", ">"])
@@ -20,9 +20,10 @@ def test_a_subject_names_the_organization_and_the_type() -> None:
     assert subject(erased(3)) == "notification-preferences.org_math.erased"
 
 
-def test_users_without_an_organization_and_the_catalogue_have_tokens_of_their_own() -> None:
+def test_users_without_an_organization_and_what_concerns_all_have_tokens_of_their_own() -> None:
     assert subject(opened(BOB)) == "notification-preferences._.opened"
     assert subject(catalogue_published()) == "notification-preferences.~.catalogue-published"
+    assert subject(continued(406)) == "notification-preferences.~.continued"
 
 
 @given(organizations)

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from domain.continued_log import continued as continued_log
 from domain.events import (
     CataloguePublished,
+    LogContinued,
     NotificationToggled,
     PreferencesErased,
     PreferencesEvent,
@@ -68,6 +70,11 @@ def catalogue_published(version: int = 1, **fields: Any) -> CataloguePublished:
             **fields,
         }
     )
+
+
+def continued(previous_end: int, version: int = 1, *, at: datetime = NOON) -> LogContinued:
+    ids = {"event_id": next(_ULIDS), "request_id": next(_ULIDS)}
+    return continued_log(previous_end, version, at=at, catalogue_version=1, **ids)
 
 
 def row_after(row: CurrentPreferences | None, *events: PreferencesEvent) -> CurrentPreferences:

@@ -67,15 +67,19 @@ class Evidence:
     """The tree of a database, its keeper, and its auditor."""
 
     def __init__(self, url: str, folder: Path, *, origin: str = ORIGIN) -> None:
-        self.url = url
         self.signer = NoteSigner(origin, Ed25519PrivateKey.generate())
         self.reader = NoteReader(self.signer.verifier)
         self.file = CheckpointFile(folder / "checkpoints")
         self.path = folder / "checkpoints"
-        self.checkpointer = Checkpointer(
-            PostgresTreeStore(url), self.file, self.signer, self.reader, origin, lambda: NOW
-        )
         self.origin = origin
+        self.use(url)
+
+    def use(self, url: str) -> None:
+        """From now on, another database with the same file and the same key."""
+        self.url = url
+        self.checkpointer = Checkpointer(
+            PostgresTreeStore(url), self.file, self.signer, self.reader, self.origin, lambda: NOW
+        )
 
     def checkpoint(self, limit: int = TILE * 512) -> list[Checkpoint]:
         """Up to the end of the log, with `limit` events between two checkpoints."""

@@ -9,8 +9,9 @@ from typing_extensions import override
 from application.feed import EventFeed, Selection, Slice
 from application.live_tail import LogWatch
 from application.ports import Recorded, UnreadableEvent
+from domain.continued_log import Continuation
 from domain.errors import Unavailable
-from domain.events import Event
+from domain.events import Event, LogContinued
 
 
 class MemoryFeed(EventFeed, LogWatch):
@@ -50,6 +51,9 @@ class MemoryFeed(EventFeed, LogWatch):
 
     async def end(self) -> int:
         return self.positions[-1] if self.log else 0
+
+    async def continuations(self) -> Sequence[Continuation]:
+        return [Continuation.of(*one) for one in self.log if isinstance(one.event, LogContinued)]
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[LogWatch]:

@@ -32,7 +32,8 @@ class MemoryStore(PreferencesStore):
         done = set()
         for append in appends:
             row = self.rows.get(append.row.stream)
-            if (row.version if row else 0) == append.expected_version:
+            version, choices = (row.version, row.choices) if row else (0, {})
+            if version == append.expected_version and append.expected_choices in (None, choices):
                 self.log.extend(append.events)
                 self.rows[append.row.stream] = append.row
                 done.add(append.row.stream)

@@ -1,0 +1,24 @@
+"""The sequence that positions come from, where it is behind the end of the log."""
+
+import psycopg
+
+from infrastructure.sql import queries
+
+
+def behind(url: str) -> tuple[int, int] | None:
+    """The end of the log, and where the sequence stands; None where it isn't behind, as after each append by a role that may set it."""
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        row = connection.execute(queries("sequence")["behind"]).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def set_forward(url: str) -> int | None:
+    """Set it to the end of the log, which is returned; None where it isn't behind."""
+    statements = queries("sequence")
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        connection.execute(statements["hold"])
+        row = connection.execute(statements["behind"]).fetchone()
+        if row is None:
+            return None
+        connection.execute(statements["set_forward"], [row[0]])
+        return int(row[0])
