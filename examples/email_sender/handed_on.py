@@ -9,6 +9,7 @@ OPENED = "notification-preferences.opened.v1"
 TOGGLED = "notification-preferences.toggled.v1"
 ERASED = "notification-preferences.erased.v1"
 CATALOGUE_PUBLISHED = "notification-preferences.catalogue-published.v1"
+CONTINUED = "notification-preferences.continued.v1"
 
 
 class HandedOn(NamedTuple):

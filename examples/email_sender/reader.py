@@ -18,7 +18,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from examples.email_sender.handed_on import understand
-from examples.email_sender.replica import Replica, Unusable
+from examples.email_sender.replica import BeginAnew, Replica, Unusable
 
 LARGEST = 500
 """Events that are applied in one transaction."""
@@ -63,6 +63,8 @@ class Reader:
         while True:
             try:
                 await self._read()
+            except BeginAnew:
+                self._say("the log has lost events in a failover: the replica begins anew, without them")
             except nats.js.errors.NotFoundError:
                 self._say(f"there is no stream {self._stream}, or it was made anew")
             except (nats.errors.Error, OSError, TimeoutError) as error:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from examples.email_sender.handed_on import CATALOGUE_PUBLISHED, ERASED, OPENED, TOGGLED, HandedOn
+from examples.email_sender.handed_on import CATALOGUE_PUBLISHED, CONTINUED, ERASED, OPENED, TOGGLED, HandedOn
 
 SCHEMA = Path(__file__).with_name("replica.sql")
 
@@ -21,6 +21,10 @@ LEFT JOIN choices ON choices.key = :key AND choices.channel = :channel AND choic
 
 class Unusable(Exception):
     """What was handed on can't be applied, so that from here on the replica would be wrong. One sentence on why."""
+
+
+class BeginAnew(Exception):
+    """The replica has events that the log has lost. It was emptied, and is filled anew from the beginning, without them."""
 
 
 class Place(NamedTuple):
@@ -84,22 +88,30 @@ class Replica:
     def apply(self, events: Iterable[HandedOn]) -> int:
         """Take these in, together with how far the replica is then, or nothing of it. How many of them were new.
 
-        Raises `Unusable`.
+        Raises `Unusable`, and `BeginAnew`.
         """
         new = erased = 0
+        taken_back = False
         with self._transaction():
             position, sequence = self.place()
             for event in events:
                 sequence = event.sequence
                 # The log's order never changes: what isn't behind our position is delivered again, and is in here.
                 if event.position > position:
-                    self._apply(event)
+                    if event.type == CONTINUED and self._takes_back(event, position):
+                        taken_back = True
+                        position = sequence = 0
+                        break
+                    if not self._is_lost(event.position):
+                        self._apply(event)
                     position = event.position
                     new += 1
                     erased += event.type == ERASED
             self._kept.execute("UPDATE place SET position = ?, sequence = ?", (position, sequence))
-        if erased:
+        if erased or taken_back:
             self.empty_journal()
+        if taken_back:
+            raise BeginAnew
         return new
 
     def was_current(self, at: float) -> None:
@@ -110,8 +122,26 @@ class Replica:
         """Also the write-ahead log has what was deleted, until it is emptied. A reader in its way only delays that."""
         self._kept.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def _takes_back(self, event: HandedOn, position: int) -> bool:
+        """Whether something in here is lost, of which it wasn't known. What was folded can't be taken back one by one."""
+        lost = self._kept.execute(
+            "INSERT OR IGNORE INTO lost VALUES (?, ?)", (event.data["previous_end"], event.position)
+        ).rowcount
+        if not lost or position <= event.data["previous_end"]:
+            return False
+        for table in ("streams", "choices", "names", "catalogue"):
+            self._kept.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+        self._kept.execute("UPDATE place SET current_at = 0")
+        return True
+
+    def _is_lost(self, position: int) -> bool:
+        found = self._kept.execute("SELECT 1 FROM lost WHERE previous_end < ? AND ? < position", (position, position))
+        return found.fetchone() is not None
+
     def _apply(self, event: HandedOn) -> None:
         self._count(event)
+        if event.type == CONTINUED:
+            return
         if event.type == CATALOGUE_PUBLISHED:
             self._replace_catalogue(event)
             return

@@ -8,6 +8,12 @@ CREATE TABLE IF NOT EXISTS place (
 ) STRICT;
 INSERT OR IGNORE INTO place VALUES (1, 0, 0, 0);
 
+-- Positions that the log has lost in a failover: the stream still has their events, which are left out.
+CREATE TABLE IF NOT EXISTS lost (
+    previous_end integer NOT NULL,
+    position     integer PRIMARY KEY
+) STRICT;
+
 -- The last version of each stream, which counts 1, 2, 3: a gap shows that something is missing.
 CREATE TABLE IF NOT EXISTS streams (
     key     text PRIMARY KEY,

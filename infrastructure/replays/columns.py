@@ -30,6 +30,7 @@ _FIELDS: Final = [
     pa.field("request_id", pa.string(), nullable=False),
     pa.field("catalogue_version", pa.int32(), nullable=False),
     pa.field("channels", pa.string()),
+    pa.field("previous_end", pa.int64()),
 ]
 
 # pandas takes a boolean that may be null for objects, to which `~` can't be applied, unless the file names its own type.

@@ -14,9 +14,9 @@ from domain.preferences import stream_id
 from examples.email_sender.decision import Decision, Reason, decide
 from examples.email_sender.handed_on import ERASED, HandedOn, understand
 from examples.email_sender.pseudonym import pseudonym
-from examples.email_sender.replica import Place, Replica, Unusable
+from examples.email_sender.replica import BeginAnew, Place, Replica, Unusable
 from projections.nats_messages import message
-from tests.support.events import ADA, BOB, catalogue_published, erased, opened, toggled
+from tests.support.events import ADA, BOB, catalogue_published, continued, erased, opened, toggled
 
 README = Path(__file__).parents[2] / "examples/email_sender/README.md"
 
@@ -132,6 +132,32 @@ class TestReplica:
         [event] = handed_on(opened())
         with pytest.raises(Unusable, match=r"notification-preferences\.snoozed\.v1"):
             replica.apply([event._replace(type="notification-preferences.snoozed.v1")])
+
+    def test_what_the_log_has_lost_in_a_failover_is_taken_back(self, replica: Replica) -> None:
+        # Given a replica with a choice that the log has lost, before it was continued
+        told = handed_on(catalogue_published(), opened(), toggled(2, "news", False), toggled(3, "news", True))
+        [again] = handed_on(toggled(3, "tips", True))
+        [mark] = handed_on(continued(3))
+        mark = mark._replace(sequence=5, position=10**15)
+        again = again._replace(sequence=6, position=10**15 + 1)
+        replica.apply(told)
+        # when it is told so, then it begins anew,
+        with pytest.raises(BeginAnew):
+            replica.apply([mark, again])
+        assert replica.place() == Place(0, 0)
+        assert decided(replica, "user_ada") == (False, Reason.UNKNOWN)
+        # and what is lost is left out, though the stream still has it.
+        for event in (*told, mark, again):
+            replica.apply([event])
+        replica.was_current(NOW)
+        assert decided(replica, "user_ada") == (False, Reason.CHOICE)
+        assert replica.place() == Place(10**15 + 1, 6)
+
+    def test_a_continuation_that_has_lost_nothing_that_it_has_changes_nothing(self, replica: Replica) -> None:
+        told = handed_on(catalogue_published(), opened(), toggled(2, "news", False), continued(3))
+        assert replica.apply(told) == 4
+        replica.was_current(NOW)
+        assert decided(replica, "user_ada") == (False, Reason.CHOICE)
 
     def test_who_was_erased_is_forgotten_and_still_not_written_to(self, replica: Replica, file: Path) -> None:
         told = handed_on(catalogue_published(), opened(), toggled(2, "news", False), erased(3), opened(BOB))
