@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import psycopg
 import structlog
@@ -21,14 +20,12 @@ from domain.checkpoint import Checkpoint
 from infrastructure import audit_key
 from infrastructure.bundle_source import PostgresBundleSource
 from infrastructure.checkpoint_file import CheckpointFile
-from infrastructure.event_codec import decode
+from infrastructure.event_codec import decode_strictly
 from infrastructure.log_tree import PostgresEvidence, PostgresTreeStore
 from infrastructure.settings import Settings, SettingsError
 from infrastructure.signed_note import NoteReader, NoteSigner, VerifierKey
 
 log = structlog.get_logger("checkpoints")
-
-_decode: Final = partial(decode, strictly=True)
 
 
 class Progress(Protocol):
@@ -106,7 +103,7 @@ def bundle(of: Settings, url: str, organization: str | None, user: str) -> tuple
     signer = _signer(of)
     notes = NoteReader(signer.verifier, *_former(of))
     with PostgresBundleSource.open(url) as source:
-        made, opened = make_bundle(source, notes, of.audit_origin, _decode, organization, user)
+        made, opened = make_bundle(source, notes, of.audit_origin, decode_strictly, organization, user)
     return made.render(), opened
 
 
@@ -117,7 +114,7 @@ def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
     except ValueError as error:
         raise SettingsError(str(error)) from None
     parsed = Bundle.parse(data)
-    return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, _decode)
+    return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, decode_strictly)
 
 
 def _checkpointer(of: Settings, url: str) -> Checkpointer:
