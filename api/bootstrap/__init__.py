@@ -17,6 +17,7 @@ evidence     checkpoints of the log, and what holds the log to them
 clock        the time, for all of them
 """
 
+import os
 from typing import Final
 
 import psycopg
@@ -75,6 +76,7 @@ __all__ = [
     "check_person_keys",
     "checkpoint",
     "checkpoint_regularly",
+    "configure_command_logs",
     "configure_logs",
     "development_token",
     "erase",
@@ -132,6 +134,11 @@ OPERATOR_ERRORS: Final = (
 
 def settings() -> Settings:
     return Settings.from_environment()
+
+
+def configure_command_logs() -> None:
+    """Before a command begins, also one that needs no settings: what is logged goes to standard error."""
+    logs.configure_command(logs.level_of(os.environ))
 
 
 def configure_logs(of: Settings) -> None:
