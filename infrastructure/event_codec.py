@@ -5,6 +5,7 @@ That both understand each other is a test. What is personal stands beside the st
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -96,6 +97,10 @@ def decode(
     event = _new(event_type)
     _set(event, "__dict__", fields)
     return event
+
+
+decode_strictly: Final = partial(decode, strictly=True)
+"""The same for evidence, which shows who acted."""
 
 
 def recorded_at(state: bytes) -> datetime | None:

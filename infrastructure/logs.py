@@ -3,11 +3,20 @@
 import logging
 import os
 import sys
-from typing import BinaryIO, cast
+from collections.abc import Mapping
+from typing import BinaryIO, Final, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
+
+_SHARED: Final[list[Processor]] = [
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 class StandardError:
@@ -29,22 +38,39 @@ class StandardError:
 
 def configure(level: str) -> None:
     """Set up structlog, and let what other libraries log come out in the same form."""
-    shared: list[Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
     structlog.configure(
-        processors=[*shared, _first_things_first, structlog.processors.JSONRenderer(serializer=_dumps_bytes)],
+        processors=[*_SHARED, _first_things_first, structlog.processors.JSONRenderer(serializer=_dumps_bytes)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         # All that it does with a file is to write lines and to flush them.
         logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", StandardError())),
         cache_logger_on_first_use=True,
     )
+    _take_over(level)
+
+
+def configure_command(level: str) -> None:
+    """The same for a command whose results go to standard output: few lines, to wherever standard error leads at that moment."""
+    structlog.configure(
+        processors=[*_SHARED, _first_things_first, structlog.processors.JSONRenderer(serializer=_dumps)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    if not logging.getLogger().handlers:  # nobody else has seen to what libraries log
+        _take_over(level)
+
+
+def level_of(environment: Mapping[str, str]) -> str:
+    """LOG_LEVEL before the settings are read, which say so if it is none."""
+    level = environment.get("LOG_LEVEL", "").lower()
+    return level if level in _LEVELS else "info"
+
+
+def _take_over(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SHARED],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _first_things_first,

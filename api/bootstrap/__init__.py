@@ -19,6 +19,7 @@ sweep        what holds everything against the log, slowly
 clock        the time, for all of them
 """
 
+import os
 from typing import Final
 
 import psycopg
@@ -88,6 +89,7 @@ __all__ = [
     "checkpoint",
     "checkpoint_regularly",
     "compare_audit_index",
+    "configure_command_logs",
     "configure_logs",
     "database_as_it_is",
     "development_token",
@@ -148,6 +150,11 @@ OPERATOR_ERRORS: Final = (
 
 def settings() -> Settings:
     return Settings.from_environment()
+
+
+def configure_command_logs() -> None:
+    """Before a command begins, also one that needs no settings: what is logged goes to standard error."""
+    logs.configure_command(logs.level_of(os.environ))
 
 
 def configure_logs(of: Settings) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -22,7 +21,7 @@ from infrastructure import audit_key
 from infrastructure.bundle_source import PostgresBundleSource
 from infrastructure.checkpoint_file import CheckpointFile
 from infrastructure.database_clock import DatabaseClock
-from infrastructure.event_codec import decode
+from infrastructure.event_codec import decode_strictly
 from infrastructure.log_evidence import PostgresEvidence
 from infrastructure.log_tree import PostgresTree, PostgresTreeStore, reading
 from infrastructure.session import Session, connect_blocking
@@ -30,8 +29,6 @@ from infrastructure.settings import Settings, SettingsError
 from infrastructure.signed_note import NoteReader, NoteSigner, VerifierKey
 
 log = structlog.get_logger("checkpoints")
-
-_decode: Final = partial(decode, strictly=True)
 
 _CLOCK_SESSION: Final = Session(application="preferences checkpoint", connect_within=5, answer_within=10)
 
@@ -140,7 +137,7 @@ def bundle(of: Settings, url: str, organization: str | None, user: str) -> tuple
     signer = _signer(of)
     notes = NoteReader(signer.verifier, *_former(of))
     with PostgresBundleSource.open(url) as source:
-        made, opened = make_bundle(source, notes, of.audit_origin, _decode, organization, user)
+        made, opened = make_bundle(source, notes, of.audit_origin, decode_strictly, organization, user)
     return made.render(), opened
 
 
@@ -151,7 +148,7 @@ def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
     except ValueError as error:
         raise SettingsError(str(error)) from None
     parsed = Bundle.parse(data)
-    return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, _decode)
+    return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, decode_strictly)
 
 
 def note_reader(of: Settings) -> NoteReader | None:

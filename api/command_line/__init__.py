@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from api.bootstrap import OPERATOR_ERRORS
+from api.bootstrap import OPERATOR_ERRORS, configure_command_logs
 from api.command_line import (
     api_keys,
     audit,
@@ -56,6 +56,7 @@ cli.command()(checks.openapi)
 
 def main() -> None:
     unwind_when_killed()
+    configure_command_logs()
     try:
         cli(prog_name="preferences")
     except OPERATOR_ERRORS as error:

@@ -141,6 +141,8 @@ BEGIN
         PERFORM set_sequence_forward(last_position);
     END IF;
     PERFORM pg_notify('preferences_log', '');
+    -- The eventsourcing library's projection runners listen on a channel that has the name of the table.
+    PERFORM pg_notify('preferences_events', '');
     RETURN QUERY
     INSERT INTO current_preferences AS c (originator_id, version, position, modified_at, choices)
     SELECT f.originator_id, f.version, f.position, f.modified_at, f.choices

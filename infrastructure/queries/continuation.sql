@@ -29,7 +29,7 @@ VALUES (%(position)s, %(stream)s, %(version)s, %(topic)s, %(state)s);
 -- From here on, the log is at home on this server. Whoever follows it is woken at commit.
 INSERT INTO log_servers (since, previous_end, server)
 SELECT %(position)s, %(previous_end)s, log_server()
-FROM (SELECT pg_notify('preferences_log', '')) AS woken;
+FROM (SELECT pg_notify('preferences_log', ''), pg_notify('preferences_events', '')) AS woken;
 
 -- name: continuations
 -- All of them, in their order.

@@ -1,6 +1,7 @@
 """`preferences replay --to nats`: the log in a stream of its own, each event exactly once, whatever happened on the way."""
 
 import asyncio
+import json
 import random
 import subprocess
 from collections.abc import Iterator
@@ -52,6 +53,14 @@ async def test_killed_at_random_moments_and_run_again_the_stream_has_each_event_
     assert faults(recorded(url), await told(broker.url, "again")) == []
     done = await asyncio.to_thread(command, "replay", "--to", "nats", "--output", "again")
     assert done.stdout == "0 events, up to position 6000\n"
+
+
+async def test_results_go_to_standard_output_and_the_log_to_standard_error_as_json(command, broker) -> None:
+    done = await asyncio.to_thread(command, "replay", "--to", "nats", "--output", "logged")
+    assert done.stdout == "6000 events, up to position 6000\n"
+    logged = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert {"stream created"} <= {line["event"] for line in logged}
+    assert all({"timestamp", "level"} <= line.keys() for line in logged)
 
 
 async def test_a_stream_takes_what_was_asked_for_and_nothing_else_ever(command, broker) -> None:

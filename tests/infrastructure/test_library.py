@@ -1,5 +1,6 @@
 """The eventsourcing library's own applications and projections read our table, with nothing done to it."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -99,6 +100,23 @@ async def test_a_projection_of_the_library_follows_it(environment: dict[str, str
         runner.wait(notification_id=6, timeout=10)
         assert runner.projection.view.paths == ["email.news", "email.digest"]
         assert isinstance(runner.projection.view, TrackingRecorder)
+
+
+async def test_a_projection_of_the_library_follows_it_live(environment: dict[str, str], database_url: str) -> None:
+    """It waits for a notification on a channel of its own, and looks at nothing until one comes."""
+    settings = {**environment, "OPT_OUTS_PERSISTENCE_MODULE": "eventsourcing.popo"}
+    with ProjectionRunner(
+        application_class=Preferences, projection_class=CountOptOuts, view_class=OptOuts, env=settings
+    ) as runner:
+        await asyncio.to_thread(runner.wait, notification_id=6, timeout=10)
+        for version in (5, 6):
+            event = toggled(version, "news", version == 6, previous=version == 5)
+            async with Database(database_url) as database:
+                row = row_after(None, *EVENTS)._replace(version=version)
+                late = Append(version - 1, [event], row, opens_key=False)
+                assert await PostgresPreferencesStore(database).append([late]) == {ADA}
+            await asyncio.to_thread(runner.wait, notification_id=version + 2, timeout=10)
+        assert runner.projection.view.paths == ["email.news", "email.digest", "email.news"]
 
 
 async def test_what_the_library_writes_is_in_our_log_and_moves_the_stream_on(
