@@ -81,7 +81,7 @@ async def test_a_balancer_that_watches_readyz_loses_no_request(serve, workers: i
 @worker_counts
 @pytest.mark.parametrize("drain", [0, 1])
 async def test_a_connection_in_use_is_never_reset_in_the_middle_of_a_request(serve, workers: int, drain: int) -> None:
-    # Given connections that are never idle
+    # Given connections that are never idle for long
     server = serve(drain=drain, web_concurrency=workers, log_level="warning")
     last_words = []
 
@@ -89,6 +89,7 @@ async def test_a_connection_in_use_is_never_reset_in_the_middle_of_a_request(ser
         token = bearer(user)
         async with connected(server.url) as connection:
             while True:
+                await asyncio.sleep(0.002)  # so that at any moment most of them are idle, as the service sees it
                 await connection.send(request_head("GET", PATH, *token.items()))
                 # when the service is told to stop, then each request is answered,
                 answer = await connection.answer()
