@@ -1,4 +1,5 @@
-"""GET /metrics: how long requests took, and how far the followers are, in the text format of Prometheus."""
+"""GET /metrics: how long requests took, how far the followers are and the log is signed, and how wrong the clock is, in the text format of
+Prometheus."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -13,6 +14,7 @@ from api import description, request_durations
 from api.answer import Answer
 from api.services import Services
 from application.followers import FollowerStatus
+from application.signing import SigningStatus
 from domain.errors import Unavailable
 
 GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = (
@@ -33,7 +35,12 @@ def add(app: FastAPI, services: Services) -> None:
             followers = _followers(await services.followers(), known=True)
         except Unavailable:
             followers = _followers([], known=False)
-        text = generate_latest(_Collected([*request_durations.collect(), *followers, *_clock(services)]))
+        try:
+            signing = [*_signing(await services.signing())]
+        except Unavailable:
+            signing = []
+        known = [*request_durations.collect(), *followers, *signing, *_clock(services)]
+        text = generate_latest(_Collected(known))
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
 
 
@@ -44,6 +51,15 @@ class _Collected(Collector):
     @override
     def collect(self) -> Iterable[Metric]:
         return self._families
+
+
+def _signing(status: SigningStatus) -> Iterable[Metric]:
+    """Asked of the database as well. Where no checkpoint was ever written, there is no time of the last one."""
+    if status.last is not None:
+        what = "When the newest checkpoint of the log was signed."
+        yield GaugeMetricFamily("preferences_checkpoint_last_timestamp_seconds", what, value=status.last.timestamp())
+    what = "For how long the first event behind it has waited for the next one."
+    yield GaugeMetricFamily("preferences_checkpoint_lag_seconds", what, value=status.lag_seconds)
 
 
 def _clock(services: Services) -> Iterable[Metric]:

@@ -13,6 +13,7 @@ from application.decisions import Decisions
 from application.followers import FollowerStatus
 from application.history import History
 from application.preferences import Preferences
+from application.signing import SigningStatus
 from application.users import Users
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
@@ -22,6 +23,9 @@ Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 
 FollowerStatuses = Callable[[], Awaitable[list[FollowerStatus]]]
 """How far those are that follow the log. Raises `Unavailable`."""
+
+Signing = Callable[[], Awaitable[SigningStatus]]
+"""How far the log is signed. Raises `Unavailable`."""
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """The time in which the services can be used."""
@@ -40,6 +44,7 @@ class Services:
     feed: FeedAnswers
     readiness: Readiness
     followers: FollowerStatuses
+    signing: Signing
     rate_limit: RateLimit
     clock: Callable[[], datetime]
     clock_offset: Callable[[], float | None]

@@ -52,6 +52,7 @@ class DatabaseClock:
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
+        self._query = queries("clock")["now"]
         self._epoch: float | None = None
         """The database's time when the steady clock was at 0."""
         self._wrong = False
@@ -77,12 +78,18 @@ class DatabaseClock:
 
     async def measure(self, database: Database) -> None:
         """Ask the database for its time. Raises `Unavailable`."""
-        self.hold_to(await database.read_within(WITHIN, _ask))
+
+        async def ask(connection: Connection) -> Measurement:
+            before = steady()
+            [(seconds,)] = await connection.rows(self._query)
+            return Measurement(seconds, before, steady())
+
+        self.hold_to(await database.read_within(WITHIN, ask))
 
     def measure_blocking(self, connection: psycopg.Connection) -> None:
         """The same for code without an event loop."""
         before = steady()
-        [(seconds,)] = connection.execute(queries("clock")["now"]).fetchall()
+        [(seconds,)] = connection.execute(self._query).fetchall()
         self.hold_to(Measurement(seconds, before, steady()))
 
     def hold_to(self, measured: Measurement) -> None:
@@ -109,9 +116,3 @@ class DatabaseClock:
             except (ServiceError, psycopg.Error):  # it is away; the others say so
                 pause = SOON
             await asyncio.sleep(pause)
-
-
-async def _ask(connection: Connection) -> Measurement:
-    before = steady()
-    [(seconds,)] = await connection.rows(queries("clock")["now"])
-    return Measurement(seconds, before, steady())

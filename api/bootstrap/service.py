@@ -42,6 +42,7 @@ from infrastructure.follower_register import FollowerRegister
 from infrastructure.request_log import RequestLog
 from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
+from infrastructure.signing_status import PostgresSigning
 from infrastructure.standings import PostgresStandings
 from infrastructure.streams import PostgresStreams
 
@@ -76,6 +77,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with database, feed_database, audit_database, held(clock, database):
+            migrations.available()  # read once, while there are files to open: readiness is judged by them
             await keys.start()
             # What was made so far lives as long as the process: the collector need not walk it again and again.
             gc.collect()
@@ -104,6 +106,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         readiness=partial(_readiness, database, catalogues, sessions),
         audit_log=audit_log,
         followers=partial(FollowerRegister(database, clock).statuses, [follower.name for follower in registered(of)]),
+        signing=PostgresSigning(database, clock).status,
         rate_limit=RateLimit(of.change_rate_limit),
         clock=clock,
         clock_offset=clock.offset,
@@ -132,7 +135,7 @@ async def _readiness(
         findings["catalogue"] = (await catalogues.published()).verdict(CATALOGUE)
     except psycopg.errors.UndefinedTable:
         findings["migrations"] = findings["migrations"] or "none applied yet"
-    except ServiceError:
+    except (ServiceError, OSError):  # a process that may open no more files can't reach it either
         findings["database"] = "can't be reached"
         findings["migrations"] = findings["migrations"] or "unknown"
     if not sessions.ready():

@@ -265,6 +265,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         feed=FeedAnswers(store, EventStream(LiveFeed(store, store, event_stream.encode, most_readers=1), 15), 20),
         readiness=readiness,
         followers=readiness,
+        signing=readiness,
         rate_limit=RateLimit(0),
         clock=clock,
         clock_offset=clock.offset,
