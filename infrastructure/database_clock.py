@@ -30,9 +30,12 @@ WITHIN: Final = 1.0
 log = structlog.get_logger("clock")
 
 
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 def steady() -> float:
     """Seconds that nobody sets, and that go on while the machine is suspended, where the system counts those."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.clock_gettime(_STEADY)
 
 
 class Measurement(NamedTuple):
@@ -62,10 +65,10 @@ class DatabaseClock:
 
     def seconds(self) -> float:
         """Since the epoch."""
-        wall = self._wall()
-        if self._epoch is None:
+        wall, epoch = self._wall(), self._epoch
+        if epoch is None:
             return wall
-        database = self._epoch + steady()
+        database = epoch + time.clock_gettime(_STEADY)
         return wall if -BOUND <= wall - database <= BOUND else database
 
     def ulid(self) -> str:

@@ -66,7 +66,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     clock = DatabaseClock()
     store = PostgresPreferencesStore(database)
     feed_database = open_feed_database(of.database_url)
-    preferences = Preferences(store, iter(clock.ulid, None), new_key)
+    preferences = Preferences(store, iter(ulid_now, None), new_key)
     catalogues = PostgresCatalogues(database)
     decisions = Decisions(PostgresStandings(database), clock, partial(_catalogue_held, catalogues))
     history = History(store)
