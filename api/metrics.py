@@ -1,7 +1,9 @@
-"""GET /metrics: how long requests took, how far the followers and the sweep are, in the text format of Prometheus."""
+"""GET /metrics: how long requests took, how far the followers, the sweep and the signing are, and how wrong the clock is, in the text
+format of Prometheus."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from fastapi import FastAPI
@@ -14,6 +16,7 @@ from api import description, request_durations
 from api.answer import Answer
 from api.services import Services
 from application.followers import FollowerStatus
+from application.signing import SigningStatus
 from application.sweep import Subject, SweepStatus
 from domain.continued_log import Moves
 from domain.errors import Unavailable
@@ -36,11 +39,9 @@ def add(app: FastAPI, services: Services) -> None:
             stored = [*_followers(await services.followers(), known=True), *_moves(await services.moves())]
         except Unavailable:
             stored = [*_followers([], known=False)]
-        try:
-            sweep = [*_sweep(await services.swept())]
-        except Unavailable:
-            sweep = []
-        families = [*request_durations.collect(), *services.counted(), *stored, *sweep, *_clock(services)]
+        with suppress(Unavailable):
+            stored += [*_sweep(await services.swept()), *_signing(await services.signing())]
+        families = [*request_durations.collect(), *services.counted(), *stored, *_clock(services)]
         text = generate_latest(_Collected(families))
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
 
@@ -52,6 +53,15 @@ class _Collected(Collector):
     @override
     def collect(self) -> Iterable[Metric]:
         return self._families
+
+
+def _signing(status: SigningStatus) -> Iterable[Metric]:
+    """Asked of the database as well. Where no checkpoint was ever written, there is no time of the last one."""
+    if status.last is not None:
+        what = "When the newest checkpoint of the log was signed."
+        yield GaugeMetricFamily("preferences_checkpoint_last_timestamp_seconds", what, value=status.last.timestamp())
+    what = "For how long the first event behind it has waited for the next one."
+    yield GaugeMetricFamily("preferences_checkpoint_lag_seconds", what, value=status.lag_seconds)
 
 
 def _clock(services: Services) -> Iterable[Metric]:

@@ -15,6 +15,7 @@ from application.decisions import Decisions
 from application.followers import FollowerStatus
 from application.history import History
 from application.preferences import Preferences
+from application.signing import SigningStatus
 from application.sweep import SweepStatus
 from application.users import Users
 from application.vocabulary import Published
@@ -36,6 +37,9 @@ Swept = Callable[[], Awaitable[SweepStatus]]
 LogMoves = Callable[[], Awaitable[Moves]]
 """Whether, and where, the log was continued on another server. Raises `Unavailable`."""
 
+Signing = Callable[[], Awaitable[SigningStatus]]
+"""How far the log is signed. Raises `Unavailable`."""
+
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """The time in which the services can be used."""
 
@@ -56,6 +60,7 @@ class Services:
     counted: Counted
     swept: Swept
     moves: LogMoves
+    signing: Signing
     rate_limit: RateLimit
     clock: Callable[[], datetime]
     clock_offset: Callable[[], float | None]

@@ -30,9 +30,12 @@ WITHIN: Final = 1.0
 log = structlog.get_logger("clock")
 
 
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 def steady() -> float:
     """Seconds that nobody sets, and that go on while the machine is suspended, where the system counts those."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.clock_gettime(_STEADY)
 
 
 class Measurement(NamedTuple):
@@ -52,6 +55,7 @@ class DatabaseClock:
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
+        self._query = queries("clock")["now"]
         self._epoch: float | None = None
         """The database's time when the steady clock was at 0."""
         self._wrong = False
@@ -61,10 +65,10 @@ class DatabaseClock:
 
     def seconds(self) -> float:
         """Since the epoch."""
-        wall = self._wall()
-        if self._epoch is None:
+        wall, epoch = self._wall(), self._epoch
+        if epoch is None:
             return wall
-        database = self._epoch + steady()
+        database = epoch + time.clock_gettime(_STEADY)
         return wall if -BOUND <= wall - database <= BOUND else database
 
     def ulid(self) -> str:
@@ -77,12 +81,18 @@ class DatabaseClock:
 
     async def measure(self, database: Database) -> None:
         """Ask the database for its time. Raises `Unavailable`."""
-        self.hold_to(await database.read_within(WITHIN, _ask))
+
+        async def ask(connection: Connection) -> Measurement:
+            before = steady()
+            [(seconds,)] = await connection.rows(self._query)
+            return Measurement(seconds, before, steady())
+
+        self.hold_to(await database.read_within(WITHIN, ask))
 
     def measure_blocking(self, connection: psycopg.Connection) -> None:
         """The same for code without an event loop."""
         before = steady()
-        [(seconds,)] = connection.execute(queries("clock")["now"]).fetchall()
+        [(seconds,)] = connection.execute(self._query).fetchall()
         self.hold_to(Measurement(seconds, before, steady()))
 
     def hold_to(self, measured: Measurement) -> None:
@@ -109,9 +119,3 @@ class DatabaseClock:
             except (ServiceError, psycopg.Error):  # it is away; the others say so
                 pause = SOON
             await asyncio.sleep(pause)
-
-
-async def _ask(connection: Connection) -> Measurement:
-    before = steady()
-    [(seconds,)] = await connection.rows(queries("clock")["now"])
-    return Measurement(seconds, before, steady())

@@ -9,7 +9,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Collection
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Final, LiteralString, NamedTuple
 
@@ -83,8 +83,9 @@ class Applied(NamedTuple):
     leaves_working: int | None
 
 
+@cache
 def available() -> list[Migration]:
-    """The migrations that this release carries, in order."""
+    """The migrations that this release carries, in order. They are read once."""
     folder = files("infrastructure").joinpath("migrations")
     named = [(re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name), file) for file in folder.iterdir()]
     return sorted(Migration(int(name[1]), name[2], file.read_text("utf-8")) for name, file in named if name)

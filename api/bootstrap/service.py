@@ -43,6 +43,7 @@ from infrastructure.readiness import readiness
 from infrastructure.request_log import RequestLog
 from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
+from infrastructure.signing_status import PostgresSigning
 from infrastructure.standings import PostgresStandings
 from infrastructure.streams import PostgresStreams
 from infrastructure.sweep.journal import sweep_status
@@ -67,7 +68,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     clock = DatabaseClock()
     store = PostgresPreferencesStore(database)
     feed_database = open_feed_database(of.database_url)
-    preferences = Preferences(store, iter(clock.ulid, None), new_key)
+    preferences = Preferences(store, iter(ulid_now, None), new_key)
     catalogues = PostgresCatalogues(database)
     decisions = Decisions(PostgresStandings(database), clock, partial(_catalogue_held, catalogues))
     history = History(store)
@@ -78,6 +79,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with database, feed_database, audit_database, held(clock, database):
+            migrations.available()  # read once, while there are files to open: readiness is judged by them
             await keys.start()
             # What was made so far lives as long as the process: the collector need not walk it again and again.
             gc.collect()
@@ -109,6 +111,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         counted=unreadable_actors.collect,
         swept=partial(sweep_status, database),
         moves=partial(moves, database),
+        signing=PostgresSigning(database, clock).status,
         rate_limit=RateLimit(of.change_rate_limit),
         clock=clock,
         clock_offset=clock.offset,
