@@ -1,7 +1,7 @@
 """How long requests took, counted by the process that answered them and told by each for all processes of a server.
 
-Where the environment's PROMETHEUS_MULTIPROC_DIR is set, as `preferences serve` does for several workers, prometheus-client keeps
-what it counts in files there, one for each process, which outlive it. So no count falls, whoever tells it and whoever was killed.
+Where the environment's PROMETHEUS_MULTIPROC_DIR is set, as `preferences serve` does for several workers and for no other reason,
+prometheus-client keeps what it counts in files there, one for each process, which outlive it. So no count falls, whoever tells it and whoever was killed.
 """
 
 import os

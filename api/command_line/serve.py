@@ -28,6 +28,9 @@ LISTEN_WITHIN: Final = 2.0
 
 BACKLOG: Final = 2048
 
+COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus-client keeps what several processes count. It has no other way to be told."""
+
 MEMORY: Final = "/dev/shm"  # noqa: S108 - Linux's own name for it
 
 
@@ -49,6 +52,7 @@ def serve(
     for name, value in (("HOST", host), ("PORT", port), ("WEB_CONCURRENCY", workers)):
         if value is not None:
             os.environ[name] = str(value)
+    _forget_the_counts_of_others()
     settings = bootstrap.settings()
     bootstrap.signing_keys(settings)  # unusable ones are one sentence now, not a worker that can't start
     bootstrap.configure_logs(settings)
@@ -60,7 +64,7 @@ def serve(
             beside.enter_context(Companion("follow"))
         alone = settings.web_concurrency == 1
         if not alone:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = beside.enter_context(_folder_of_counts())
+            os.environ[COUNTS] = beside.enter_context(_folder_of_counts())
         limits = Limits(settings.header_limit, settings.header_within, settings.body_within, settings.keep_alive)
         serving = Serving(limits, drain_seconds=settings.drain)
         config = uvicorn.Config(
@@ -108,6 +112,13 @@ def _listen(host: str, port: int) -> socket.socket:
             raise OSError(f"can't listen on {host} port {port}: {error.strerror}") from None
         listener.set_inheritable(True)
         return listener
+
+
+def _forget_the_counts_of_others() -> None:
+    """A folder that was inherited is another program's, or of a server that has ended: its counts would be told as ours, ours would
+    outlive us, and one that isn't there would keep us from starting. The library also knows the name in lower case."""
+    for name in (COUNTS, COUNTS.lower()):
+        os.environ.pop(name, None)
 
 
 def _folder_of_counts() -> TemporaryDirectory[str]:

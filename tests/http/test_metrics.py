@@ -104,6 +104,33 @@ def test_what_workers_share_goes_with_them(serve: Callable[..., Server]) -> None
     assert not shared.exists()
 
 
+@pytest.mark.parametrize("name", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_folder_of_counts_that_is_inherited_is_left_alone(
+    workers: int, name: str, serve: Callable[..., Server], tmp_path: Path, monkeypatch
+) -> None:
+    # Given an environment that names a folder, as a supervisor of several programs may
+    monkeypatch.setenv(name, str(tmp_path))
+    server = serve(web_concurrency=workers)
+    for _ in range(2):
+        ask(server, 1)
+        deadline = time.monotonic() + 20
+        while without_probes(told(server)) != expected(1):
+            assert time.monotonic() < deadline, told(server)
+        # when the service is started again, then it counts from the beginning
+        server.stop()
+        server.start()
+    # and has left nothing behind.
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_counts_that_is_not_there_keeps_nothing_from_starting(serve, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
+    server = serve()
+    ask(server, 1)
+    assert without_probes(told(server)) == expected(1)
+
+
 def test_they_took_less_than_whoever_asked_has_waited(serve: Callable[..., Server]) -> None:
     server = serve()
     before = time.monotonic()
