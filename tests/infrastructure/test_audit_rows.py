@@ -4,7 +4,9 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 import psycopg
@@ -19,6 +21,9 @@ from infrastructure.event_log import read_after
 from tests.support.events import ADA, NOON, catalogue_published, erased, opened, toggled
 from tests.support.filled_log import key_of
 from tests.support.index_rows import index_row
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "events"
+STORED = {file.stem: json.loads(file.read_text())["stored"] for file in sorted(GOLDEN.glob("*.json"))}
 
 NAMES = [
     "org_math",
@@ -162,3 +167,24 @@ async def test_a_damaged_choice_is_refused(connection, lost: str) -> None:
     with pytest.raises(CheckViolation, match="audit_classes_whole"):
         await connection.execute("SELECT index_events(0, 10)")
     assert await indexed(connection) == []
+
+
+@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+async def test_every_event_that_was_ever_stored_makes_its_row(connection, stored: dict[str, Any]) -> None:
+    event = StoredEvent(
+        UUID(stored["originator_id"]), stored["originator_version"], stored["topic"], orjson.dumps(stored["state"])
+    )
+    await record(connection, [event])
+    assert await made(connection) == await expected(connection)
+
+
+async def test_a_range_of_positions_is_found_without_reading_all_entries(connection) -> None:
+    await connection.execute(
+        "INSERT INTO audit_entries SELECT n, now(), gen_random_uuid(), n %% 50 FROM generate_series(1, %s) n", [50_000]
+    )
+    await connection.execute("VACUUM ANALYZE audit_entries")
+    cursor = await connection.execute(
+        "EXPLAIN SELECT * FROM audit_entries WHERE position > 20000 AND position <= 20100"
+    )
+    plan = "\n".join(line for (line,) in await cursor.fetchall())
+    assert "audit_entries_by_position" in plan
