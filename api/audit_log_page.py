@@ -13,7 +13,9 @@ class Resource(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["user"]
-    id: str = Field(description="The user; `erased` where nobody can say any more who it was.")
+    id: str = Field(
+        description="The user; `erased` where nobody can say any more who it was, `unreadable` where the key does not fit."
+    )
 
 
 class RecordedChoice(BaseModel):

@@ -39,7 +39,7 @@ def add(app: FastAPI, services: Services) -> None:
             sweep = [*_sweep(await services.swept())]
         except Unavailable:
             sweep = []
-        text = generate_latest(_Collected([*request_durations.collect(), *followers, *sweep]))
+        text = generate_latest(_Collected([*request_durations.collect(), *services.counted(), *followers, *sweep]))
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
 
 

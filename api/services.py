@@ -1,9 +1,11 @@
 """What the web layer is given. Everything real is made in the composition root and handed down through here."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+
+from prometheus_client import Metric
 
 from api.authentication import Authenticator
 from api.feed_answers import FeedAnswers
@@ -23,6 +25,9 @@ Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 
 FollowerStatuses = Callable[[], Awaitable[list[FollowerStatus]]]
 """How far those are that follow the log. Raises `Unavailable`."""
+
+Counted = Callable[[], Iterable[Metric]]
+"""What this process counted, other than its requests."""
 
 Swept = Callable[[], Awaitable[SweepStatus]]
 """How far the sweep is, and what it found. Raises `Unavailable`."""
@@ -44,6 +49,7 @@ class Services:
     feed: FeedAnswers
     readiness: Readiness
     followers: FollowerStatuses
+    counted: Counted
     swept: Swept
     rate_limit: RateLimit
     clock: Callable[[], datetime]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from application.bundle import BadBundle, Bundle, Decode, Opened, Proven, open_bundle
 from application.evidence import Contradiction, KeptNote, Notes
+from application.foreign_checkpoint import open_checkpoint
 from domain.checkpoint import Checkpoint
 from domain.events import PreferencesErased
 from domain.leaf import Leaf
@@ -37,13 +38,16 @@ class BundleSource(Protocol):
 def make_bundle(
     source: BundleSource, notes: Notes, origin: str, decode: Decode, organization: str | None, user: str
 ) -> tuple[Bundle, Opened]:
-    """Everything about a user up to the newest checkpoint. Raises `Contradiction` where the log isn't what was signed."""
+    """Everything about a user up to the newest checkpoint.
+
+    Raises `Contradiction` where the log isn't what was signed, and `ForeignCheckpoint` where the settings are another log's.
+    """
     stream = stream_id(organization, user)
     kept = source.last()
     if kept is None:
         raise Contradiction("nothing is signed yet")
     try:
-        checkpoint = Checkpoint.parse(notes.open(kept.note))
+        checkpoint = open_checkpoint(kept, f"the last checkpoint in {kept.place}", notes, origin)
         events = _proven(source, stream, checkpoint)
         bundle = Bundle(
             organization,

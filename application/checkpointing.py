@@ -4,7 +4,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from application.evidence import Contradiction, KeptNote, Notes, PublishedCheckpoints, Signer, StoredTree, TreeStore
+from application.evidence import (
+    DATABASE,
+    Contradiction,
+    Notes,
+    PublishedCheckpoints,
+    Signer,
+    StoredTree,
+    TreeStore,
+)
+from application.foreign_checkpoint import open_last
 from domain.checkpoint import Checkpoint
 from domain.leaf import POSITION
 from domain.merkle import HASH, TILE, GrowingTree, Tile, consistency_proof, continues, leaf_hash
@@ -39,13 +48,15 @@ class Checkpointer:
     def step(self, limit: int = STEP) -> tuple[Checkpoint | None, bool]:
         """Sign up to `limit` more events. The checkpoint, None if there was nothing to sign, and whether more are left.
 
-        Raises `Contradiction` if the log isn't what was signed before.
+        Raises `Contradiction` if the log isn't what was signed before, and `ForeignCheckpoint` if the settings are those of another
+        log or key, so that this can't be told.
         """
         with self._store.exclusively() as stored:
             if misplaced := stored.misplaced():
                 raise Contradiction(f"an event was added at position {misplaced[0]}, where none can be")
             tree, position, new = self._grow(stored, limit)
-            known = [self._opened(kept) for kept in (stored.last(), self._published.last()) if kept is not None]
+            kept = [one for one in (stored.last(), self._published.last()) if one is not None]
+            known = open_last(kept, DATABASE, self._notes, self._origin)
             left = new == limit
             if left and any(before.size > tree.size for before in known):
                 return None, left  # The tiles are being made anew; what was signed lies further on.
@@ -85,15 +96,6 @@ class Checkpointer:
         if len(hashes) > len(before):
             stored.write([*tiles, *tree.unfinished()], b"".join(positions), edge[0].index if edge else 0)
         return tree, int.from_bytes(positions[-1], "big") if positions else 0, len(hashes) - len(before)
-
-    def _opened(self, kept: KeptNote) -> Checkpoint:
-        try:
-            checkpoint = Checkpoint.parse(self._notes.open(kept.note))
-        except ValueError as error:
-            raise Contradiction(f"the last checkpoint in {kept.place} is {error}") from error
-        if checkpoint.origin != self._origin:
-            raise Contradiction(f"the last checkpoint in {kept.place} is one of {checkpoint.origin}")
-        return checkpoint
 
 
 def _is_edge(tiles: Sequence[Tile], positions: bytes) -> bool:

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CONTRADICTED = "contradicted"
     TILE = "tile"
     CHECKPOINT = "checkpoint"
+    SETTINGS = "settings"
 
 
 class Fault(NamedTuple):

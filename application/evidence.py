@@ -45,10 +45,27 @@ class Place(NamedTuple):
     size: int = 0
 
 
-class Notes(Protocol):
-    """Signed notes. Raises `ValueError` for a note that none of our keys has signed, with a phrase on why."""
+class UnknownKey(ValueError):
+    """A note is whole, and only keys that aren't known here are named under it. `signers` are their names and hashes."""
 
-    def open(self, note: str) -> str: ...
+    def __init__(self, text: str, signers: Sequence[str]) -> None:
+        super().__init__("not signed with a key that is known here")
+        self.text = text
+        self.signers = signers
+
+
+class Notes(Protocol):
+    """Signed notes."""
+
+    @property
+    def known(self) -> Sequence[str]:
+        """The keys that are trusted, by name and hash, ours first."""
+        ...
+
+    def open(self, note: str) -> str:
+        """The text. Raises `UnknownKey` where the note names none of our keys, and `ValueError` for anything else that none of
+        them has signed, with a phrase on why."""
+        ...
 
 
 class Signer(Protocol):

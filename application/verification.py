@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from application.differences import Differences, Fault, Kind
 from application.evidence import DATABASE, Notes, Place, StoredEvidence
+from application.foreign_checkpoint import ForeignCheckpoint, open_checkpoint
 from application.verified import Verified
 from domain.checkpoint import Checkpoint
 from domain.leaf import POSITION
@@ -50,7 +51,12 @@ class Verdict:
     @property
     def altered(self) -> bool:
         """Whether it is the log itself that isn't as it was, and not only what is kept beside it."""
-        return any(fault.kind not in {Kind.TILE, Kind.CHECKPOINT} for fault in self.faults)
+        return any(fault.kind not in {Kind.TILE, Kind.CHECKPOINT, Kind.SETTINGS} for fault in self.faults)
+
+    @property
+    def misfit(self) -> bool:
+        """Whether nothing is wrong but the settings, which are those of another log or key."""
+        return bool(self.faults) and all(fault.kind is Kind.SETTINGS for fault in self.faults)
 
 
 class _Opened(NamedTuple):
@@ -86,6 +92,8 @@ class Verification:
         self._verdict = Verdict(events=self._so_far.tree.size, covered=self._so_far.covered)
         self._differences: Differences
         self._bad_notes: list[Fault] = []
+        self._foreign: dict[tuple[str, str], tuple[int, int]] = {}
+        """Checkpoints that the settings don't fit, by place and difference: the number of the first, and how many there are."""
 
     def run(self) -> Verdict:
         """All of it."""
@@ -118,7 +126,7 @@ class Verification:
             so_far.bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
         verdict.position = so_far.compared.position
         if limit is not None and seen == limit:
-            return [*self._settled(differences), *self._bad_notes], True
+            return [*self._settled(differences), *self._unusable_notes()], True
         for tile in tree.unfinished():
             self._compare(tile, tree_size)
         differences.finish()
@@ -153,7 +161,10 @@ class Verification:
                 sentence = f"the tree was cut to {tree_size} events; the log itself is as signed"
                 so_far.bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
             faults += so_far.bad_tiles[:1]
-        return [*map(_misplaced, self._stored.misplaced()), *faults, *self._bad_notes]
+        return [*map(_misplaced, self._stored.misplaced()), *faults, *self._unusable_notes()]
+
+    def _unusable_notes(self) -> list[Fault]:
+        return [*self._bad_notes, *(_misfit(*where, *found) for where, found in self._foreign.items())]
 
     @property
     def _signed(self) -> int:
@@ -163,7 +174,7 @@ class Verification:
     def _lacks_checkpoints(self, tree_size: int) -> bool:
         if self._unsigned and not tree_size:
             return False
-        return bool(self._verdict.events) and self._so_far.covered is None and not self._bad_notes
+        return bool(self._verdict.events) and self._so_far.covered is None and not self._unusable_notes()
 
     def _hold_to(self, kept: tuple[Checkpoint, list["_Opened"]], root: bytes | None) -> None:
         """`root`: that over as many events; None if there are fewer."""
@@ -212,17 +223,24 @@ class Verification:
             self._verdict.kept[place] += 1
             reached = reached._replace(read=reached.read + 1, mark=kept.mark)
             try:
-                checkpoint = Checkpoint.parse(self._notes.open(kept.note))
-                if checkpoint.origin != self._origin:
-                    raise ValueError(f"one of {checkpoint.origin}")
+                checkpoint = open_checkpoint(kept, "", self._notes, self._origin)
                 if checkpoint.size < reached.size:
                     raise ValueError("out of order")
+            except ForeignCheckpoint as error:
+                first, count = self._foreign.get((place, error.difference), (reached.read, 0))
+                self._foreign[place, error.difference] = first, count + 1
+                continue
             except ValueError as error:
                 sentence = f"checkpoint {reached.read} of {place} is {error}"
                 self._bad_notes.append(Fault(Kind.CHECKPOINT, 0, 0, sentence))
                 continue
             reached = reached._replace(size=checkpoint.size)
             yield _Opened(checkpoint, place, reached)
+
+
+def _misfit(place: str, difference: str, first: int, count: int) -> Fault:
+    others = f" (and {count - 1} more)" if count > 1 else ""
+    return Fault(Kind.SETTINGS, 0, 0, f"checkpoint {first}{others} of {place} {difference}")
 
 
 def _misplaced(position: int) -> Fault:

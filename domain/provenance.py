@@ -30,6 +30,9 @@ class Actor(TypedDict):
 ERASED: Final[Actor] = {"user": "erased"}
 """Who acted, once the person's key is destroyed: nobody can say any more."""
 
+UNREADABLE: Final[Actor] = {"user": "unreadable"}
+"""Who acted, where the person's key is another one than the actor was sealed under: nobody can say until the key is set right."""
+
 
 class Provenance(NamedTuple):
     """`occurred_at` is in UTC, `request_id` a ULID, `catalogue_version` the one that the user was shown.

@@ -5,6 +5,7 @@ That both understand each other is a test. What is personal stands beside the st
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -12,8 +13,9 @@ import orjson
 
 from application.ports import UnreadableEvent
 from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
-from domain.provenance import ERASED
-from infrastructure.sealing import seal, unseal
+from domain.provenance import ERASED, UNREADABLE
+from infrastructure import unreadable_actors
+from infrastructure.sealing import Unsealable, seal, unseal
 
 TYPES: Final[dict[str, type[Event]]] = {
     event.TOPIC: event for event in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished)
@@ -50,11 +52,20 @@ def encode(event: Event, key: bytes | None = None) -> StoredEvent:
 
 
 def decode(
-    stream: UUID, version: int, topic: str, state: bytes, sealed_actor: bytes = b"", key: bytes | None = None
+    stream: UUID,
+    version: int,
+    topic: str,
+    state: bytes,
+    sealed_actor: bytes = b"",
+    key: bytes | None = None,
+    *,
+    strictly: bool = False,
 ) -> Event:
     """The event, brought to its current shape. Raises `UnreadableEvent`.
 
-    Where the key is gone, so is who acted: a sealed actor without its key reads as `ERASED`.
+    Where the key is gone, so is who acted: a sealed actor without its key reads as `ERASED`. With a key that doesn't open it,
+    the actor reads as `UNREADABLE`, which is counted and logged: one bad key must not keep an event from its readers. For
+    evidence, `strictly`, it is an event that can't be read.
     """
     try:
         event_type = TYPES[topic]
@@ -63,7 +74,13 @@ def decode(
         if "class_version" in fields or hasattr(event_type, "class_version"):
             _upcast(event_type, fields)
         if sealed_actor:
-            fields["actor"] = ERASED if key is None else unseal(sealed_actor, key, fields["event_id"])
+            try:
+                fields["actor"] = ERASED if key is None else unseal(sealed_actor, key, fields["event_id"])
+            except Unsealable:
+                if strictly:
+                    raise
+                unreadable_actors.note(stream, version)
+                fields["actor"] = UNREADABLE
     except (KeyError, ValueError, TypeError) as error:
         raise UnreadableEvent(f"{topic} of stream {stream}, version {version}: {type(error).__name__}") from error
     fields["originator_id"] = stream
@@ -72,6 +89,10 @@ def decode(
     event = _new(event_type)
     _set(event, "__dict__", fields)
     return event
+
+
+decode_strictly: Final = partial(decode, strictly=True)
+"""The same for evidence, which shows who acted."""
 
 
 def recorded_at(state: bytes) -> datetime | None:

@@ -38,10 +38,11 @@ def seal(actor: Actor, key: bytes, event_id: str) -> bytes:
 
 
 def unseal(sealed: bytes, key: bytes, event_id: str) -> Actor:
-    """Raises `Unsealable`."""
+    """Raises `Unsealable`; `ValueError` for an id that no event has."""
+    nonce = ulid_to_bytes(event_id)[_NONCE]
     try:
-        text = AESGCM(key).decrypt(ulid_to_bytes(event_id)[_NONCE], sealed, event_id.encode())
-    except InvalidTag:
+        text = AESGCM(key).decrypt(nonce, sealed, event_id.encode())
+    except (InvalidTag, ValueError):  # the latter for a key that has another length than keys have
         raise Unsealable(f"the actor of event {event_id}") from None
     values = text.decode().split(_SEPARATOR)
     if len(values) == 2:  # nearly always

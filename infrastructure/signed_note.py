@@ -2,11 +2,15 @@
 
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing_extensions import override
+
+from application.evidence import Notes, UnknownKey
 
 _ED25519: Final = b"\x01"
 _NAME: Final = re.compile(r"[^\s+]+")
@@ -65,31 +69,40 @@ class NoteSigner:
         return f"{text}\n— {self.verifier.name} {signature}\n"
 
 
-class NoteReader:
+class NoteReader(Notes):
     """Reads notes that one of these keys has signed."""
 
     def __init__(self, *keys: VerifierKey) -> None:
+        self._known = [f"{key.name}+{key.hash.hex()}" for key in keys]
         self._keys = {(key.name, key.hash): key for key in keys}
 
+    @property
+    @override
+    def known(self) -> Sequence[str]:
+        return self._known
+
+    @override
     def open(self, note: str) -> str:
-        """The text. Raises `BadNote` unless a key of ours has signed it; what other keys say is left aside."""
+        """The text. What other keys than ours say is left aside, unless there is nothing else. Raises `BadNote` or `UnknownKey`."""
         text, empty_line, signatures = note.rpartition("\n\n")
         text += "\n"
         if not (empty_line and signatures.endswith("\n")):
             raise BadNote("not a signed note")
         known = False
+        signers = []
         lines = signatures[:-1].split("\n")
         for line in lines[:_MOST]:
             found = _SIGNATURE.fullmatch(line)
             signed = _decoded(found["signature"]) if found else b""
             if found is None or len(signed) < 5:
                 raise BadNote("not a signed note")
+            signers.append(f"{found['name']}+{signed[:4].hex()}")
             if key := self._keys.get((found["name"], signed[:4])):
                 if not key.accepts(text, signed[4:]):
                     raise BadNote(f"the signature of {key.name} is wrong")
                 known = True
         if not known:
-            raise BadNote("not signed with a key that is known here")
+            raise UnknownKey(text, signers)
         return text
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.events import CataloguePublished, Event, NotificationToggled, PreferencesErased, PreferencesOpened
 from domain.isolation import Shown, ShownOpened, ShownToggled
-from domain.provenance import ERASED
+from domain.provenance import ERASED, UNREADABLE
 from projections.shown_actor import shown_actor
 
 SOURCE: Final = "/notification-preferences"
@@ -29,10 +29,13 @@ SCHEMAS: Final = {
 """Names, not addresses: the schemas are in `docs/schemas`."""
 
 
+_NOBODY: Final = (ERASED, UNREADABLE)
+
+
 def cloud_event(position: int, event: Shown) -> dict[str, Any]:
     """The event at a position of the log, ready for JSON.
 
-    `subject` is the user, and absent where nobody can say any more who it was. `partitionkey` is the stream, which
+    `subject` is the user, and absent where nobody can say who it was: after an erasure, and where the key doesn't fit. `partitionkey` is the stream, which
     stands for the same user in the same organization before and after erasure.
     """
     time = event.timestamp.isoformat().replace("+00:00", "Z")
@@ -58,7 +61,7 @@ def _document(position: int, event: Shown, time: datetime | str, stream: UUID | 
         "datacontenttype": "application/json",
         "dataschema": SCHEMAS[event_type],
     }
-    if isinstance(event, NotificationToggled | PreferencesOpened) and event.actor != ERASED:
+    if isinstance(event, NotificationToggled | PreferencesOpened) and event.actor not in _NOBODY:
         document["subject"] = event.actor["user"]
     document["data"] = _data(event)
     return document

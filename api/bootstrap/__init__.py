@@ -12,6 +12,7 @@ erasure      erasing a person
 relay        what hands events on, and the broker
 decisions    decisions, verified afterwards
 checks       what `preferences check` looks at
+person_keys  the keys under which the log says who acted: tried, and set right
 evidence     checkpoints of the log, and what holds the log to them
 sweep        what holds everything against the log, slowly
 clock        the time, for all of them
@@ -39,16 +40,20 @@ from api.bootstrap.erasure import erase
 from api.bootstrap.evidence import bundle, checkpoint, checkpoint_regularly, public_key, verify, verify_bundle
 from api.bootstrap.followers import Followers, open_followers, registered, run_followers
 from api.bootstrap.identities import development_token, signing_keys
+from api.bootstrap.person_keys import check as check_person_keys
+from api.bootstrap.person_keys import repair as repair_person_keys
 from api.bootstrap.relay import relaying, run_relay
 from api.bootstrap.replays import Form, replay_destination, replay_into, replay_selection
 from api.bootstrap.sweep import check_beside, sweep_now, sweep_regularly, swept
 from application.bundle import BadBundle
 from application.evidence import Contradiction
 from application.followers import CannotReset
+from application.foreign_checkpoint import ForeignCheckpoint
 from application.ports import UnreadableEvent
 from application.publishing import Impact
 from application.rebuild import BrokenStream, RebuildResult
 from application.replay import Replayed, ReplayRefused
+from application.verification import Verdict
 from domain.catalogue_difference import Alteration
 from domain.errors import ServiceError
 from domain.published_catalogues import CatalogueRefused
@@ -56,6 +61,7 @@ from infrastructure import logs
 from infrastructure.api_keys import ListedKey
 from infrastructure.audit_reads import ListedReading
 from infrastructure.embedded_postgres import EmbeddedPostgresError
+from infrastructure.key_copy import NotACopy
 from infrastructure.migrations import MigrationError
 from infrastructure.nats_server import NatsServerError
 from infrastructure.settings import Settings, SettingsError
@@ -74,8 +80,10 @@ __all__ = [
     "RebuildResult",
     "Replayed",
     "Settings",
+    "Verdict",
     "bundle",
     "check_beside",
+    "check_person_keys",
     "checkpoint",
     "checkpoint_regularly",
     "compare_audit_index",
@@ -99,6 +107,7 @@ __all__ = [
     "record_reading",
     "registered",
     "relaying",
+    "repair_person_keys",
     "replay_destination",
     "replay_into",
     "replay_selection",
@@ -125,7 +134,9 @@ OPERATOR_ERRORS: Final = (
     CannotReset,
     BrokenStream,
     BadBundle,
+    NotACopy,
     Contradiction,
+    ForeignCheckpoint,
     CannotExplain,
     UnreadableEvent,
     psycopg.Error,

@@ -14,12 +14,13 @@ from application.bundle import Bundle, Opened, open_bundle
 from application.bundling import make_bundle
 from application.checkpointing import Checkpointer
 from application.evidence import Contradiction
+from application.foreign_checkpoint import ForeignCheckpoint
 from application.verification import Verdict, Verification
 from domain.checkpoint import Checkpoint
 from infrastructure import audit_key
 from infrastructure.bundle_source import PostgresBundleSource
 from infrastructure.checkpoint_file import CheckpointFile
-from infrastructure.event_codec import decode
+from infrastructure.event_codec import decode_strictly
 from infrastructure.log_evidence import PostgresEvidence
 from infrastructure.log_tree import PostgresTreeStore
 from infrastructure.settings import Settings, SettingsError
@@ -61,6 +62,8 @@ async def checkpoint_regularly(of: Settings, url: str, stop: asyncio.Event) -> N
                 written, left = await asyncio.to_thread(checkpointer.step)
                 if written is not None:
                     log.info("checkpoint", size=written.size, position=written.position)
+        except ForeignCheckpoint as error:
+            log.error("the settings don't fit the checkpoints: nothing is signed", finding=str(error))  # noqa: TRY400 - the sentence says it all
         except Contradiction as error:
             log.critical("the log was altered: nothing is signed any more", finding=str(error))
         except (psycopg.Error, OSError) as error:
@@ -96,12 +99,12 @@ def verify(of: Settings, url: str, keys: Sequence[str], file: Path | None, progr
 
 
 def bundle(of: Settings, url: str, organization: str | None, user: str) -> tuple[bytes, Opened]:
-    """The evidence about a user, up to now: it begins with a checkpoint. Raises `Contradiction`."""
+    """The evidence about a user, up to now: it begins with a checkpoint. Raises `Contradiction` or `ForeignCheckpoint`."""
     checkpoint(of, url)
     signer = _signer(of)
     notes = NoteReader(signer.verifier, *_former(of))
     with PostgresBundleSource.open(url) as source:
-        made, opened = make_bundle(source, notes, of.audit_origin, decode, organization, user)
+        made, opened = make_bundle(source, notes, of.audit_origin, decode_strictly, organization, user)
     return made.render(), opened
 
 
@@ -112,7 +115,7 @@ def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
     except ValueError as error:
         raise SettingsError(str(error)) from None
     parsed = Bundle.parse(data)
-    return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, decode)
+    return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, decode_strictly)
 
 
 def note_reader(of: Settings) -> NoteReader | None:

@@ -31,7 +31,7 @@ from application.publishing import CatalogueLog
 from application.users import Users
 from domain.catalogue import CATALOGUE
 from domain.errors import ServiceError
-from infrastructure import logs, migrations
+from infrastructure import logs, migrations, unreadable_actors
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.audit_log import open_database
 from infrastructure.catalogues import PostgresCatalogues
@@ -110,6 +110,7 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
         readiness=partial(_readiness, database, catalogues, sessions),
         audit_log=audit_log,
         followers=partial(FollowerRegister(database, now).statuses, [follower.name for follower in registered(of)]),
+        counted=unreadable_actors.collect,
         swept=partial(sweep_status, database),
         rate_limit=RateLimit(of.change_rate_limit),
         clock=now,

@@ -18,6 +18,7 @@ from api.command_line import (
     erase,
     followers,
     history,
+    person_keys,
     relay,
     replay,
     serve,
@@ -44,6 +45,7 @@ cli.command()(relay.relay)
 cli.command()(history.history)
 cli.command()(replay.replay)
 cli.command()(erase.erase)
+cli.add_typer(person_keys.cli, name="person-keys")
 cli.add_typer(audit.cli, name="audit")
 audit.cli.command()(audit_log.export)
 audit.cli.command()(audit_log.reads)

@@ -60,10 +60,8 @@ def verify(
     if verdict.good and not findings and (database_only or not unremembered):
         output.print("Nothing was altered.")
         return
-    if verdict.altered:
-        output.print("The log was altered.")
-    elif not verdict.good or (unremembered and not database_only):
-        output.print("What is kept beside the log as evidence isn't whole.")
+    if not verdict.good or (unremembered and not database_only):
+        output.print(_conclusion(verdict, unremembered=unremembered))
     if findings:
         output.print("What is made of the log isn't what the log says.")
     raise typer.Exit(1)
@@ -85,6 +83,14 @@ def _show(verdict: Verdict, without: Path | None) -> None:
         output.print(f"  {fault.sentence}", markup=False, soft_wrap=True)
     if without is not None:
         output.print(f"  {_unremembered(without)}", markup=False, soft_wrap=True)
+
+
+def _conclusion(verdict: Verdict, *, unremembered: bool) -> str:
+    if verdict.altered:
+        return "The log was altered."
+    if verdict.misfit and not unremembered:
+        return "The settings are those of another log or key, so what was signed could not be held against the log."
+    return "What is kept beside the log as evidence isn't whole."
 
 
 def _unremembered(outside: Path) -> str:

@@ -17,7 +17,8 @@ from domain.events import CataloguePublished, NotificationToggled
 from domain.provenance import ERASED
 from domain.published_catalogues import STREAM as CATALOGUES
 from infrastructure.bundle_source import PostgresBundleSource
-from infrastructure.event_codec import decode, encode
+from infrastructure.event_codec import decode_strictly as decode
+from infrastructure.event_codec import encode
 from infrastructure.signed_note import NoteReader
 from tests.support.events import ADA, NOON, erased, opened, toggled
 from tests.support.evidence import INSERT, ORIGIN, Evidence, write_log

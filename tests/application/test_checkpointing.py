@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from application.evidence import Contradiction
+from application.foreign_checkpoint import ForeignCheckpoint
 from domain.checkpoint import Checkpoint
 from domain.merkle import EMPTY_ROOT, TILE, consistency_proof, continues
 from infrastructure.log_tree import PostgresTree
@@ -169,9 +170,70 @@ def test_what_was_published_but_not_committed_is_continued(evidence: Evidence, d
 
 def test_the_checkpoints_of_another_log_are_not_continued(evidence: Evidence, tmp_path: Path) -> None:
     write_log(evidence.url, 3)
-    evidence.path.write_text(
-        evidence.signer.sign(f"example.com/other\n1\n{'A' * 43}=\nposition 1\ntime 2026-03-03T12:00:00+00:00\n") + "\n"
-    )
-    with pytest.raises(Contradiction, match=r"is one of example\.com/other"):
+    evidence.path.write_text(evidence.signer.sign(note_text("example.com/other")) + "\n")
+    with pytest.raises(ForeignCheckpoint, match=rf"is one of example\.com/other, and AUDIT_ORIGIN, .*, is {ORIGIN}"):
         evidence.checkpoint()
-    assert "is one of example.com/other" in evidence.verify().faults[0].sentence
+    verdict = evidence.verify()
+    assert "is one of example.com/other" in verdict.faults[0].sentence
+    assert verdict.misfit
+    assert not verdict.altered
+
+
+def test_a_key_that_is_not_known_here_is_a_mistake_in_the_settings(
+    evidence: Evidence, database: psycopg.Connection, tmp_path: Path
+) -> None:
+    """A second machine that made a key of its own, and a new key whose former one isn't named."""
+    last = write_log(evidence.url, 3)[-1]
+    evidence.checkpoint()
+    write_log(evidence.url, 3, first=last + 1, seed=1)
+    for folder in (tmp_path / "second", tmp_path):
+        other = Evidence(evidence.url, folder)
+        with pytest.raises(ForeignCheckpoint) as refused:
+            other.checkpoint()
+        sentence = str(refused.value)
+        assert sentence.startswith("the last checkpoint in the database was signed with example.com/preferences+")
+        assert f"+{evidence.signer.verifier.hash.hex()}, and the keys that are known here are" in sentence
+        assert f"+{other.signer.verifier.hash.hex()}: set AUDIT_SIGNING_KEY" in sentence
+        verdict = other.verify()
+        assert verdict.misfit
+        assert len(verdict.faults) == sum(verdict.kept.values())
+    assert database.execute("SELECT count(*) FROM checkpoints").fetchone() == (1,)
+    assert not (tmp_path / "second" / "checkpoints").exists()
+    # Its own settings find nothing wrong.
+    assert len(evidence.checkpoint()) == 1
+
+
+def test_a_key_nobody_knows_in_the_database_alone_is_an_alarm(
+    evidence: Evidence, database: psycopg.Connection, tmp_path: Path
+) -> None:
+    """Or else an attacker could turn the alarm into a remark on the settings."""
+    last = write_log(evidence.url, 3)[-1]
+    evidence.checkpoint()
+    database.execute("UPDATE checkpoints SET note = %s", [Evidence("", tmp_path / "x").signer.sign(note_text(ORIGIN))])
+    write_log(evidence.url, 3, first=last + 1, seed=1)
+    with pytest.raises(
+        Contradiction, match=r"either the database's was exchanged, or DATABASE_URL and CHECKPOINT_FILE"
+    ):
+        evidence.checkpoint()
+
+
+def test_a_signature_that_only_pretends_to_be_ours_is_an_alarm(
+    evidence: Evidence, database: psycopg.Connection
+) -> None:
+    write_log(evidence.url, 3)
+    evidence.checkpoint()
+    evidence.path.unlink()
+    database.execute("UPDATE checkpoints SET note = replace(note, 'position', 'Position')")
+    with pytest.raises(Contradiction, match=r"the last checkpoint in the database is the signature of .* is wrong"):
+        evidence.checkpoint()
+
+
+def test_what_another_key_signed_and_is_no_checkpoint_is_an_alarm(evidence: Evidence, tmp_path: Path) -> None:
+    write_log(evidence.url, 3)
+    evidence.path.write_text(Evidence("", tmp_path / "x").signer.sign("anything\n") + "\n")
+    with pytest.raises(Contradiction, match="is not the text of a checkpoint"):
+        evidence.checkpoint()
+
+
+def note_text(origin: str) -> str:
+    return f"{origin}\n1\n{'A' * 43}=\nposition 1\ntime 2026-03-03T12:00:00+00:00\n"

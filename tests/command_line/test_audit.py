@@ -1,5 +1,6 @@
 """`preferences audit`: the key, checkpoints, verification."""
 
+import json
 import re
 from pathlib import Path
 from typing import IO
@@ -182,12 +183,72 @@ def test_a_new_key_goes_on_where_the_former_one_is_known(inside, database_url: s
     former = inside("audit", "public-key").stdout.strip()
     write_log(database_url, 30, first=last + 1, seed=1)
     settings = {"audit_signing_key": pem()}
-    assert "not signed with a key that is known here" in one_sentence(inside("audit", "checkpoint", **settings))
+    for command in (["checkpoint"], ["bundle", "--user", "user_ada", "-o", "bundle"]):
+        sentence = one_sentence(inside("audit", *command, **settings))
+        assert sentence.startswith(f"the last checkpoint in the database was signed with {name_of(former)}, and")
+        assert "name the former one in AUDIT_FORMER_KEYS" in sentence
+    result = inside("audit", "verify", "--log-only", **settings)
+    assert result.returncode == 1
+    assert f"  checkpoint 1 of the database was signed with {name_of(former)}, and the keys" in result.stdout
+    assert "The settings are those of another log or key" in result.stdout.splitlines()[-1]
+    assert "altered" not in result.stdout
     settings["audit_former_keys"] = former
     assert inside("audit", "checkpoint", **settings).returncode == 0
     result = inside("audit", "verify", "--log-only", **settings)
     assert result.returncode == 0
     assert "2 checkpoints in agreement" in result.stdout
+
+
+def test_another_origin_is_a_mistake_in_the_settings(inside, database_url: str) -> None:
+    last = write_log(database_url, 30)[-1]
+    inside("audit", "checkpoint")
+    write_log(database_url, 30, first=last + 1, seed=1)
+    settings = {"audit_origin": "example.com/renamed"}
+    difference = "is one of notification-preferences, and AUDIT_ORIGIN, or the name of the key, is example.com/renamed"
+    assert (
+        one_sentence(inside("audit", "checkpoint", **settings)) == f"the last checkpoint in the database {difference}"
+    )
+    result = inside("audit", "verify", "--log-only", **settings)
+    assert result.returncode == 1
+    assert f"  checkpoint 1 of the database {difference}" in result.stdout.splitlines()
+    assert "The settings are those of another log or key" in result.stdout.splitlines()[-1]
+    assert inside("audit", "verify", "--log-only").returncode == 0
+
+
+def test_an_altered_log_is_called_so_whatever_the_settings_are(inside, database_url: str) -> None:
+    positions = write_log(database_url, 300)
+    inside("audit", "checkpoint")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM preferences_events WHERE notification_id = %s", [positions[290]])
+    settings = {"audit_origin": "example.com/renamed"}
+    assert inside("audit", "verify", "--log-only", **settings).stdout.splitlines()[-1] == "The log was altered."
+    assert "is not what it was at the last checkpoint" in one_sentence(inside("audit", "checkpoint", **settings))
+
+
+@pytest.mark.parametrize("mistake", ["origin", "key"])
+def test_beside_the_followers_a_mistake_in_the_settings_is_an_error_and_no_alarm(
+    mistake: str, preferences: Command, inside, database_url: str
+) -> None:
+    last = write_log(database_url, 30)[-1]
+    inside("audit", "checkpoint")
+    write_log(database_url, 30, first=last + 1, seed=1)
+    settings = {"audit_origin": "example.com/renamed"} if mistake == "origin" else {"audit_signing_key": pem()}
+    with preferences.start("follow", checkpoint_interval=1, **settings) as running:
+        assert running.stderr is not None
+        said: list[str] = []
+        try:
+            for _ in range(2):
+                said += up_to(running.stderr, "the settings don't fit the checkpoints: nothing is signed")
+        finally:
+            running.terminate()
+            said += running.stderr.read().splitlines()
+    assert running.returncode == 0
+    line = next(json.loads(line) for line in said if "the settings don't fit" in line)
+    assert line["level"] == "error"
+    assert ("AUDIT_ORIGIN" if mistake == "origin" else "AUDIT_SIGNING_KEY") in line["finding"]
+    assert not any("altered" in line or "critical" in line for line in said)
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM checkpoints").fetchone() == (1,)
 
 
 def test_beside_the_followers_checkpoints_are_written_by_themselves(
@@ -216,3 +277,19 @@ def test_beside_the_followers_checkpoints_are_written_by_themselves(
 def until(lines: IO[str], phrase: str) -> None:
     """Read on to the line that says so."""
     assert any(phrase in line for line in lines)
+
+
+def up_to(lines: IO[str], phrase: str) -> list[str]:
+    """The lines up to the one that says so. An alarm on the way there is one too many."""
+    read = []
+    for line in lines:
+        read.append(line)
+        assert '"critical"' not in line
+        if phrase in line:
+            return read
+    raise AssertionError(read)
+
+
+def name_of(key: str) -> str:
+    """A public key's name and hash, as sentences have them."""
+    return "+".join(key.split("+", 2)[:2])

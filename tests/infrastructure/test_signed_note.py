@@ -5,6 +5,7 @@ from base64 import b64decode
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from application.evidence import UnknownKey
 from infrastructure.signed_note import BadNote, NoteReader, NoteSigner, VerifierKey
 
 KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
@@ -39,8 +40,10 @@ def test_what_others_have_signed_beside_it_is_left_aside(peter: NoteSigner, othe
 
 
 def test_a_note_of_nobody_we_know_is_refused(other: NoteSigner) -> None:
-    with pytest.raises(BadNote, match="not signed with a key that is known here"):
+    with pytest.raises(UnknownKey, match="not signed with a key that is known here") as refused:
         NoteReader(VerifierKey.parse(KEY)).open(other.sign(TEXT))
+    assert refused.value.text == TEXT
+    assert refused.value.signers == [f"other+{other.verifier.hash.hex()}"]
 
 
 def test_no_byte_of_a_note_can_be_changed() -> None:

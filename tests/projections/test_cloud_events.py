@@ -7,7 +7,7 @@ import jsonschema_rs
 import pytest
 
 from domain.events import Event
-from domain.provenance import ERASED
+from domain.provenance import ERASED, UNREADABLE
 from projections.cloud_events import SCHEMAS, TYPES, cloud_event
 from tests.support.events import ADA, catalogue_published, erased, opened, toggled
 
@@ -100,6 +100,13 @@ def test_of_an_erased_user_only_the_stream_is_told() -> None:
     assert [event.get("subject") for event in told] == [None, None, None]
     assert {event["partitionkey"] for event in told} == {str(ADA)}
     assert told[1]["data"]["actor"] == {"kind": "customer", "label": "erased"}
+
+
+def test_of_a_user_whose_key_does_not_fit_only_the_stream_is_told() -> None:
+    told = [cloud_event(1, opened(actor=UNREADABLE)), cloud_event(2, toggled(2, "news", True, actor=UNREADABLE))]
+    assert [event.get("subject") for event in told] == [None, None]
+    assert {event["partitionkey"] for event in told} == {str(ADA)}
+    assert told[1]["data"]["actor"] == {"kind": "customer", "label": "unreadable"}
 
 
 def test_that_staff_acted_outlives_the_erasure() -> None:

@@ -1,0 +1,49 @@
+"""The keys of persons: tried on what was sealed under them, and set right."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+from uuid import UUID
+
+from infrastructure import key_copy, person_keys
+from infrastructure.key_repair import KeyRepair, Repaired
+from infrastructure.log_tree import reading
+from infrastructure.person_keys import Fit
+
+NAMED: Final = 20
+"""Streams that are named."""
+
+
+class Progress(Protocol):
+    def __call__(self, done: int, about: int, /) -> None: ...
+
+
+@dataclass(slots=True)
+class Checked:
+    """How the keys of all streams fit, and the first of those whose keys don't."""
+
+    fits: Counter[Fit] = field(default_factory=Counter)
+    first: list[tuple[UUID, Fit]] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> int:
+        return sum(count for fit, count in self.fits.items() if not fit.good)
+
+
+def check(url: str, progress: Progress) -> Checked:
+    """Try every key on every actor that was sealed since the last erasure of its stream."""
+    checked = Checked()
+    with reading(url) as connection:
+        about = person_keys.about(connection)
+        for of in person_keys.streams(connection, lambda done: progress(done, max(done, about))):
+            fit = person_keys.fit(of)
+            checked.fits[fit] += 1
+            if not fit.good and len(checked.first) < NAMED:
+                checked.first.append((of.stream, fit))
+    return checked
+
+
+def repair(url: str, copy: Path | None, progress: Progress, *, give_up: bool) -> Repaired:
+    """Set the keys right. Raises `NotACopy` for a file that is none."""
+    return KeyRepair(url, {} if copy is None else key_copy.read(copy), give_up=give_up).run(progress)
