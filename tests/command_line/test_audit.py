@@ -233,7 +233,7 @@ def test_beside_the_followers_a_mistake_in_the_settings_is_an_error_and_no_alarm
     inside("audit", "checkpoint")
     write_log(database_url, 30, first=last + 1, seed=1)
     settings = {"audit_origin": "example.com/renamed"} if mistake == "origin" else {"audit_signing_key": pem()}
-    with preferences.start("follow", checkpoint_interval=1, **settings) as running:
+    with preferences.start("follow", sweep_within=0, checkpoint_interval=1, **settings) as running:
         assert running.stderr is not None
         said: list[str] = []
         try:
@@ -256,7 +256,7 @@ def test_beside_the_followers_checkpoints_are_written_by_themselves(
 ) -> None:
     """And an altered log is cried out about, again and again, but not signed."""
     last = write_log(database_url, 30)[-1]
-    with preferences.start("follow", checkpoint_interval=1) as running:
+    with preferences.start("follow", sweep_within=0, checkpoint_interval=1) as running:
         assert running.stderr is not None
         try:
             until(running.stderr, '"event":"checkpoint"')
