@@ -187,7 +187,7 @@ def test_a_new_key_goes_on_where_the_former_one_is_known(inside, database_url: s
         sentence = one_sentence(inside("audit", *command, **settings))
         assert sentence.startswith(f"the last checkpoint in the database was signed with {name_of(former)}, and")
         assert "name the former one in AUDIT_FORMER_KEYS" in sentence
-    result = inside("audit", "verify", **settings)
+    result = inside("audit", "verify", "--log-only", **settings)
     assert result.returncode == 1
     assert f"  checkpoint 1 of the database was signed with {name_of(former)}, and the keys" in result.stdout
     assert "The settings are those of another log or key" in result.stdout.splitlines()[-1]
@@ -208,11 +208,11 @@ def test_another_origin_is_a_mistake_in_the_settings(inside, database_url: str) 
     assert (
         one_sentence(inside("audit", "checkpoint", **settings)) == f"the last checkpoint in the database {difference}"
     )
-    result = inside("audit", "verify", **settings)
+    result = inside("audit", "verify", "--log-only", **settings)
     assert result.returncode == 1
     assert f"  checkpoint 1 of the database {difference}" in result.stdout.splitlines()
     assert "The settings are those of another log or key" in result.stdout.splitlines()[-1]
-    assert inside("audit", "verify").returncode == 0
+    assert inside("audit", "verify", "--log-only").returncode == 0
 
 
 def test_an_altered_log_is_called_so_whatever_the_settings_are(inside, database_url: str) -> None:
@@ -221,7 +221,7 @@ def test_an_altered_log_is_called_so_whatever_the_settings_are(inside, database_
     with psycopg.connect(database_url) as connection:
         connection.execute("DELETE FROM preferences_events WHERE notification_id = %s", [positions[290]])
     settings = {"audit_origin": "example.com/renamed"}
-    assert inside("audit", "verify", **settings).stdout.splitlines()[-1] == "The log was altered."
+    assert inside("audit", "verify", "--log-only", **settings).stdout.splitlines()[-1] == "The log was altered."
     assert "is not what it was at the last checkpoint" in one_sentence(inside("audit", "checkpoint", **settings))
 
 
@@ -233,7 +233,7 @@ def test_beside_the_followers_a_mistake_in_the_settings_is_an_error_and_no_alarm
     inside("audit", "checkpoint")
     write_log(database_url, 30, first=last + 1, seed=1)
     settings = {"audit_origin": "example.com/renamed"} if mistake == "origin" else {"audit_signing_key": pem()}
-    with preferences.start("follow", checkpoint_interval=1, **settings) as running:
+    with preferences.start("follow", sweep_within=0, checkpoint_interval=1, **settings) as running:
         assert running.stderr is not None
         said: list[str] = []
         try:
@@ -256,7 +256,7 @@ def test_beside_the_followers_checkpoints_are_written_by_themselves(
 ) -> None:
     """And an altered log is cried out about, again and again, but not signed."""
     last = write_log(database_url, 30)[-1]
-    with preferences.start("follow", checkpoint_interval=1) as running:
+    with preferences.start("follow", sweep_within=0, checkpoint_interval=1) as running:
         assert running.stderr is not None
         try:
             until(running.stderr, '"event":"checkpoint"')
