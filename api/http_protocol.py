@@ -18,7 +18,7 @@ from api.request_head import head_size, without_upgrade
 from api.transport import AnswerTransport
 from domain.errors import ServiceError
 
-LAST_CALL: Final = 0.2
+LAST_CALL: Final = 0.5
 """Seconds for which an idle connection is kept when the server stops: a request may be on its way."""
 LAST_PATIENCE: Final = 5.0
 """Seconds that a client then has for the rest of a body, or for taking an answer."""
