@@ -13,20 +13,21 @@ EXTENSION: Final = "preferences.connection"
 
 
 @dataclass(slots=True)
-class Drain:
-    """Whether the server process is about to stop accepting connections. One for all of its connections."""
+class Stopping:
+    """How far a server process is with stopping; one for all of its connections. With `begun`, each answer ends its
+    connection, while new ones are still accepted. `ending` is set when none is any more."""
 
     begun: bool = False
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
 class ClientConnection:
-    """`ending` is set when the server is about to stop. `abort` drops the connection, with whatever the other side
-    hasn't taken yet. `fault` says why the body that is being read will never be whole."""
+    """`abort` drops the connection, with whatever the other side hasn't taken yet. `fault` says why the body that is being
+    read will never be whole."""
 
     abort: Callable[[], None] = lambda: None
-    drain: Drain = field(default_factory=Drain)
-    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    server: Stopping = field(default_factory=Stopping)
     fault: ServiceError | None = None
 
 

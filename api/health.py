@@ -22,7 +22,7 @@ def add(app: FastAPI, services: Services) -> None:
     async def readyz(request: Request) -> Answer:
         findings = await services.readiness()
         wrong = {name: finding for name, finding in findings.items() if finding is not None}
-        if connection(request.scope).drain.begun:
+        if connection(request.scope).server.begun:
             wrong["process"] = "is about to stop"
         if not wrong:
             return Answer(200, success({**dict.fromkeys(findings, "ok"), **await _followers(services)}))

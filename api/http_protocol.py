@@ -1,6 +1,7 @@
 """HTTP/1.1 as clients and proxies speak it, where uvicorn's protocol loses something."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import httptools
@@ -8,15 +9,16 @@ from typing_extensions import override
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.connection import EXTENSION, ClientConnection, Drain
+from api.connection import EXTENSION, ClientConnection, Stopping
 from api.errors import HeadersTooLarge, MalformedRequest, RequestTimeout
-from api.patience import Awaited, Limits, Patience
+from api.patience import Awaited, Patience
 from api.plain_answer import until_closed
 from api.refused_request import Deaf, refused
+from api.request_head import head_size, without_upgrade
 from api.transport import AnswerTransport
 from domain.errors import ServiceError
 
-LAST_CALL: Final = 0.2
+LAST_CALL: Final = 0.5
 """Seconds for which an idle connection is kept when the server stops: a request may be on its way."""
 LAST_PATIENCE: Final = 5.0
 """Seconds that a client then has for the rest of a body, or for taking an answer."""
@@ -34,11 +36,19 @@ class HttpProtocol(HttpToolsProtocol):
     What a client may send, and how long it may take to, is limited from the first byte on, before it is known who calls.
     """
 
-    def __init__(self, config: Any, server_state: Any, app_state: Any, limits: Limits, drain: Drain) -> None:
+    def __init__(
+        self,
+        config: Any,
+        server_state: Any,
+        app_state: Any,
+        patience: Mapping[Awaited, float],
+        most_header_bytes: int,
+        stopping: Stopping,
+    ) -> None:
         super().__init__(config, server_state, app_state)
-        self._most_header_bytes = limits.header_bytes
-        self._patience = Patience(limits)
-        self._drain = drain
+        self._most_header_bytes = most_header_bytes
+        self._patience = Patience(patience)
+        self._stopping = stopping
         # Whether the request whose head was read offered an upgrade, so that httptools goes on to skip its body.
         self._upgrading = False
         # The request that is being answered. `cycle` is the one that is being read.
@@ -50,7 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         answering = AnswerTransport(transport, self, self._more_may_come)
         super().connection_made(cast("asyncio.Transport", answering))
-        self._connection = ClientConnection(transport.abort, self._drain)
+        self._connection = ClientConnection(transport.abort, self._stopping)
         self._extensions: dict[str, Any] = {EXTENSION: self._connection}
 
     @override
@@ -95,8 +105,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
-        if self._held_bytes:
-            self._limit_head()
+        if self._held_bytes and (size := head_size(self.url, self.headers)) > self._most_header_bytes:
+            self._held_bytes = size
+            raise HeadersTooLarge
         if self.parser.should_upgrade():
             self._upgrading = True
             return
@@ -133,7 +144,7 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
-        if self._drain.begun:
+        if self._stopping.begun:
             cycle.keep_alive = False
         if cycle.scope["http_version"] == "1.0":
             app = until_closed(app, cycle)
@@ -150,8 +161,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def shutdown(self) -> None:
-        self._connection.ending.set()
-        self._drain.begun = True
+        self._stopping.ending.set()
+        self._stopping.begun = True
         self.end_after_answer()
         self.loop.call_later(LAST_CALL, self._close_if_idle)
         self.loop.call_later(LAST_PATIENCE, self._give_up_client)
@@ -170,7 +181,7 @@ class HttpProtocol(HttpToolsProtocol):
         elif reading is None or reading.scope is not self.scope:
             if self._is_answering():
                 patience.renew()
-            elif self._reading_scope is None:
+            elif cast("Any", self.scope) is None:
                 if patience.exhausted(Awaited.FIRST_BYTE, None, now):
                     self.transport.close()
             elif patience.exhausted(Awaited.HEAD, self.scope, now):
@@ -190,16 +201,12 @@ class HttpProtocol(HttpToolsProtocol):
         """The request that was read last; before the first one, there is none, whatever uvicorn's types say."""
         return self.cycle
 
-    @property
-    def _reading_scope(self) -> Any | None:
-        return self.scope
-
     def _is_answering(self) -> bool:
         return self._answered is not None and not self._answered.response_complete
 
     def _more_may_come(self) -> bool:
         """Whether closing the connection could throw away something unread, and with it, the answer before it."""
-        return self._drain.begun or (self._reading is not None and self._reading.more_body)
+        return self._stopping.begun or (self._reading is not None and self._reading.more_body)
 
     def _close_if_idle(self) -> None:
         if not self._is_answering() and not self.transport.is_closing():
@@ -211,24 +218,13 @@ class HttpProtocol(HttpToolsProtocol):
         elif self._is_answering() and self.cycle.more_body:
             self._refuse(RequestTimeout())
 
-    def _limit_head(self) -> None:
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > self._most_header_bytes:
-            self._held_bytes = size
-            raise HeadersTooLarge
-
     def _parse_without_upgrade(self) -> None:
         """Parse the head again as if no upgrade had been offered. The body, and all later requests, then follow as usual."""
-        start = b"%b %b HTTP/%b\r\n" % (
-            self.parser.get_method(),
-            self.url,
-            self.parser.get_http_version().encode(),
-        )
-        fields = b"".join(b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
+        head = without_upgrade(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
         self._upgrading = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.parser.feed_data(start + fields + b"\r\n")
+        self.parser.feed_data(head)
 
     def _refuse(self, error: ServiceError) -> None:
         """Read no more of this connection, answer what was whole, then refuse the rest, and close."""

@@ -1,21 +1,12 @@
 """How long a connection may keep the server waiting for what."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
 UNTAKEN_FOR: Final = 20.0
 """Seconds in which a client that is sent the rest of its last answer must take a part of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`header_bytes` are those of a request's head; all others are seconds."""
-
-    header_bytes: int = 32 * 1024
-    header_within: float = 10
-    body_within: float = 30
-    keep_alive: float = 75
 
 
 class Awaited(Enum):
@@ -28,20 +19,35 @@ class Awaited(Enum):
     ANSWER_TAKEN = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`header_bytes` are those of a request's head; all others are seconds."""
+
+    header_bytes: int = 32 * 1024
+    header_within: float = 10
+    body_within: float = 30
+    keep_alive: float = 75
+
+    def seconds(self) -> Mapping[Awaited, float]:
+        return {
+            Awaited.FIRST_BYTE: self.header_within,
+            Awaited.HEAD: self.header_within,
+            Awaited.BODY: self.body_within,
+            Awaited.NEXT_REQUEST: self.keep_alive,
+            Awaited.ANSWER_TAKEN: UNTAKEN_FOR,
+        }
+
+
 class Patience:
     """Measures how long the same thing is being waited for, as seen by a look every second.
 
     A timer for each request would cost more than reading the request does.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._seconds = {
-            Awaited.FIRST_BYTE: limits.header_within,
-            Awaited.HEAD: limits.header_within,
-            Awaited.BODY: limits.body_within,
-            Awaited.NEXT_REQUEST: limits.keep_alive,
-            Awaited.ANSWER_TAKEN: UNTAKEN_FOR,
-        }
+    __slots__ = ("_awaited", "_of", "_seconds", "_since")
+
+    def __init__(self, seconds: Mapping[Awaited, float]) -> None:
+        self._seconds = seconds
         self._awaited: Awaited | None = None
         self._of: object = None
         self._since = 0.0

@@ -27,7 +27,12 @@ class RequestContext:
     """Puts a ULID under `request_id` into the scope, and into the header `X-Request-Id` of whatever is answered."""
 
     def __init__(
-        self, app: ASGIApp, *, cross_origin: CrossOrigin | None, new_id: Callable[[], str], log_request: LogRequest
+        self,
+        app: ASGIApp,
+        *,
+        new_id: Callable[[], str],
+        log_request: LogRequest,
+        cross_origin: CrossOrigin | None = None,
     ) -> None:
         self._app = app
         self._cross_origin = cross_origin

@@ -2,11 +2,14 @@
 
 import asyncio
 import signal
-from typing import Any
+from typing import Any, Final
 
-from api.connection import Drain
+from api.connection import Stopping
 from api.http_protocol import HttpProtocol
 from api.patience import Limits
+
+AT_ONCE: Final = 50
+"""Connections that are looked at before requests have their turn."""
 
 
 class Serving:
@@ -20,22 +23,25 @@ class Serving:
     """
 
     def __init__(self, limits: Limits, *, drain_seconds: float) -> None:
-        self._limits, self._drain_seconds = limits, drain_seconds
-        self._drain = Drain()
+        self._most_header_bytes, self._patience = limits.header_bytes, limits.seconds()
+        self._drain_seconds = drain_seconds
+        self._stopping = Stopping()
         self._connections: set[HttpProtocol] = set()
         self._started = False
 
     def __call__(self, *, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> HttpProtocol:
         self._connections = server_state.connections
-        return HttpProtocol(config, server_state, app_state, self._limits, self._drain)
+        return HttpProtocol(config, server_state, app_state, self._patience, self._most_header_bytes, self._stopping)
 
     async def each_second(self) -> None:
         if not self._started:
             self._started = True
             self._drain_before_sigterm()
         now = asyncio.get_running_loop().time()
-        for connection in list(self._connections):
+        for number, connection in enumerate(list(self._connections), 1):
             connection.look(now)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _drain_before_sigterm(self) -> None:
         """Put the time to drain between SIGTERM and what the server does then."""
@@ -44,8 +50,8 @@ class Serving:
             return
 
         def drain(number: int, _: object) -> None:
-            if not self._drain.begun:
-                self._drain.begun = True
+            if not self._stopping.begun:
+                self._stopping.begun = True
                 loop.call_soon_threadsafe(loop.call_later, self._drain_seconds, stop, number, None)
                 loop.call_soon_threadsafe(self._end_after_answers)
 

@@ -43,7 +43,7 @@ class Streamed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         its = connection(scope)
         sending = asyncio.create_task(self._send_all(send))
-        watching = [asyncio.create_task(_gone(receive)), asyncio.create_task(its.ending.wait())]
+        watching = [asyncio.create_task(_gone(receive)), asyncio.create_task(its.server.ending.wait())]
         try:
             await asyncio.wait({sending, *watching}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -57,9 +57,9 @@ class Streamed(Response):
         if not self._started:
             if error is not None:
                 raise error
-            if its.ending.is_set():
+            if its.server.ending.is_set():
                 raise Unavailable("the server stops")
-        if sending.cancelled() and self._endless and its.ending.is_set():
+        if sending.cancelled() and self._endless and its.server.ending.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._send_within / 10):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})

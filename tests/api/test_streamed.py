@@ -41,7 +41,7 @@ async def test_a_server_that_stops_before_the_first_byte_is_unavailable(endless:
     its = ClientConnection()
     answering = asyncio.create_task(answer(Streamed(nothing_yet(), [], send_within=1, endless=endless), sent, its))
     await asyncio.sleep(0.01)
-    its.ending.set()
+    its.server.ending.set()
     with pytest.raises(Unavailable):
         await answering
     assert sent == []
@@ -69,5 +69,5 @@ async def test_the_header_of_lines_leaves_before_the_first_match_is_found() -> N
             await asyncio.sleep(0.01)
     assert sent[0]["status"] == 200
     assert sent[1] == {"type": "http.response.body", "body": b"", "more_body": True}
-    its.ending.set()
+    its.server.ending.set()
     await answering

@@ -83,7 +83,8 @@ async def test_a_balancer_that_watches_readyz_loses_no_request(serve, workers: i
 async def test_a_connection_in_use_is_never_reset_in_the_middle_of_a_request(serve, workers: int, drain: int) -> None:
     # Given connections that are never idle for long
     server = serve(drain=drain, web_concurrency=workers, log_level="warning")
-    last_words = []
+    last_words: list[bytes] = []
+    served: set[str] = set()
 
     async def use(user: str) -> None:
         token = bearer(user)
@@ -94,13 +95,15 @@ async def test_a_connection_in_use_is_never_reset_in_the_middle_of_a_request(ser
                 # when the service is told to stop, then each request is answered,
                 answer = await connection.answer()
                 assert answer.status == 200
+                served.add(user)
                 if answer.headers.get("connection") == "close":
                     # and the last one says that it is the last one.
                     last_words.append(await connection.rest())
                     return
 
     using = asyncio.gather(*(use(f"user_{number}") for number in range(OTHERS)))
-    await asyncio.sleep(0.5)
+    while len(served) < OTHERS:  # noqa: ASYNC110 - simpler than an event for each
+        await asyncio.sleep(0.01)
     since = terminate(server)
     await using
     assert last_words == [b""] * OTHERS
