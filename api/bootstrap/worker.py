@@ -33,6 +33,8 @@ def _end_with_master() -> None:
     assert master is not None
     master.join()
     log.error("the master has ended, and its workers end with it", process=os.getpid())
+    # As at a terminal: after a Ctrl-C nothing new is served until the end, so the port is free at once.
+    os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(LONGEST_END)
     os._exit(1)

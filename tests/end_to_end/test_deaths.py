@@ -89,11 +89,11 @@ def all_are_indexed(url: str) -> bool:
 def test_when_the_master_is_killed_its_workers_end_and_another_can_be_started_at_once(
     serve: Callable[..., Server], record_property
 ) -> None:
-    # Given three workers, and followers beside them
-    server = serve(web_concurrency=3, followers="on")
-    until(lambda: events(server).count("started") == 3 and "following" in events(server))
+    # Given workers, and followers beside them
+    server = serve(web_concurrency=2, followers="on")
+    until(lambda: events(server).count("started") == 2 and "following" in events(server))
     family = processes.family(server.process.pid)
-    assert len(processes.workers(server.process.pid)) == 3
+    assert len(processes.workers(server.process.pid)) == 2
     # when the process that started them is killed, and it alone,
     server.process.kill()
     server.process.wait()
@@ -104,7 +104,7 @@ def test_when_the_master_is_killed_its_workers_end_and_another_can_be_started_at
     figures(record_property, seconds_until_next_serves=round(time.monotonic() - started, 1))
     # and none of them is left.
     until(lambda: not [pid for pid in family if processes.lives(pid)])
-    assert len(processes.workers(server.process.pid)) == 3
+    assert len(processes.workers(server.process.pid)) == 2
 
 
 async def test_what_is_in_flight_when_the_master_is_killed_is_answered(
