@@ -407,7 +407,7 @@ def test_the_service_keeps_to_its_description(server, tmp_path, document) -> Non
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
