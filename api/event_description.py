@@ -13,7 +13,10 @@ AFTER: Final = (
 )
 LIMIT: Final = "Events at most. Absent, a page has 100, lines have all there are. A stream has no end, and no limit."
 CURSOR: Final = "`meta.next_cursor` of the page before. It wins over `after`."
-LAST_EVENT_ID: Final = "Of a stream: the position of the last event received. It wins over `after` and `cursor`."
+LAST_EVENT_ID: Final = (
+    "Of a stream: the position of the last event received. It wins over `after` and `cursor`; blank, it is absent."
+)
+LAST_EVENT_ID_OF_QUERY: Final = "The same for clients that can't send the header, which wins over it. Of a stream only."
 
 _EXAMPLE: Final[Json] = {
     "specversion": "1.0",
@@ -109,7 +112,7 @@ def events() -> Json:
         "catalogue, a key of the platform all.\n\n`Accept` decides the form. `application/json`: a page; with a filter it may have "
         "fewer events than there are, so go on until `next_cursor` is null. `application/x-ndjson`: one event a line, up to "
         "the end of the log at the time. `text/event-stream`: the same events as server-sent events, whose `id` is the "
-        "position, and then each new one as it is recorded; a heartbeat when there is none. A reader that doesn't take "
+        "position, and then each new one as it is recorded; a comment when there is none, or `event: position` where the position moved on. A reader that doesn't take "
         "what it is sent is cut off, and goes on from its `Last-Event-ID`.",
         "tags": ["Events"],
         "responses": {
