@@ -13,7 +13,10 @@ from projections.cloud_events import TYPES
 AFTER: Final = "A position: only events behind it are answered. 0 is the beginning; one beyond the end is refused."
 LIMIT: Final = "Events at most. Absent, a page has 100, lines have all there are. A stream has no end, and no limit."
 CURSOR: Final = "`meta.next_cursor` of the page before. It wins over `after`."
-LAST_EVENT_ID: Final = "Of a stream: the position of the last event received. It wins over `after` and `cursor`."
+LAST_EVENT_ID: Final = (
+    "Of a stream: the position of the last event received. It wins over `after` and `cursor`; blank, it is absent."
+)
+LAST_EVENT_ID_OF_QUERY: Final = "The same for clients that can't send the header, which wins over it. Of a stream only."
 
 _NEXT_AFTER: Final[Json] = {
     "X-Next-After": {
@@ -44,10 +47,10 @@ def events() -> Json:
         "catalogue, a key of the platform all.\n\n`Accept` decides the form. `application/json`: a page; with a filter it may have "
         "fewer events than there are, so go on until `next_cursor` is null. `application/x-ndjson`: one event a line, up to "
         "the end of the log at the time; with `trailer=true` a last line says that it is the end. `text/event-stream`: the same events as server-sent events, whose `id` is the "
-        "position, and then each new one as it is recorded; a heartbeat when there is none. A reader that doesn't take "
+        "position, and then each new one as it is recorded; a comment when there is none, or `event: position` where the position moved on. A reader that doesn't take "
         "what it is sent is cut off, and goes on from its `Last-Event-ID`.\n\nAfter a failover events may be lost that were read. The log then goes on "
         "behind all positions that were ever given, with an event `notification-preferences.continued.v1`: what stood between its `previous_end` "
-        "and itself is gone. Until then, who asks from beyond the end gets 409, and who follows a stream hears it in the heartbeat.",
+        "and itself is gone. Until then, a page or lines from beyond the end are answered 409, and a stream says so in its comments.",
         "tags": ["Events"],
         "responses": {
             200: {

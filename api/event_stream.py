@@ -8,15 +8,25 @@ from typing import Final
 
 from application.feed import Selection, as_json
 from application.isolation import Cleared
-from application.live_feed import LiveFeed, News
+from application.live_feed import LiveFeed
 from domain.errors import MissingScope, Unauthenticated, Unavailable
 from projections.cloud_events import TYPES
 
 RECHECK: Final = 5.0
 """Seconds for which a reader is believed to be still allowed to read."""
 
-RETRY: Final = b"retry: 2000\n\n"
-"""Milliseconds after which a reader that was cut off connects again."""
+RETRY: Final = b"retry: 2000\n"
+"""Milliseconds after which a reader that was cut off connects again. A line is enough: an empty one behind it would end a block,
+which some clients hand out as an event without data."""
+
+HEARTBEAT: Final = b": heartbeat\n"
+"""A comment keeps the connection open. It is a line of its own, for the same reason."""
+
+BEYOND_THE_END: Final = b": beyond the end of the log, which is at position %d\n"
+"""The same for a reader who has read further than the log goes: after a failover, until the log is continued."""
+
+POSITION: Final = b'id: %d\nevent: position\ndata: {"position":%d}\n\n'
+"""It moves a reader on for whom nothing was. A client keeps an id only at the end of a block, so it comes with data."""
 
 _EVENT_LINES: Final = {kind: f"\nevent: {name}\ndata: ".encode() for kind, name in TYPES.items()}
 
@@ -41,6 +51,7 @@ class EventStream:
             patience = min(self.heartbeat, RECHECK)
             sent = checked = monotonic()
             beginning = RETRY
+            told = after
             async with aclosing(self.feed.follow(after, selection, patience=patience)) as following:
                 async for news in following:
                     now = monotonic()
@@ -49,15 +60,18 @@ class EventStream:
                             return
                         checked = now
                     if news.encoded or beginning or now - sent >= self.heartbeat * 0.99:
-                        # The comment keeps the connection open. The id moves a reader on for whom nothing was.
-                        rest = b"".join(news.encoded) or _heartbeat(news)
+                        if news.encoded:
+                            rest, told = b"".join(news.encoded), _id_of(news.encoded[-1])
+                        elif news.position > told:
+                            rest, told = POSITION % (news.position, news.position), news.position
+                        else:
+                            rest = HEARTBEAT if news.end is None else BEYOND_THE_END % news.end
                         yield beginning + rest
                         beginning, sent = b"", monotonic()
 
 
-def _heartbeat(news: News) -> bytes:
-    said = b"heartbeat" if news.end is None else b"beyond the end of the log, which is at position %d" % news.end
-    return b": %b\nid: %d\n\n" % (said, news.position)
+def _id_of(encoded: bytes) -> int:
+    return int(encoded[4 : encoded.index(b"\n")])
 
 
 async def _allowed(still_allowed: StillAllowed) -> bool:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from typing import Annotated, Final
 
 from fastapi import FastAPI, Header, Query, Request
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from api import event_description as description
 from api import media_types
 from api.authentication import EventsReader
+from api.exact_query import ExactQuery
 from api.feed_answers import LINES, PAGE, STREAM
 from api.services import Services
 from api.trailer import Trailer, asked_for
@@ -36,6 +38,7 @@ def add(app: FastAPI, services: Services) -> None:
     async def read_events(
         request: Request,
         reader: EventsReader,
+        _: Annotated[None, ExactQuery],
         after: Annotated[int, Query(ge=0, le=LAST, description=description.AFTER)] = 0,
         limit: Annotated[
             int | None,
@@ -52,8 +55,13 @@ def add(app: FastAPI, services: Services) -> None:
         channel: Annotated[str | None, Query(), WithJsonSchema(filters["channel"])] = None,
         toggle: Annotated[str | None, Query(), WithJsonSchema(filters["toggle"])] = None,
         last_event_id: Annotated[
-            int | None,
-            Header(ge=0, le=LAST, description=description.LAST_EVENT_ID),
+            str | None,
+            Header(description=description.LAST_EVENT_ID),
+            WithJsonSchema({"type": "integer", "minimum": 0}),
+        ] = None,
+        last_event_id_of_query: Annotated[
+            str | None,
+            Query(alias="lastEventId", description=description.LAST_EVENT_ID_OF_QUERY),
             WithJsonSchema({"type": "integer", "minimum": 0}),
         ] = None,
     ) -> Response:
@@ -68,14 +76,28 @@ def add(app: FastAPI, services: Services) -> None:
         if form == STREAM:
             if limit is not None:
                 raise ValidationFailed(details={"limit": "must be absent where there is no end"})
+            received = _received(last_event_id, "last-event-id")
+            if received is None:
+                received = _received(last_event_id_of_query, "lastEventId")
             return answers.stream(
-                start if last_event_id is None else last_event_id,
+                start if received is None else received,
                 selection,
                 lambda: services.authenticator.reader(request.scope, EVENTS_READ),
             )
+        if last_event_id_of_query is not None:
+            raise ValidationFailed(details={"lastEventId": "must be absent where there is no stream"})
         if form == LINES:
             return await answers.lines(start, limit, selection, trailer=with_trailer)
         return await answers.page(start, limit or DEFAULT, selection)
+
+
+def _received(position: str | None, name: str) -> int | None:
+    """The position of the last event that a reader had; None where it says nothing, or sends nothing but blanks for that."""
+    if position is None or not position.strip():
+        return None
+    if not re.fullmatch(r"[0-9]{1,19}", position.strip()) or int(position) > LAST:
+        raise ValidationFailed(details={name: "must be a position, which a message of the stream has as its id"})
+    return int(position)
 
 
 def decode_cursor(cursor: str) -> int:

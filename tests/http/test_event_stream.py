@@ -89,6 +89,44 @@ async def test_the_last_event_id_wins_over_after(live, http, platform) -> None:
         assert [*response.json()["error"]["details"]] == ["last-event-id"]
 
 
+@pytest.mark.parametrize(
+    ("header", "query", "first"),
+    [
+        (None, "lastEventId=40", 41),
+        (None, "lastEventId=40&after=7", 41),
+        ("50", "lastEventId=40", 51),
+        ("", "lastEventId=40", 41),
+        ("", "after=7", 8),
+        (" ", "after=7&lastEventId=", 8),
+    ],
+)
+async def test_the_last_event_id_counts_as_polyfills_send_it_and_a_blank_one_is_absent(
+    header: str | None, query: str, first: int, live, platform
+) -> None:
+    headers = platform | ({} if header is None else {"Last-Event-ID": header})
+    async with stream(live.url, headers, f"?{query}") as reader:
+        assert reader.status == 200
+        assert (await reader.take(1))[0].position == first
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson", "text/event-stream"])
+@pytest.mark.parametrize(
+    "query", ["afer=100", "after=1&after=2", "lastEventId=x", "lastEventId=-1", f"lastEventId={2**63}"]
+)
+async def test_a_parameter_that_is_misspelt_repeated_or_wrong_is_refused(
+    accept: str, query: str, http, platform
+) -> None:
+    response = await http.get(f"{EVENTS}?{query}", headers=platform | {"Accept": accept})
+    assert response.status_code == 422
+    assert [*response.json()["error"]["details"]] == [query.partition("=")[0]]
+
+
+async def test_a_last_event_id_in_the_query_is_for_streams_alone(http, platform) -> None:
+    response = await http.get(f"{EVENTS}?lastEventId=40", headers=platform)
+    assert response.status_code == 422
+    assert response.json()["error"]["details"] == {"lastEventId": "must be absent where there is no stream"}
+
+
 async def test_a_stream_has_no_limit(http, platform) -> None:
     response = await http.get(f"{EVENTS}?limit=5", headers=platform | {"Accept": "text/event-stream"})
     assert response.status_code == 422
@@ -145,12 +183,21 @@ async def test_heartbeats_keep_a_quiet_stream_open_and_move_its_reader_past_what
     async with stream(live.url, headers, "?after=1") as reader:
         await change(http, fresh_user(), times=3)
         _, now = await lines(http, platform)
+        # What moves a client on is a message with data: some hand out what has none as an event.
         async with asyncio.timeout(10):
             async for message in reader.messages():
-                assert not message.data
-                if message.comment == "heartbeat" and message.position == now:
+                assert message.event == "position"
+                assert json.loads(message.data) == {"position": message.position}
+                if message.position == now:
                     break
-        assert reader.last_event_id == str(now)
+        # And what only says that there is nothing is a comment, which ends no block.
+        told = b""
+        async with asyncio.timeout(10):
+            async for chunk in reader.bytes():
+                told += chunk
+                if told.count(b": heartbeat\n") == 2:
+                    break
+        assert told == b": heartbeat\n" * 2
 
 
 async def test_a_reader_who_takes_nothing_is_cut_off_and_the_others_are_not_kept_waiting(

@@ -96,7 +96,7 @@ class Stream:
 
     async def events(self) -> AsyncIterator[Message]:
         async for message in self.messages():
-            if message.data:
+            if message.data and message.event != "position":
                 yield message
 
     async def take(self, number: int, *, within: float = 10) -> list[Message]:
