@@ -9,13 +9,13 @@ import psycopg
 import pytest
 from ulid_transform import ulid_now
 
-from api import bootstrap
 from application.erasure import Erasure
 from domain.catalogue import CATALOGUE, Catalogue
 from domain.preferences import stream_id
 from domain.send_question import NAME_PHRASE
 from infrastructure.api_keys import PostgresApiKeys
 from infrastructure.database import Database
+from infrastructure.database_clock import DatabaseClock
 from infrastructure.erasure import PostgresErasures
 from tests.support.catalogues import publish
 from tests.support.server import PATH, Server
@@ -151,7 +151,7 @@ async def test_an_erased_users_opt_out_stays_in_force(change, ask, server, fresh
     user = fresh_user()
     await change(user, product_updates=False)
     async with Database(server.database_url) as database:
-        erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), bootstrap.now)
+        erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), DatabaseClock())
         assert (await erasure.erase("org_math", user)).destroyed
     [decision] = (await ask(user))["decisions"]
     assert (decision["allowed"], decision["reason"], decision["version"]) == (False, "choice", 3)
