@@ -48,7 +48,8 @@ $$;
 -- The caller holds the follower's row, so one transaction at a time runs this.
 --
 -- Rows are grouped by class, because a comparison that takes null for null can be made by a hash there and not in a join. A class
--- that has no number takes one before it is inserted, so that its entries need no look-up of what was inserted. Choices and other
+-- that has no number takes one before it is inserted, so that its entries need no look-up of what was inserted. The number comes from
+-- the sequence, unless that is behind the numbers that were given, as after a cut-over that doesn't copy sequences. Choices and other
 -- events are looked up apart, because each then finds its class in the unique index. The plan must hold for any size of the tables: see
 -- `append_events` (0003).
 CREATE FUNCTION index_events(after bigint, up_to bigint) RETURNS void
@@ -62,8 +63,11 @@ BEGIN
         GROUP BY organization, action, channel, toggle, enabled, source, actor_kind
     ), numbered AS MATERIALIZED (
         SELECT g.*, known.class IS NULL AS new,
-               coalesce(known.class, nextval('audit_classes_class_seq'))::integer AS class
+               coalesce(known.class, CASE WHEN last_class > coalesce(pg_sequence_last_value('audit_classes_class_seq'), 0)
+                                          THEN last_class + row_number() OVER (PARTITION BY known.class IS NULL)
+                                          ELSE nextval('audit_classes_class_seq') END)::integer AS class
         FROM grouped g
+        CROSS JOIN (SELECT coalesce(max(class), 0) AS last_class FROM audit_classes) given
         LEFT JOIN LATERAL (
             SELECT class FROM audit_classes c
             WHERE c.organization = g.organization AND c.action = g.action AND c.channel = g.channel AND c.toggle = g.toggle

@@ -158,6 +158,19 @@ async def test_no_number_is_used_up_by_a_class_that_is_known(connection) -> None
     assert last == 2
 
 
+async def test_classes_get_numbers_of_their_own_where_the_sequence_is_behind(connection) -> None:
+    # Given classes with numbers, and a sequence that was not copied with them
+    await record(connection, [encode(toggled(1, "news", True)), encode(toggled(2, "news", False))])
+    await connection.execute("SELECT index_events(0, 2)")
+    await connection.execute("SELECT setval('audit_classes_class_seq', 1, false)")
+    # when classes are met for the first time, then each gets a number that no other has.
+    await record(connection, [encode(toggled(3, "offers", True)), encode(toggled(4, "offers", False))])
+    await connection.execute("SELECT index_events(2, 4)")
+    assert await indexed(connection) == await expected(connection)
+    cursor = await connection.execute("SELECT class FROM audit_classes ORDER BY class")
+    assert await cursor.fetchall() == [(1,), (2,), (3,), (4,)]
+
+
 @pytest.mark.parametrize("lost", ["channel", "toggle", "enabled"])
 async def test_a_damaged_choice_is_refused(connection, lost: str) -> None:
     stored = encode(toggled(1, "news", True))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.events import CataloguePublished, Event, PreferencesErased, PreferencesOpened
+from domain.events import CommonEvent, Event, PreferencesErased, PreferencesOpened
 from projections.audit_log import OPEN, Action
 from projections.shown_actor import ActorKind, shown_actor
 
@@ -29,7 +29,7 @@ class IndexRow(NamedTuple):
 
 def index_row(event: Event) -> IndexRow | None:
     """None for what belongs to no organization."""
-    if isinstance(event, CataloguePublished) or event.organization is None:
+    if isinstance(event, CommonEvent) or event.organization is None:
         return None
     channel = toggle = enabled = None
     if isinstance(event, PreferencesErased):
