@@ -23,6 +23,7 @@ from api.cross_origin import CrossOrigin
 from api.document import document
 from api.lean_route import LeanRoutes
 from api.request_context import LogRequest, RequestContext
+from api.route import Route
 from api.services import Lifespan, Services
 
 
@@ -61,6 +62,7 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         redirect_slashes=False,
         lifespan=surrounded,
     )
+    app.router.route_class = Route
     app.state.authenticator = services.authenticator
     for add in (
         notifications.add,

@@ -20,7 +20,7 @@ from api.exact_query import ExactQuery
 from api.instants import shown
 from api.request_context import REQUEST_ID
 from api.services import Services
-from api.streamed import Streamed
+from api.streamed import Streamed, nothing
 from api.trailer import Trailer, asked_for, last_line
 from application.audit_filter import AuditFilter
 from application.audit_log import AuditPage, AuditStart
@@ -74,6 +74,9 @@ def add(app: FastAPI, services: Services) -> None:
         given = {"limit": limit, "cursor": cursor}
         if details := {name: "must be absent in an export" for name, value in given.items() if value is not None}:
             raise ValidationFailed(details=details)
+        if request.method == "HEAD":
+            # It tells nothing of any entry. The head of a page tells how long the page is, so that is recorded as read.
+            return Streamed(nothing(), _headers(form, await audit_log.complete_until()), send_within=SEND_WITHIN)
         entries, complete_until = await audit_log.export(
             reader, wanted, form=form, request_id=request_id, payload=payload
         )

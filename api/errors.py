@@ -13,6 +13,7 @@ from starlette.routing import Match
 
 from api.answer import JSON, Answer, failure
 from api.request_context import REQUEST_ID
+from api.route import Route
 from domain import errors
 
 STATUS: Final[Mapping[str, int]] = {
@@ -161,4 +162,4 @@ def _phrase(fault: Mapping[str, str]) -> str:
 def _methods(app: FastAPI, request: Request) -> list[str]:
     """All methods of the path: the framework names those of the first route that fits, and there may be several."""
     fitting = [route for route in app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return sorted({method for route in fitting for method in getattr(route, "methods", None) or ()})
+    return sorted({method for route in fitting if isinstance(route, Route) for method in route.answered})

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias, cast
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
@@ -12,12 +11,13 @@ from api.answer import Answer
 from api.errors import hung_up, refusal
 from api.refused_request import REFUSAL
 from api.request_context import REQUEST_ID
+from api.route import Route
 from domain.errors import ServiceError
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Answer]]
 
 
-class LeanRoute(APIRoute):
+class LeanRoute(Route):
     """Its endpoint takes the request, whole, and returns the answer; the framework only has to describe it."""
 
 
@@ -34,7 +34,7 @@ class LeanRoutes:
             (method, route.path): (route, cast("Endpoint", route.endpoint))
             for route in app.routes
             if isinstance(route, LeanRoute)
-            for method in route.methods or ()
+            for method in route.answered
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -22,6 +22,8 @@ class Streamed(Response):
 
     Each chunk has to be taken within `send_within` seconds, or the connection is dropped. When the server stops, an
     `endless` body ends there, as well as anywhere; any other one is broken off, so that nobody takes it for whole.
+
+    To HEAD, no chunk is made: an endless body would never let the answer end.
     """
 
     def __init__(
@@ -41,6 +43,11 @@ class Streamed(Response):
         self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            await self._chunks.aclose()
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         its = connection(scope)
         sending = asyncio.create_task(self._send_all(send))
         watching = [asyncio.create_task(_gone(receive)), asyncio.create_task(its.server.ending.wait())]
@@ -92,6 +99,12 @@ class Streamed(Response):
     async def _send(self, send: Send, chunk: bytes, *, more: bool) -> None:
         async with asyncio.timeout(self._send_within):
             await send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+
+async def nothing() -> AsyncGenerator[bytes, None]:
+    """Chunks for an answer to HEAD alone."""
+    return
+    yield b""
 
 
 async def _gone(receive: Receive) -> None:

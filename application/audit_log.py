@@ -151,6 +151,10 @@ class AuditLog:
             raise
         return Export(self._chunks(reading, first, read), complete_until)
 
+    async def complete_until(self) -> datetime | None:
+        """What an export would promise now. Nothing of the log is read for it, so no reading is recorded."""
+        return (await self._index.complete_until()).complete_until
+
     async def close(self) -> None:
         """Finish recording how exports ended."""
         await asyncio.gather(*self._ending, return_exceptions=True)

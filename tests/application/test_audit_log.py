@@ -176,6 +176,11 @@ async def test_an_export_says_until_when_it_is_complete(audit_log) -> None:
     assert complete_until == NOON
 
 
+async def test_what_an_export_would_promise_is_no_reading(audit_log, reads) -> None:
+    assert await audit_log(*SEVEN).complete_until() == NOON
+    assert reads.readings == {}
+
+
 async def test_an_index_that_is_set_back_meanwhile_breaks_what_is_read_from_it(reads) -> None:
     index = MemoryAuditLog(*SEVEN)
     log = AuditLog(index, Readings(reads, iter(("reading_1", "reading_2")), lambda: NOON), chunk=3)

@@ -39,6 +39,11 @@ class RawConnection:
             body = await self._reader.readexactly(int(headers.get("content-length", 0)))
         return ReceivedAnswer(int(status.split()[1]), headers, body)
 
+    async def head(self, *, patience: float = 10) -> int:
+        """The status of an answer that has no body."""
+        async with asyncio.timeout(patience):
+            return int((await self._reader.readuntil(b"\r\n\r\n")).split()[1])
+
     def reset(self) -> None:
         """End the connection with a reset, whatever is under way."""
         self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
