@@ -1,7 +1,7 @@
 """What a process asks of its database to know whether it can serve."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, LiteralString, NamedTuple, cast
 
 import psycopg
 
@@ -13,6 +13,8 @@ from infrastructure.database import Database
 from infrastructure.event_codec import decode
 from infrastructure.migrations import Applied
 from infrastructure.sql import queries
+
+_QUERIES: Final[dict[str, LiteralString]] = queries("readiness")
 
 READ_ONLY: Final = "refuses writes: it is read-only"
 
@@ -28,7 +30,7 @@ class Readiness(NamedTuple):
 
 async def readiness(database: Database) -> Readiness:
     try:
-        rows = await database.fetch_in_time(queries("readiness")["readiness"], [STREAM])
+        rows = await database.fetch_in_time(_QUERIES["readiness"], [STREAM])
     except psycopg.errors.UndefinedTable:
         return Readiness(None, [])
     except LoginRefused:

@@ -2,29 +2,36 @@
 
 import os
 from collections.abc import Iterable
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Metric
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter, Metric
 
 MOST: Final = 1_000
 """Streams that one process names in the log. Behind them only the counter goes on."""
 
 log = structlog.get_logger("keys")
 
-_registry: Final = CollectorRegistry()
-_read: Final = Counter(
-    "preferences_unreadable_actors",
-    "How often an event was read whose actor its person's key does not open.",
-    registry=_registry,
-)
 _told: Final[set[UUID]] = set()
+
+
+@cache
+def _counter() -> "tuple[CollectorRegistry, Counter]":
+    """Made when it is wanted: the library decides when it is imported where it counts, and most commands count nothing."""
+    from prometheus_client import CollectorRegistry, Counter
+
+    registry = CollectorRegistry()
+    what = "How often an event was read whose actor its person's key does not open."
+    return registry, Counter("preferences_unreadable_actors", what, registry=registry)
 
 
 def note(stream: UUID, version: int) -> None:
     """Count an event that was read without its actor. The first of each stream is an error in the log."""
-    _read.inc()
+    _counter()[1].inc()
     if stream in _told or len(_told) >= MOST:
         return
     _told.add(stream)
@@ -37,6 +44,7 @@ def note(stream: UUID, version: int) -> None:
     )
 
 
-def collect() -> Iterable[Metric]:
+def collect() -> "Iterable[Metric]":
     """What this process counted. Of several worker processes it is in the files that all of them share."""
-    return () if os.environ.get("PROMETHEUS_MULTIPROC_DIR") else _registry.collect()
+    registry, _ = _counter()
+    return () if os.environ.get("PROMETHEUS_MULTIPROC_DIR") else registry.collect()

@@ -44,7 +44,9 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the API; without DATABASE_URL over an embedded PostgreSQL, which is started and migrated first."""
-    # Not above: they bring the web framework, which no other command needs.
+    _forget_the_counts_of_others()
+    # Not above: they bring the web framework, which no other command needs, and the library that counts, which looks for a folder
+    # when it is imported.
     from api.patience import Limits
     from api.serving import Serving
 
@@ -52,7 +54,6 @@ def serve(
     for name, value in (("HOST", host), ("PORT", port), ("WEB_CONCURRENCY", workers)):
         if value is not None:
             os.environ[name] = str(value)
-    _forget_the_counts_of_others()
     settings = bootstrap.settings()
     bootstrap.signing_keys(settings)  # unusable ones are one sentence now, not a worker that can't start
     bootstrap.configure_logs(settings)

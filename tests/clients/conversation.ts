@@ -34,6 +34,8 @@ function told(event: CloudEvent): string {
       return `erased in ${event.data.organization}`;
     case "notification-preferences.catalogue-published.v1":
       return `catalogue of ${event.data.channels.length} channel`;
+    case "notification-preferences.continued.v1":
+      return `continued behind ${event.data.previous_end}`;
   }
 }
 

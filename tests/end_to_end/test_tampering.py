@@ -243,7 +243,8 @@ def test_checkpoints_of_the_attackers_own_are_recognised(target: Target) -> None
         connection.execute("TRUNCATE checkpoints")
         connection.execute("INSERT INTO checkpoints VALUES (1, 1, '', %s)", [note])
         verdict = target.evidence.verify(connection)
-    assert {fault.kind for fault in verdict.faults} == {Kind.CONTRADICTED, Kind.CHECKPOINT}
+    assert {fault.kind for fault in verdict.faults} == {Kind.CONTRADICTED, Kind.SETTINGS}
+    assert verdict.altered
 
 
 @pytest.mark.parametrize(
