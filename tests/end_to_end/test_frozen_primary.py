@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -39,6 +40,14 @@ class Pair:
         with psycopg.connect(self.primary.url) as connection:
             query = "SELECT bool_and(replay_lsn = pg_current_wal_lsn()) FROM pg_stat_replication"
             return bool(connection.execute(query).fetchone()[0])
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Of each test alone: each has a pair of servers of its own."""
+    with TemporaryDirectory(prefix="preferences-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name).resolve()
 
 
 @pytest.fixture

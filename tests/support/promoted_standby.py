@@ -15,7 +15,7 @@ def standby_of(primary: EmbeddedPostgres, folder: Path) -> Iterator[EmbeddedPost
     """A copy of the primary in a folder of its own, that follows it."""
     home, account = home_of(folder)
     data = home / str(PostgresBinaries.locate().major)
-    data.mkdir(mode=0o700, exist_ok=True)
+    data.mkdir(mode=0o700)
     account.own(data)
     (home / "password").write_text((primary._home / "password").read_text())
     programs = primary._binaries.folder
