@@ -11,6 +11,8 @@ from starlette.types import ASGIApp
 
 from api.bootstrap.service import create_app
 
+_TERMINAL: Final = (signal.SIGINT, signal.SIGHUP)
+
 LONGEST_END: Final = 60.0
 """Seconds after which one that is told to end, and that nobody else watches any more, is gone for certain."""
 
@@ -20,8 +22,9 @@ log = structlog.get_logger("worker")
 def create_worker() -> ASGIApp:
     """The application, from the environment alone. A Ctrl-C or a hang-up of the terminal reaches all processes, but the master ends
     the workers."""
-    for ending in (signal.SIGINT, signal.SIGHUP):
+    for ending in _TERMINAL:
         signal.signal(ending, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TERMINAL)  # the master has started this process with both held back
     threading.Thread(target=_end_with_master, name="master", daemon=True).start()
     return create_app()
 

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from socket import socket
 from typing import Final, NoReturn
 
@@ -19,7 +20,8 @@ import uvicorn
 from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
 
-_ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_TERMINAL: Final = (signal.SIGINT, signal.SIGHUP)
+_ENDINGS: Final = (signal.SIGTERM, *_TERMINAL)
 
 
 def unwind_when_told() -> None:
@@ -72,13 +74,28 @@ class PatientServer(uvicorn.Server):
 
 
 class PatientMultiprocess(Multiprocess):
-    """Ends when a terminal hangs up, as a single process does, instead of replacing its workers."""
+    """Ends when a terminal hangs up, as a single process does, instead of replacing its workers.
+
+    A terminal's signals reach the workers, too, which leave them to this process. A worker ignores them as soon as it is there; from its
+    first moment until then they are held back, or each worker would print where in its imports it was interrupted.
+    """
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
         ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
         super().__init__(config, sockets)
         if ignored:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        resource_tracker.ensure_running()  # started together with the first worker, it would let SIGINT through again
+
+    @override
+    def init_processes(self) -> None:
+        with _terminal_held_back():
+            super().init_processes()
+
+    @override
+    def keep_subprocess_alive(self) -> None:
+        with _terminal_held_back():
+            super().keep_subprocess_alive()
 
     @override
     def handle_hup(self) -> None:
@@ -89,6 +106,16 @@ def heed_no_more() -> None:
     """The end has begun, and none of the signals changes anything any more."""
     for ending in _ENDINGS:
         signal.signal(ending, signal.SIG_IGN)
+
+
+@contextmanager
+def _terminal_held_back() -> Generator[None, None, None]:
+    """The signals of a terminal wait, in this thread and in the processes that it starts meanwhile."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _TERMINAL)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _heeded() -> list[signal.Signals]:

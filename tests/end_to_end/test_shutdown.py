@@ -38,13 +38,13 @@ async def embedded(folder: Path, workers: int) -> AsyncIterator[tuple[Server, Em
         look = EmbeddedPostgres(folder / "data")
         look.start()
         assert not look.started_here
-        await all_connected(look.url, workers)
+        await all_connected(look.url, workers, "preferences feed")  # one for each worker
         yield server, look
     finally:
         await asyncio.to_thread(server.__exit__)
 
 
-async def all_connected(url: str, number: int, application: str = "preferences") -> None:
+async def all_connected(url: str, number: int, application: str) -> None:
     """Return once every worker has come so far: the first one answers while another one may still be starting."""
     query = f"SELECT FROM pg_stat_activity WHERE application_name LIKE '{application}'"
     async with asyncio.timeout(20), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
@@ -86,7 +86,7 @@ async def test_what_is_in_flight_is_answered_and_recorded_and_then_the_database_
         # the exit code says that all is well, and the database has been stopped.
         assert await asyncio.to_thread(server.process.wait, 20) == 0
         assert not processes.lives(postgres.pid)
-        assert b"Traceback" not in server.log()
+        assert b"Traceback" not in server.log(), server.log().decode()
     # And when it is started again, then all of it is there.
     started = time.monotonic()
     async with embedded(folder, workers) as (server, postgres):
@@ -114,7 +114,25 @@ async def test_who_is_told_again_and_again_still_stops_what_it_started(how, work
             assert time.monotonic() < deadline
         assert server.process.returncode == 0
         assert not processes.lives(postgres.pid)
-        assert b"Traceback" not in server.log()
+        assert b"Traceback" not in server.log(), server.log().decode()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.2, 0.4, 0.8, 1.2])
+def test_a_terminal_may_end_it_while_workers_are_still_starting(how, after, database_url) -> None:
+    server = Server(database_url, web_concurrency=3)
+    server.launch()
+    try:
+        deadline = time.monotonic() + 20
+        while b"documentation" not in server.log():  # the last that is said before workers are started
+            time.sleep(0.005)
+            assert time.monotonic() < deadline
+        time.sleep(after)
+        tell(server, how)
+        assert server.process.wait(20) == 0
+        assert b"Traceback" not in server.log(), server.log().decode()
+    finally:
+        server.__exit__()
 
 
 @worker_counts

@@ -58,12 +58,17 @@ class Server:
         for complaint in COMPLAINTS:
             assert complaint not in said, said
 
-    def start(self) -> None:
+    def launch(self) -> int:
+        """Start it and wait for nothing; where in its log it begins."""
         self._log.seek(0, os.SEEK_END)
         mark = self._log.tell()
         self.process = subprocess.Popen(
             [COMMAND, "serve"], env=self.environment, stdout=self._log, stderr=self._log, start_new_session=True
         )
+        return mark
+
+    def start(self) -> None:
+        mark = self.launch()
         deadline = time.monotonic() + READY_WITHIN
         while time.monotonic() < deadline and self.process.poll() is None:
             if found := re.search(rb" on (http://\S+)", self.log(mark)):
