@@ -76,7 +76,7 @@ class RequestContext:
             seconds = perf_counter() - started
             self._log_request(request_id, scope["method"], scope["path"], status, seconds)
             # Whatever found the route has left it there.
-            request_durations.observe(scope["method"], getattr(scope.get("route"), "path", ""), status, seconds)
+            request_durations.observe(scope["method"], getattr(scope.get("route"), "path_format", ""), status, seconds)
 
 
 def _says_who_may_keep_it(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -20,7 +20,9 @@ from domain.isolation import ShownToggled
 from projections.as_of import PreferencesAsOf
 from projections.shown_actor import shown_actor
 
-PATH: Final = "/v1/users/{user_id}/notifications"
+# A user's id may contain slashes: uvicorn decodes `%2F` before the routes see the path, and so do proxies that rewrite paths.
+# No path is ambiguous: the id is everything between `/v1/users/` and the fixed end of the route.
+PATH: Final = "/v1/users/{user_id:path}/notifications"
 
 
 class Choice(BaseModel):

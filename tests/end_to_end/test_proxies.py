@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -45,3 +46,14 @@ async def test_a_compressed_answer_still_names_the_state(server, fresh_user, pro
         # And so on with the tag of that answer.
         again = await client.patch(PATH, content=OFF, headers={**headers, "If-Match": changed.headers["etag"]})
         assert again.status_code == 200
+
+
+@all_of_them
+async def test_a_user_whose_id_has_a_slash_can_be_asked_about(server, fresh_user, proxy) -> None:
+    user = f"{fresh_user()}/b"
+    async with behind(proxy, server.url) as client:
+        await client.patch(PATH, content=ON, headers=bearer(user))
+        for path in ("notifications", "notifications/history"):
+            url = f"/v1/users/{quote(user, safe='')}/{path}"
+            answer = await client.get(url, headers=bearer("user_grace", role="admin"))
+            assert (answer.status_code, user in answer.text) == (200, True)

@@ -260,11 +260,45 @@ async def test_what_is_asked_by_mistake_is_no_answer(http, query, suffix, query_
 
 
 @pytest.mark.parametrize("suffix", ["", "/history"])
-@pytest.mark.parametrize("user", ["user ada", "ü", "user_\n", "\0", "x" * 256], ids=repr)
+@pytest.mark.parametrize("user", ["", "user ada", "ü", "\0", "x" * 256], ids=repr)
 async def test_what_can_not_be_a_user_is_named(http, user: str, suffix: str) -> None:
     response = await http.get(path_of(user) + suffix, headers=ADMIN)
     assert response.status_code == 422
     assert set(response.json()["error"]["details"]) == {"user_id"}
+
+
+@pytest.mark.parametrize("suffix", ["", "/history"])
+async def test_a_path_with_a_line_feed_leads_nowhere(http, suffix: str) -> None:
+    response = await http.get(path_of("user_\n") + suffix, headers=ADMIN)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+SLASHES = ["{}/b", "{}//b", "{}/", "{}/notifications", "{}/notifications/history", "{}/?#%2F"]
+
+
+@pytest.mark.parametrize("form", SLASHES)
+async def test_a_user_whose_id_has_slashes_is_asked_about_like_any_other(http, change, look, fresh_user, form) -> None:
+    # Given a user whose id is that of another user with slashes around it, and who has made a choice
+    other = fresh_user()
+    user = form.format(other)
+    await change(user, weekly_usage_digest=True)
+    # when the user is asked about with the id encoded, then the choice is found,
+    found = await look(user)
+    assert (found["user_id"], found["version"]) == (user, 2)
+    history = await http.get(f"{path_of(user)}/history", headers=ADMIN)
+    assert history.status_code == 200
+    assert [entry["toggle"] for entry in history.json()["data"]] == ["weekly_usage_digest"]
+    assert history.json()["data"][0]["actor"]["label"] == user
+    # and not with the other user's id.
+    assert (await look(other))["version"] == 0
+
+
+async def test_a_slash_may_also_come_as_it_is(http, change, fresh_user) -> None:
+    # A proxy that rewrites paths decodes `%2F`.
+    user = f"{fresh_user()}/b"
+    await change(user, weekly_usage_digest=True)
+    response = await http.get(f"/v1/users/{user}/notifications", headers=ADMIN)
+    assert (response.json()["data"]["user_id"], response.json()["data"]["version"]) == (user, 2)
 
 
 async def test_the_earliest_instant_is_an_instant(look) -> None:
