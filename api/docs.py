@@ -29,11 +29,12 @@ def add(app: FastAPI, document: Callable[[], dict[str, Any]]) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         return get_swagger_ui_html(
-            openapi_url="/openapi.json",
+            # Addresses are relative to the page: a proxy may serve it under a prefix that the service doesn't know.
+            openapi_url="openapi.json",
             title="Notification preferences",
-            swagger_js_url="/docs/swagger-ui-bundle.js",
-            swagger_css_url="/docs/swagger-ui.css",
-            swagger_favicon_url="/docs/favicon.png",
+            swagger_js_url="docs/swagger-ui-bundle.js",
+            swagger_css_url="docs/swagger-ui.css",
+            swagger_favicon_url="docs/favicon.png",
             # Without a validator of its own choosing, the page would ask one in the internet.
             swagger_ui_parameters={"displayRequestDuration": True, "tryItOutEnabled": True, "validatorUrl": None},
         )

@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from playwright.async_api import expect
 
 from tests.support import proxies
+from tests.support.browser import page
 from tests.support.server import PATH
 from tests.support.tokens import bearer
 
@@ -57,3 +59,20 @@ async def test_a_user_whose_id_has_a_slash_can_be_asked_about(server, fresh_user
             url = f"/v1/users/{quote(user, safe='')}/{path}"
             answer = await client.get(url, headers=bearer("user_grace", role="admin"))
             assert (answer.status_code, user in answer.text) == (200, True)
+
+
+async def test_the_documentation_works_under_a_prefix_that_the_proxy_takes_away(server) -> None:
+    # Given the documentation in a browser, behind a proxy that serves it under /prefs
+    with proxies.nginx(server.url.removeprefix("http://")) as address:
+        async with page(f"{address}/prefs/docs") as docs:
+            # when an operation is tried out,
+            operation = docs.locator("#operations-Preferences-getMyNotificationPreferences")
+            await operation.locator(".opblock-summary-control").click()
+            async with docs.expect_response(lambda answer: "/v1/" in answer.url) as answered:
+                await operation.get_by_role("button", name="Execute").click()
+            # then the request goes through the proxy to the service,
+            answer = await answered.value
+            assert answer.url == f"{address}/prefs{PATH}"
+            assert (await answer.json())["error"]["code"] == "UNAUTHORIZED"
+            # and the example to copy names the same address.
+            await expect(operation.locator(".curl-command")).to_contain_text(f"{address}/prefs{PATH}")
