@@ -26,7 +26,8 @@ BEYOND_THE_END: Final = b": beyond the end of the log, which is at position %d\n
 """The same for a reader who has read further than the log goes: after a failover, until the log is continued."""
 
 POSITION: Final = b'id: %d\nevent: position\ndata: {"position":%d}\n\n'
-"""It moves a reader on for whom nothing was. A client keeps an id only at the end of a block, so it comes with data."""
+"""Moves a reader past events that are not for it, and never past one that can't be read. A client keeps an id only at the end
+of a block, so it comes with data."""
 
 _EVENT_LINES: Final = {kind: f"\nevent: {name}\ndata: ".encode() for kind, name in TYPES.items()}
 

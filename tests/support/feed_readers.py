@@ -56,7 +56,7 @@ class FeedReader:
                 async with stream(self.url, headers) as reader:
                     async for message in reader.messages():
                         self.beyond += "beyond the end" in message.comment
-                        if message.data:
+                        if message.data and message.event != "position":
                             self.take([json.loads(message.data)])
                         if message.id:
                             self.position = message.position
