@@ -49,6 +49,13 @@ class RawConnection:
         self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
+    async def piece(self, *, patience: float = 10) -> bytes:
+        """What comes next, of any length; at the end of the connection, an error."""
+        async with asyncio.timeout(patience):
+            received = await self._reader.read(1 << 16)
+        assert received, "the server has closed the connection"
+        return received
+
     async def rest(self, *, patience: float = 10) -> bytes:
         """What comes until the server closes the connection."""
         async with asyncio.timeout(patience):
