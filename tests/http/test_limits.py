@@ -3,9 +3,7 @@
 import asyncio
 import json
 import time
-from contextlib import suppress
 
-import psutil
 import psycopg
 import pytest
 
@@ -199,42 +197,3 @@ async def test_the_time_that_the_service_takes_is_not_the_clients(strict) -> Non
             await somebody.execute(LOCK.replace("lock", "unlock"))
             assert (await connection.answer()).status in (200, 503)
             assert (await connection.answer()).status == 200
-
-
-async def test_what_is_only_there_to_be_in_the_way_costs_next_to_nothing(strict) -> None:
-    # Given what the service needs for itself
-    process = psutil.Process(strict.process.pid)
-    async with connected(strict.url) as connection:
-        await connection.send(padded(0))
-        assert (await connection.answer()).status == 200
-    before = process.memory_info().rss
-    most, slowest = before, 0.0
-
-    async def flood() -> None:
-        async with connected(strict.url) as connection:
-            await connection.send(padded(0)[:-4])
-            with suppress(OSError):
-                while True:
-                    await connection.send(b"x" * (1 << 16))
-
-    async def wait_for_nothing(begun: bytes) -> None:
-        async with connected(strict.url) as connection:
-            await connection.send(begun)
-            await connection.rest(patience=WITHIN + 5 * LATE)
-
-    # when clients send a header without end, say nothing at all, or stop in the middle,
-    nuisance = [flood() for _ in range(5)]
-    nuisance += [wait_for_nothing(b"") for _ in range(300)]
-    nuisance += [wait_for_nothing(HALF["a body"]) for _ in range(100)]
-    async with connected(strict.url) as other, asyncio.TaskGroup() as group:
-        nuisances = [group.create_task(each) for each in nuisance]
-        while not all(task.done() for task in nuisances):
-            began = time.monotonic()
-            await other.send(request_head("GET", PATH, *bearer().items()))
-            assert (await other.answer()).status == 200
-            slowest = max(slowest, time.monotonic() - began)
-            most = max(most, process.memory_info().rss)
-            await asyncio.sleep(0.05)
-    # then all of them are closed in time, and others hardly notice.
-    assert most - before < 20 * 1024 * 1024
-    assert slowest < 2
