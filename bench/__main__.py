@@ -17,6 +17,7 @@ from bench.pair import VoidRun
 from bench.parts import (
     audit,
     audit_log,
+    cross_origin,
     decisions,
     disk,
     feed,
@@ -37,6 +38,7 @@ from bench.wrk import WrkMissing, program
 
 PARTS = (
     workers,
+    cross_origin,
     stored_log,
     long_stream,
     rebuild,

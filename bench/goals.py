@@ -26,6 +26,8 @@ GOALS = (
     Goal("get.1.p50/crud", "p50 of GET, one connection alone, against crud", "≤", 1.1),
     Goal("workers.lost", "users whose state isn't what the log says, after 2 workers", "≤", 0, "users"),
     Goal("workers.rate", "PATCH/s of 2 workers against 1 (on 4 cores or more)", "≥", 1),
+    Goal("cross_origin.get", "GET/s of a page of another origin, against requests without Origin", "≥", 0.95),
+    Goal("cross_origin.patch", "PATCH/s of a page of another origin, against requests without Origin", "≥", 0.95),
     Goal("stored.rate", "PATCH/s with a full log, against an empty one", "≥", 0.9),
     Goal("stream.rate", "PATCH/s of a user with many events, against one with one", "≥", 0.9),
     Goal("rebuild.seconds", "rebuild of the log", "≤", 4, "s"),

@@ -1,7 +1,7 @@
 -- The load that wrk sends: users take turns, and each PATCH flips the toggle of the user whose turn it is, so that each
 -- one is a change. Arguments after "--": method (GET, PATCH, or MIXED: every fourth a PATCH), a file with one token a
--- line, a file with one 0 or 1 for each user (what was chosen last), the number of the user to begin with, and the
--- milliseconds that a connection waits before each request.
+-- line, a file with one 0 or 1 for each user (what was chosen last), the number of the user to begin with, the
+-- milliseconds that a connection waits before each request, and the Origin that each request names, if any.
 -- One thread only: its state is the truth about what was sent.
 
 local thread_of_script
@@ -13,6 +13,9 @@ end
 function init(args)
    method = args[1]
    host = "Host: " .. wrk.headers["Host"] .. "\r\n"
+   if args[6] then
+      host = host .. "Origin: " .. args[6] .. "\r\n"
+   end
    tokens, choices = {}, {}
    for token in io.lines(args[2]) do
       tokens[#tokens + 1] = token

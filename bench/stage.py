@@ -77,7 +77,14 @@ class Stage:
 
     @contextmanager
     def trial(
-        self, contender: Contender, url: str, *, users: Users | None = None, pinned: bool = True, workers: int = 1
+        self,
+        contender: Contender,
+        url: str,
+        *,
+        users: Users | None = None,
+        pinned: bool = True,
+        workers: int = 1,
+        origin: str | None = None,
     ) -> Iterator[Trial]:
         """The contender, serving on a database."""
         users = users or self.users
@@ -89,7 +96,7 @@ class Stage:
         with ExitStack() as stack:
             server = stack.enter_context(running(contender, settings, cores, users.a_token, log))
             record = stack.enter_context(closing(Record(contender, url)))
-            yield Trial(server, record, users, self.work)
+            yield Trial(server, record, users, self.work, origin)
 
     def settings(self, url: str) -> Mapping[str, str]:
         return {

@@ -25,10 +25,13 @@ class Run:
 
 
 class Trial:
-    """A contender that is running. Its users take turns from one run to the next, so no one's is forgotten."""
+    """A contender that is running. Its users take turns from one run to the next, so no one's is forgotten.
 
-    def __init__(self, server: Server, record: Record, users: Users, work: Path) -> None:
-        self.server, self.record, self.users = server, record, users
+    `origin`: the page that all requests say they come from.
+    """
+
+    def __init__(self, server: Server, record: Record, users: Users, work: Path, origin: str | None = None) -> None:
+        self.server, self.record, self.users, self.origin = server, record, users, origin
         self._choices = work / f"{server.port}.choices"
         self._first = 0
         self._proven = False
@@ -36,7 +39,7 @@ class Trial:
     def run(self, method: Method, connections: int, seconds: float) -> Run:
         before = self._write_choices()
         position = self.record.position() if self.record.has_log else 0
-        load = Load(method, connections, seconds, self.users.tokens, self._choices, self._first)
+        load = Load(method, connections, seconds, self.users.tokens, self._choices, self._first, origin=self.origin)
         answers = send(load, self.server.address)
         first, self._first = self._first, (self._first + answers.sent) % len(self.users)
         if method != "PATCH" or not self.record.has_choices:

@@ -27,7 +27,7 @@ class WrkMissing(Exception):
 class Load:
     """`first`: the number of the user who begins. `choices`: what each chose last, a file of 0 and 1.
 
-    `pause`: milliseconds that a connection waits before each request.
+    `pause`: milliseconds that a connection waits before each request. `origin`: the page that each request says it comes from.
     """
 
     method: Method
@@ -37,6 +37,7 @@ class Load:
     choices: Path
     first: int = 0
     pause: int = 0
+    origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,14 @@ def program() -> str:
 
 def send(load: Load, address: str) -> Answers:
     """Keep all connections busy for the time given; one thread, since one is faster than any contender."""
-    arguments = (load.method, load.tokens, load.choices, str(load.first), str(load.pause))
+    arguments: tuple[str | Path, ...] = (
+        load.method,
+        load.tokens,
+        load.choices,
+        str(load.first),
+        str(load.pause),
+        *([] if load.origin is None else [load.origin]),
+    )
     return _run(SCRIPT, load.connections, load.seconds, address, arguments, load.choices.with_suffix(".result"))
 
 
