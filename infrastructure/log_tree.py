@@ -53,12 +53,13 @@ def leaves(connection: Connection, first: int = 1, limit: int | None = None) -> 
 def _received(copy: psycopg.Copy) -> Iterator[Buffer]:
     """The rows of a COPY. `read` waits for a row; the rows that came with it are taken as they are, which takes half the time.
 
-    The last row is the trailer. `read` sees how the statement ended behind it, and an error in its place is raised here.
+    The trailer comes last, alone or behind the header, and `read` sees how the statement ended behind it. An error in its place is raised
+    here. A row that ends like the trailer is followed by a `read`, too, which is only slower.
     """
     pgconn = copy.connection.pgconn
     while row := copy.read():
         yield row
-        while row != _COPY_TRAILER:
+        while row[-len(_COPY_TRAILER) :] != _COPY_TRAILER:
             size, row = pgconn.get_copy_data(1)
             if size == 0:
                 break

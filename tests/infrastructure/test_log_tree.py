@@ -89,3 +89,11 @@ def test_a_reader_whose_statement_is_ended_in_the_middle_of_the_log_hears_why(
         read()
     # then
     assert "no COPY in progress" not in str(raised.value)
+
+
+def test_a_stretch_of_the_log_is_read_to_its_end_whatever_its_length(database_url: str) -> None:
+    fill(database_url, 3)
+    with reading(database_url) as connection:
+        connection.execute("SET LOCAL enable_sort = off")
+        for first, limit, count in ((1, None, 3), (1, 2, 2), (3, 1, 1), (4, None, 0), (1, 0, 0)):
+            assert len(list(leaves(connection, first, limit))) == count
