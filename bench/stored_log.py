@@ -125,7 +125,10 @@ def _name_users(connection: psycopg.Connection, users: Iterable[User], version: 
 
 
 def _insert(stored: StoredEvent) -> sql.Composed:
-    """One event of each user, in the users' order."""
+    """One event of each user, in the users' order.
+
+    Its position is taken from the sequence: the column's default looks for the end of the log, by an index that isn't there yet.
+    """
     state = stored.state.decode()
     pieces: list[sql.Composable] = []
     end = 0
@@ -135,8 +138,9 @@ def _insert(stored: StoredEvent) -> sql.Composed:
         end = found.end()
     pieces.append(sql.Literal(state[end:]))
     return sql.SQL(
-        "INSERT INTO preferences_events (originator_id, originator_version, topic, state, sealed_actor) "
-        "SELECT stream, {}, {}, convert_to(concat({}), 'UTF8'), sealed_actor FROM bench_users ORDER BY number"
+        "INSERT INTO preferences_events (notification_id, originator_id, originator_version, topic, state, sealed_actor) "
+        "SELECT nextval('preferences_events_notification_id_seq'), stream, {}, {}, convert_to(concat({}), 'UTF8'), sealed_actor "
+        "FROM bench_users ORDER BY number"
     ).format(sql.Literal(stored.originator_version), sql.Literal(stored.topic), sql.SQL(", ").join(pieces))
 
 

@@ -6,6 +6,9 @@ from typing import Final, LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import Buffer
+from psycopg.errors import error_from_result
+from psycopg.generators import fetch_many
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
@@ -37,7 +40,7 @@ def leaves(connection: Connection, first: int = 1, limit: int | None = None) -> 
     """
     query = sql.SQL(_QUERIES["leaves"].rstrip(";")).format(first=sql.Literal(first), limit=sql.Literal(limit))
     with connection.cursor() as cursor, cursor.copy(query) as copy:
-        rows = iter(copy)
+        rows = _received(copy)
         # The header comes with what is behind it: the first row, the trailer of a log without any, or nothing.
         behind = bytes(next(rows))[_COPY_HEADER:]
         if len(behind) > len(_COPY_TRAILER):
@@ -45,6 +48,24 @@ def leaves(connection: Connection, first: int = 1, limit: int | None = None) -> 
         for row in rows:
             if row != _COPY_TRAILER:
                 yield bytes(row)
+
+
+def _received(copy: psycopg.Copy) -> Iterator[Buffer]:
+    """The rows of a COPY. `read` waits for a row; the rows that came with it are taken as they are, which takes half the time.
+
+    The trailer comes last, alone or behind the header, and `read` sees how the statement ended behind it. An error in its place is raised
+    here. A row that ends like the trailer is followed by a `read`, too, which is only slower.
+    """
+    pgconn = copy.connection.pgconn
+    while row := copy.read():
+        yield row
+        while row[-len(_COPY_TRAILER) :] != _COPY_TRAILER:
+            size, row = pgconn.get_copy_data(1)
+            if size == 0:
+                break
+            if size < 0:
+                raise error_from_result(copy.connection.wait(fetch_many(pgconn))[0])
+            yield row
 
 
 def misplaced(connection: Connection) -> list[int]:

@@ -5,6 +5,7 @@ authenticated with it, so that what was sealed for one event can't be passed off
 """
 
 import secrets
+from collections.abc import Iterable
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -53,3 +54,17 @@ def unseal(sealed: bytes, key: bytes, event_id: str) -> Actor:
         if values[1]:
             actor["session"] = values[1]
     return actor
+
+
+def opens(key: bytes, sealed: Iterable[tuple[bytes, str]]) -> bool:
+    """Whether a key opens each of these actors, which come with the ids of their events.
+
+    The key is set up once, and what is opened isn't taken apart: half the work of unsealing one after the other.
+    """
+    try:
+        cipher = AESGCM(key)
+        for actor, event_id in sealed:
+            cipher.decrypt(ulid_to_bytes(event_id)[_NONCE], actor, event_id.encode()).decode()
+    except (InvalidTag, ValueError, TypeError):  # the latter two for a key or an id that is none
+        return False
+    return True

@@ -19,17 +19,13 @@ ORDER BY f.name;
 
 -- name: compare
 -- A stretch of the index beside what the log says that it should be: which entries differ, are too many, or are missing.
-SELECT position, l.position IS NULL, i.position IS NULL, count(*) OVER ()
+SELECT position, l.position IS NULL, e.position IS NULL, count(*) OVER ()
 FROM audit_rows(%(after)s, %(up_to)s) l
-FULL JOIN (
-    SELECT e.position, e.occurred_at, e.originator_id, c.organization, c.action, c.channel, c.toggle, c.enabled, c.source,
-           c.actor_kind
-    FROM audit_entries e LEFT JOIN audit_classes c USING (class)
-    WHERE e.position > %(after)s AND e.position <= %(up_to)s
-) i USING (position)
+FULL JOIN (SELECT * FROM audit_entries WHERE position > %(after)s AND position <= %(up_to)s) e USING (position)
+LEFT JOIN audit_classes c USING (class)
 WHERE (l.occurred_at, l.originator_id, l.organization, l.action, l.channel, l.toggle, l.enabled, l.source, l.actor_kind)
       IS DISTINCT FROM
-      (i.occurred_at, i.originator_id, i.organization, i.action, i.channel, i.toggle, i.enabled, i.source, i.actor_kind)
+      (e.occurred_at, e.originator_id, c.organization, c.action, c.channel, c.toggle, c.enabled, c.source, c.actor_kind)
 ORDER BY position
 LIMIT %(most)s;
 

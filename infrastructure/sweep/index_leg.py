@@ -40,10 +40,10 @@ class Stretch(NamedTuple):
 def stretch(connection: Connection, after: int, limit: int) -> Stretch:
     """What comes behind a position. An index that never ran stands before the first event."""
     [(stands_at, end)] = _rows(connection, "ends", after=after, limit=limit)
-    complete = end is None or end >= (stands_at or 0)
-    up_to = (stands_at or 0) if complete else end
-    [(events,)] = _rows(connection, "count", after=after, up_to=up_to)
-    return Stretch(up_to, events, complete, stands_at or 0)
+    if end is not None and end < (stands_at or 0):
+        return Stretch(end, limit, False, stands_at)
+    [(events,)] = _rows(connection, "count", after=after, up_to=stands_at or 0)
+    return Stretch(stands_at or 0, events, True, stands_at or 0)
 
 
 def look(connection: Connection, state: State, limit: int) -> Taken:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from application.stream_check import StreamFacts, judge_stream
 from application.sweep import Finding, Named, Subject, Taken
-from infrastructure.sealing import unseal
+from infrastructure.sealing import opens
 from infrastructure.sql import queries
 from infrastructure.sweep.leg import Connection, Leg, Look, State
 
@@ -84,10 +84,4 @@ def _opens(key: bytes | None, sealed: list[Any]) -> bool:
     first_id, first, last_id, last = sealed
     if key is None or first is None:
         return True
-    try:
-        unseal(first, key, first_id)
-        if last_id is not None:
-            unseal(last, key, last_id)
-    except (ValueError, TypeError):
-        return False
-    return True
+    return opens(key, [(first, first_id)] if last_id is None else [(first, first_id), (last, last_id)])

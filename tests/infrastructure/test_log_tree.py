@@ -10,8 +10,9 @@ import pytest
 from psycopg import errors
 
 from domain.checkpoint import Checkpoint
-from infrastructure.log_tree import PostgresTreeStore
+from infrastructure.log_tree import PostgresTreeStore, leaves, reading
 from tests.support.events import NOON
+from tests.support.filled_log import fill
 
 FIRST = Checkpoint("example.com", 1, bytes(32), 1, NOON)
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -63,3 +64,36 @@ def test_who_stands_still_keeps_nobody_waiting_and_nothing_of_it_is_kept(databas
 
     with pytest.raises(errors.IdleInTransactionSessionTimeout):
         stand_still()
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "error"),
+    [("pg_cancel_backend", errors.QueryCanceled), ("pg_terminate_backend", psycopg.OperationalError)],
+)
+def test_a_reader_whose_statement_is_ended_in_the_middle_of_the_log_hears_why(
+    database_url: str, ended_by: str, error: type[psycopg.Error]
+) -> None:
+    # given a log that is longer than what is on its way at a time
+    fill(database_url, 20_000)
+
+    def read() -> int:
+        with reading(database_url) as connection:
+            rows = leaves(connection)
+            next(rows)
+            # when
+            with watching(database_url) as other:
+                other.execute(f"SELECT {ended_by}(%s)", [connection.info.backend_pid])
+            return sum(1 for _ in rows)
+
+    with pytest.raises(error) as raised:
+        read()
+    # then
+    assert "no COPY in progress" not in str(raised.value)
+
+
+def test_a_stretch_of_the_log_is_read_to_its_end_whatever_its_length(database_url: str) -> None:
+    fill(database_url, 3)
+    with reading(database_url) as connection:
+        connection.execute("SET LOCAL enable_sort = off")
+        for first, limit, count in ((1, None, 3), (1, 2, 2), (3, 1, 1), (4, None, 0), (1, 0, 0)):
+            assert len(list(leaves(connection, first, limit))) == count

@@ -1,6 +1,6 @@
 import pytest
 
-from infrastructure.sealing import Unsealable, new_key, seal, unseal
+from infrastructure.sealing import Unsealable, new_key, opens, seal, unseal
 
 EVENT = "01JTBQH2FZ8K1RXC0WJ4Z9P3VM"
 OTHER = "01JTBQH2FZ8K1RXC0WJ4Z9P3VN"
@@ -39,6 +39,23 @@ def test_another_key_or_another_event_opens_nothing() -> None:
         unseal(sealed, new_key(), EVENT)
     with pytest.raises(Unsealable):
         unseal(sealed, KEY, OTHER)
+
+
+def test_a_key_opens_all_that_was_sealed_under_it_or_it_is_the_wrong_one() -> None:
+    first, last = (seal(ACTORS[0], KEY, EVENT), EVENT), (seal(ACTORS[1], KEY, OTHER), OTHER)
+    assert opens(KEY, [first])
+    assert opens(KEY, [first, last])
+    for key in (new_key(), b"", KEY[:-1]):
+        assert not opens(key, [first, last])
+    # nor does it open what is another event's, was sealed under another key, or has an id that is none
+    for wrong in (
+        (first[0], OTHER),
+        (seal(ACTORS[0], new_key(), OTHER), OTHER),
+        (b"", OTHER),
+        (last[0], "x"),
+        (last[0], None),
+    ):
+        assert not opens(KEY, [first, wrong])
 
 
 def test_an_identifier_that_would_be_taken_for_two_is_refused() -> None:
