@@ -4,8 +4,9 @@
 
 PYTHON ?= python3
 BIN    := .venv/bin
-# An activated environment or a PYTHONPATH of the caller must not leak into ours.
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# An activated environment or a PYTHONPATH of the caller must not leak into ours. Without files of bytecode each of the hundreds of
+# processes that the tests start would compile all modules anew.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
