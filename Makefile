@@ -1,11 +1,12 @@
 # Everything a person or CI does with this project. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clients example-email-sender example-analytics openapi lock format clean schema
+.PHONY: help run test soak check bench clients example-email-sender example-analytics openapi lock format clean schema
 
 PYTHON ?= python3
 BIN    := .venv/bin
-# An activated environment or a PYTHONPATH of the caller must not leak into ours.
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# An activated environment or a PYTHONPATH of the caller must not leak into ours. Without files of bytecode each of the hundreds of
+# processes that the tests start would compile all modules anew.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -13,8 +14,12 @@ help: ## list the commands
 run: .venv/.installed ## set up and serve on http://127.0.0.1:8000 (PORT, DATA_DIR and the other settings are honoured)
 	@exec $(BIN)/preferences serve
 
+# Four processes also on two cores: half of what a test does is to wait for processes that start, and for time limits.
 test: .venv/.installed-dev ## set up and run every test, with coverage
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
+
+soak: .venv/.installed-dev ## the long forms of the tests that repeat something, e.g. a hundred kills (before a release; about an hour)
+	SOAK=1 $(BIN)/python -m pytest -m soak -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: .venv/.installed-dev ## formatting, lint, types, and the dependency contracts of the house
 	$(BIN)/ruff format --check .

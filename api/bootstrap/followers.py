@@ -13,11 +13,9 @@ from application.followers import CannotReset, FollowerStatus
 from domain.errors import NotFound
 from infrastructure.audit_index import AuditIndexer
 from infrastructure.database import Database
-from infrastructure.event_stream import EventStream
 from infrastructure.follower_journal import Connection
 from infrastructure.follower_register import FollowerRegister
 from infrastructure.followers import FollowerRunner
-from infrastructure.relay import Relay
 from infrastructure.settings import Settings
 
 GRACE: Final = 5.0
@@ -95,6 +93,10 @@ class Followers:
 
 @asynccontextmanager
 async def open_followers(of: Settings, url: str) -> AsyncIterator[Followers]:
+    # Not above: they bring the broker's library, which a server process would load for nothing.
+    from infrastructure.event_stream import EventStream
+    from infrastructure.relay import Relay
+
     # Setting back can be the work of minutes, so the server has all the time that it needs.
     async with Database(url, size=1, connect_within=5, answer_within=0, patience=PATIENCE) as database:
         relay = Relay(EventStream(of.nats_url, of.nats_stream))

@@ -3,12 +3,12 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from api.bootstrap.catalogues import ever_known
 from api.bootstrap.relay import running_broker
+from api.bootstrap.replay_form import Form
 from application.feed import Selection, select
 from application.replay import Destination, Progress, Replayed, ReplayRefused, replay
 from infrastructure.database import Database
@@ -22,14 +22,6 @@ PIECE_WITHIN: Final = 75.0
 """Seconds for one piece of the log. Nobody waits for a replay, and it can be run again; but it must not stand still for ever."""
 
 _STREAM: Final = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class Form(StrEnum):
-    """What the log can be replayed into."""
-
-    JSONL = "jsonl"
-    PARQUET = "parquet"
-    NATS = "nats"
 
 
 async def replay_selection(

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from api.bootstrap import OPERATOR_ERRORS, configure_command_logs
+from api import bootstrap
 from api.command_line import (
     api_keys,
     audit,
@@ -56,9 +56,11 @@ cli.command()(checks.openapi)
 
 def main() -> None:
     unwind_when_killed()
-    configure_command_logs()
+    bootstrap.configure_command_logs()
     try:
         cli(prog_name="preferences")
-    except OPERATOR_ERRORS as error:
+    except SystemExit:
+        raise  # before the errors of an operator are looked up, which loads all that can raise them
+    except bootstrap.errors.OPERATOR_ERRORS as error:
         complain(sentence(error))
         sys.exit(1)

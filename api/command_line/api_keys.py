@@ -33,10 +33,10 @@ def create(
         raise typer.BadParameter("a key needs an organization, or --platform, and never both")
 
     async def run(url: str) -> str:
-        async with bootstrap.open_api_keys(url) as keys:
+        async with bootstrap.databases.open_api_keys(url) as keys:
             return await keys.create(org, label, scope)
 
-    with bootstrap.migrated_database() as url:
+    with bootstrap.databases.migrated_database() as url:
         try:
             key = asyncio.run(run(url))
         except ValueError as error:
@@ -51,11 +51,11 @@ def list_keys(
 ) -> None:
     """List keys, newest first, never the keys themselves."""
 
-    async def run(url: str) -> list[bootstrap.ListedKey]:
-        async with bootstrap.open_api_keys(url) as keys:
+    async def run(url: str) -> "list[bootstrap.ListedKey]":
+        async with bootstrap.databases.open_api_keys(url) as keys:
             return await keys.list(org)
 
-    with bootstrap.migrated_database() as url:
+    with bootstrap.databases.migrated_database() as url:
         found = asyncio.run(run(url))
     if not found:
         notes.print("There are no keys.")
@@ -74,10 +74,10 @@ def revoke(key_id: Annotated[UUID, typer.Argument(help="The key's id, as `list` 
     """Revoke a key, at once and for good. Exit code 1 if there is no such key that is still valid."""
 
     async def run(url: str) -> bool:
-        async with bootstrap.open_api_keys(url) as keys:
+        async with bootstrap.databases.open_api_keys(url) as keys:
             return await keys.revoke(key_id)
 
-    with bootstrap.migrated_database() as url:
+    with bootstrap.databases.migrated_database() as url:
         revoked = asyncio.run(run(url))
     notes.print(f"{key_id} is revoked." if revoked else f"There is no valid key {key_id}.")
     raise typer.Exit(0 if revoked else 1)

@@ -26,15 +26,15 @@ cli.command()(sweep.sweep)
 @cli.command("public-key")
 def public_key() -> None:
     """Print the key that checkpoints are verified with. Give it to whoever shall verify, by a way that they trust."""
-    typer.echo(bootstrap.public_key(bootstrap.settings()))
+    typer.echo(bootstrap.evidence.public_key(bootstrap.settings()))
 
 
 @cli.command()
 def checkpoint() -> None:
     """Sign what the log is now, in the database and in CHECKPOINT_FILE. Exit code 1 if it isn't what was signed before."""
     settings = bootstrap.settings()
-    with bootstrap.migrated_database(settings) as url:
-        written = bootstrap.checkpoint(settings, url)
+    with bootstrap.databases.migrated_database(settings) as url:
+        written = bootstrap.evidence.checkpoint(settings, url)
     if written is None:
         notes.print("Nothing to do: there are no events since the last checkpoint.")
         return
@@ -52,10 +52,10 @@ def bundle(
     It holds the key that opens who acted: whoever has the file can read that, also after an erasure.
     """
     settings = bootstrap.settings()
-    with bootstrap.migrated_database(settings) as url:
-        data, opened = bootstrap.bundle(settings, url, org, user)
+    with bootstrap.databases.migrated_database(settings) as url:
+        data, opened = bootstrap.evidence.bundle(settings, url, org, user)
         asked = {"resource_stream": str(stream_id(org, user))}
-        asyncio.run(bootstrap.record_reading(url, org, "user_evidence.export", asked, count=len(opened.events)))
+        asyncio.run(bootstrap.audit.record_reading(url, org, "user_evidence.export", asked, count=len(opened.events)))
     if not opened.events:
         notes.print(f"{user} has chosen nothing: there is nothing to prove.", markup=False)
         raise typer.Exit(1)
@@ -75,7 +75,7 @@ def verify_bundle(
 
     That nothing was changed after the last event in it can't be proven by a file.
     """
-    parsed, opened = bootstrap.verify_bundle(file.read_bytes(), key)
+    parsed, opened = bootstrap.evidence.verify_bundle(file.read_bytes(), key)
     checkpoint = opened.checkpoint
     where = f"of {parsed.organization}" if parsed.organization is not None else "without an organization"
     output.print(

@@ -11,19 +11,16 @@ from typing import Annotated, BinaryIO, cast
 
 import orjson
 import typer
-from pydantic import TypeAdapter, ValidationError
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 from ulid_transform import ulid_now
 
 from api import bootstrap
-from api.audit_entries import as_lines, as_rows, header
 from api.command_line.console import counted, notes, output
 from api.command_line.misspelt import refusing_misspelt
 from api.command_line.private_file import private_file
 from api.command_line.progress import bar
-from api.instants import Instant, shown
 from application.audit_filter import AuditFilter
 from application.identity import OrganizationReader
 from domain.catalogue import CATALOGUE
@@ -39,6 +36,11 @@ class Format(StrEnum):
 
 
 def _instant(text: str) -> datetime:
+    # Not above, nor further down: it brings pydantic, which the help of all commands would wait for.
+    from pydantic import TypeAdapter, ValidationError
+
+    from api.instants import Instant
+
     try:
         return cast("datetime", TypeAdapter(Instant).validate_python(text))
     except ValidationError as error:
@@ -79,23 +81,25 @@ def export(
         AuditFilter(since=since, until=until).check(CATALOGUE)
 
     async def run(url: str, target: BinaryIO, progress: Callable[[int, int], None]) -> tuple[int, datetime | None]:
-        async with bootstrap.open_audit(url) as audit:
+        async with bootstrap.audit.open_audit(url) as audit:
             total = await audit.index.count(org, wanted)
-            reader = OrganizationReader(org, bootstrap.OPERATOR)
+            reader = OrganizationReader(org, bootstrap.audit.OPERATOR)
             entries, complete_until = await audit.log.export(
                 reader, wanted, form=form, request_id=ulid_now(), payload=payload
             )
             return await _write(entries, target, form, progress, total, payload=payload), complete_until
 
-    with bootstrap.migrated_database() as url:
+    with bootstrap.databases.migrated_database() as url:
         with refusing_misspelt():
-            asyncio.run(bootstrap.ever_known(url, wanted.check))
+            asyncio.run(bootstrap.catalogues.ever_known(url, wanted.check))
         with _target(file) as target, bar("exporting") as progress:
             count, complete_until = asyncio.run(run(url, target, progress))
     notes.print(counted(count, "entry", "entries") + (f" in {file}" if file else ""), markup=False, soft_wrap=True)
     if complete_until is None:
         notes.print("Nothing was ever taken into the audit log: `preferences follow` does that.")
     else:
+        from api.instants import shown
+
         notes.print(f"Complete with everything that was recorded until {shown(complete_until)}.")
 
 
@@ -108,11 +112,11 @@ def reads(
 ) -> None:
     """List who read of an organization's users: what, when, with which filter, and how much."""
 
-    async def run(url: str) -> list[bootstrap.ListedReading]:
-        async with bootstrap.open_audit(url) as audit:
+    async def run(url: str) -> "list[bootstrap.ListedReading]":
+        async with bootstrap.audit.open_audit(url) as audit:
             return await audit.reads.list(org, limit=limit)
 
-    with bootstrap.migrated_database() as url:
+    with bootstrap.databases.migrated_database() as url:
         found = asyncio.run(run(url))
     if json:
         for reading in found:
@@ -147,6 +151,8 @@ async def _write(
     *,
     payload: bool,
 ) -> int:
+    from api.audit_entries import as_lines, as_rows, header
+
     count = 0
     if form is Format.CSV:
         target.write(header())

@@ -8,6 +8,8 @@ from rich.table import Table
 
 from api import bootstrap
 from api.command_line.console import counted, notes, output
+from application.publishing import Impact
+from domain.catalogue_difference import Alteration
 
 cli = typer.Typer(
     help="Show the published catalogues, and what a new one would change. `migrate` publishes.", no_args_is_help=True
@@ -17,8 +19,8 @@ cli = typer.Typer(
 @cli.command("list")
 def list_published() -> None:
     """List the published catalogues, newest first, each with what it changed."""
-    with bootstrap.migrated_database() as url:
-        published = asyncio.run(bootstrap.published(url))
+    with bootstrap.databases.migrated_database() as url:
+        published = asyncio.run(bootstrap.catalogues.published(url))
     if not published:
         notes.print("No catalogue is published: run `preferences migrate`.")
         return
@@ -38,8 +40,8 @@ def diff() -> None:
 
     Exit code 1 if it can't be published.
     """
-    with bootstrap.database_as_it_is() as url:
-        impact = asyncio.run(bootstrap.impact(url))
+    with bootstrap.databases.database_as_it_is() as url:
+        impact = asyncio.run(bootstrap.catalogues.impact(url))
     if impact.published is not None and impact.published.catalogue_version == impact.version:
         output.print(f"Nothing would change: version {impact.version} is published.")
         return
@@ -62,7 +64,7 @@ def diff() -> None:
     output.print("Nothing was published.")
 
 
-def _consequence(impact: bootstrap.Impact, alteration: bootstrap.Alteration) -> str:
+def _consequence(impact: Impact, alteration: Alteration) -> str:
     if impact.published is None:
         return ""
     if alteration.answer_reshaped:

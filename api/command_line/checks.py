@@ -9,7 +9,7 @@ from api.command_line.console import output
 def check() -> None:
     """Check the settings, the database, its migrations and the key set. Exit code 1 if anything is wrong."""
     failed = False
-    for subject, finding, wrong in bootstrap.findings():
+    for subject, finding, wrong in bootstrap.checks.findings():
         failed |= wrong
         output.print(f"[red]✗[/] {subject:<12}" if wrong else f"[green]✓[/] {subject:<12}", end="")
         output.print(finding, markup=False, soft_wrap=True)

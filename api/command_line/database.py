@@ -20,8 +20,8 @@ def migrate() -> None:
 
     Safe to run at any time, also several times at once, and while users are served: where a dump holds a table, it is tried again. `catalogue diff` says beforehand what a new catalogue changes.
     """
-    with bootstrap.suitable_database(bootstrap.settings()) as url:
-        applied = bootstrap.migrate(url, notes.print)
+    with bootstrap.databases.suitable_database(bootstrap.settings()) as url:
+        applied = bootstrap.databases.migrate(url, notes.print)
     notes.print(f"{applied} applied." if applied else "The schema is up to date.")
 
 
@@ -52,8 +52,8 @@ def rebuild(
 
 
 def _repair_index(*, compare_only: bool) -> None:
-    with bootstrap.migrated_database() as url, bar("reading the log") as progress:
-        found = bootstrap.compare_audit_index(url, progress, repair=not compare_only)
+    with bootstrap.databases.migrated_database() as url, bar("reading the log") as progress:
+        found = bootstrap.databases.compare_audit_index(url, progress, repair=not compare_only)
     output.print(f"{counted(found.events, 'event')}, up to position {found.position}")
     if not found.differing:
         output.print("equal")
@@ -70,8 +70,8 @@ def _repair_index(*, compare_only: bool) -> None:
 def _rebuild_preferences(*, compare_only: bool) -> None:
     # Nothing that a rebuild makes refers to itself, and the collector would walk all of it time and again.
     gc.disable()
-    with bootstrap.migrated_database() as url, bar("reading the log") as progress:
-        result = asyncio.run(bootstrap.rebuild(url, progress, swap=not compare_only))
+    with bootstrap.databases.migrated_database() as url, bar("reading the log") as progress:
+        result = asyncio.run(bootstrap.databases.rebuild(url, progress, swap=not compare_only))
     output.print(
         f"{counted(result.events, 'event')}, {counted(result.users, 'user')}, up to position {result.position}"
     )

@@ -23,8 +23,8 @@ def erase(
     whose = f"{user} of {org}" if org else user
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Destroy the key of {whose}? Nobody will be able to say any more who changed what", abort=True)
-    with bootstrap.migrated_database() as url:
-        result = asyncio.run(bootstrap.erase(url, org, user))
+    with bootstrap.databases.migrated_database() as url:
+        result = asyncio.run(bootstrap.erasure.erase(url, org, user))
     if result.destroyed:
         output.print(f"{whose} is erased. The recorded choices stay in force.", markup=False)
     elif result.blanked:

@@ -47,8 +47,10 @@ def explain(
 
     Exit code 1 if a claim does not hold. `audit verify` says whether the log itself is what it was.
     """
-    with bootstrap.migrated_database() as url:
-        explained = asyncio.run(bootstrap.explain(url, org, user, channel, toggle, Place(at, version, catalogue)))
+    with bootstrap.databases.migrated_database() as url:
+        explained = asyncio.run(
+            bootstrap.decisions.explain(url, org, user, channel, toggle, Place(at, version, catalogue))
+        )
         asked = {
             "resource_stream": str(stream_id(org, user)),
             "channel": channel,
@@ -57,7 +59,7 @@ def explain(
             "version": version,
             "catalogue": catalogue,
         }
-        asyncio.run(bootstrap.record_reading(url, org, "user_decision.explain", asked, count=1))
+        asyncio.run(bootstrap.audit.record_reading(url, org, "user_decision.explain", asked, count=1))
     _show(explained)
     wrong = contradictions(explained, allowed=allowed, reason=reason, version=version)
     if wrong:

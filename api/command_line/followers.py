@@ -30,15 +30,15 @@ def follow(
         if beside:
             end_with_parent()
         await asyncio.gather(
-            bootstrap.run_followers(url, bootstrap.registered(settings), stop),
-            bootstrap.checkpoint_regularly(settings, url, stop),
-            bootstrap.sweep_regularly(settings, url, stop),
+            bootstrap.followers.run_followers(url, bootstrap.followers.registered(settings), stop),
+            bootstrap.evidence.checkpoint_regularly(settings, url, stop),
+            bootstrap.sweep.sweep_regularly(settings, url, stop),
         )
 
     settings = bootstrap.settings()
     bootstrap.configure_logs(settings)
     unwind_when_told()  # until they run, so that a database that was started is stopped
-    with bootstrap.migrated_database(settings, serving=True) as url:
+    with bootstrap.databases.migrated_database(settings, serving=True) as url:
         asyncio.run(run(url))
 
 
@@ -81,11 +81,11 @@ def reset(
     notes.print(f"{name} is at position {to}.", markup=False)
 
 
-def _with(use: Callable[[bootstrap.Followers], Awaitable[T]]) -> T:
+def _with(use: "Callable[[bootstrap.followers.Followers], Awaitable[T]]") -> T:
     async def run(url: str) -> T:
-        async with bootstrap.open_followers(settings, url) as followers:
+        async with bootstrap.followers.open_followers(settings, url) as followers:
             return await use(followers)
 
     settings = bootstrap.settings()
-    with bootstrap.migrated_database(settings) as url:
+    with bootstrap.databases.migrated_database(settings) as url:
         return asyncio.run(run(url))

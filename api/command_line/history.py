@@ -26,15 +26,15 @@ def history(
 
     async def run(url: str) -> list[ShownToggled]:
         stream = stream_id(org, user)
-        async with bootstrap.open_store(url) as store:
+        async with bootstrap.databases.open_store(url) as store:
             changes = await store.changes(stream, up_to=None, limit=limit)
         audience = Audience.of_user(org, user, "the user's history")
         shown = [audience.clear(event) for event in changes]
         asked = {"resource_stream": str(stream), "limit": limit}
-        await bootstrap.record_reading(url, org, READ_HISTORY, asked, count=len(changes))
+        await bootstrap.audit.record_reading(url, org, READ_HISTORY, asked, count=len(changes))
         return shown
 
-    with bootstrap.migrated_database() as url:
+    with bootstrap.databases.migrated_database() as url:
         events = asyncio.run(run(url))
     if json:
         for event in events:

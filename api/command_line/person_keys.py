@@ -27,8 +27,8 @@ def check(
 
     A key that doesn't fit hides who acted: the feed, the history and the audit log say `unreadable`.
     """
-    with bootstrap.migrated_database() as url, bar("trying the keys") as progress:
-        checked = bootstrap.check_person_keys(url, progress)
+    with bootstrap.databases.migrated_database() as url, bar("trying the keys") as progress:
+        checked = bootstrap.person_keys.check(url, progress)
     with_key = sum(count for fit, count in checked.fits.items() if fit.has_key)
     lost = sum(count for fit, count in checked.fits.items() if fit.lost)
     output.print(
@@ -57,8 +57,8 @@ def repair(
     Actors of before an erasure stay erased: a key that opens nothing else is destroyed. Run as the owner of the tables, also
     while users are served. Exit code 1 if there is anything left that no key opens.
     """
-    with bootstrap.migrated_database() as url, bar("trying the keys") as progress:
-        done = bootstrap.repair_person_keys(url, copy, progress, give_up=give_up)
+    with bootstrap.databases.migrated_database() as url, bar("trying the keys") as progress:
+        done = bootstrap.person_keys.repair(url, copy, progress, give_up=give_up)
     _show(done.keys_set, "{} got the key that opens it", "{} got the keys that open them")
     _show(
         done.versions_set,

@@ -14,11 +14,11 @@ def relay() -> None:
     """
 
     async def run() -> None:
-        await bootstrap.run_relay(settings, url, servers, stop_when_told())
+        await bootstrap.relay.run_relay(settings, url, servers, stop_when_told())
 
     settings = bootstrap.settings()
     unwind_when_told()  # until the relay runs, so that what was started is stopped
-    with bootstrap.relaying(settings) as (url, servers):
+    with bootstrap.relay.relaying(settings) as (url, servers):
         if not settings.nats_url:
             notes.print(f"NATS for development on {servers[0]} — stream {settings.nats_stream}", soft_wrap=True)
         asyncio.run(run())

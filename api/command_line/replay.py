@@ -9,11 +9,12 @@ from api import bootstrap
 from api.command_line.console import counted, output
 from api.command_line.misspelt import refusing_misspelt
 from api.command_line.progress import bar
+from application.replay import Replayed
 
 
 def replay(
     to: Annotated[
-        bootstrap.Form,
+        bootstrap.replay_form.Form,
         typer.Option(help="A file with one CloudEvent a line, a folder of Parquet files, or a stream of JetStream."),
     ],
     output_: Annotated[
@@ -33,14 +34,14 @@ def replay(
     """
     settings = bootstrap.settings()
 
-    async def run(url: str) -> bootstrap.Replayed:
+    async def run(url: str) -> Replayed:
         with refusing_misspelt():
-            selection = await bootstrap.replay_selection(url, org, kind, channel, toggle)
-        async with bootstrap.replay_destination(settings, to, output_, after, selection) as destination:
+            selection = await bootstrap.replays.replay_selection(url, org, kind, channel, toggle)
+        async with bootstrap.replays.replay_destination(settings, to, output_, after, selection) as destination:
             # Not before it is known that there is something to be seen.
             with bar("replaying") as progress:
-                return await bootstrap.replay_into(url, destination, selection, progress)
+                return await bootstrap.replays.replay_into(url, destination, selection, progress)
 
-    with bootstrap.migrated_database(settings) as url:
+    with bootstrap.databases.migrated_database(settings) as url:
         done = asyncio.run(run(url))
     output.print(f"{counted(done.events, 'event')}, up to position {done.position}")

@@ -12,12 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Final, cast
 
 import typer
-import uvicorn
 
 from api import bootstrap
 from api.command_line.companion import Companion
 from api.command_line.console import notes
-from api.command_line.ending import PatientMultiprocess, PatientServer, heed_no_more, unwind_when_told
+from api.command_line.ending import heed_no_more, unwind_when_told
 
 STOP_WITHIN: Final = 25
 """Seconds after SIGTERM in which requests are served (setting DRAIN) and those in flight finish. With what is stopped after
@@ -45,8 +44,11 @@ def serve(
 ) -> None:
     """Serve the API; without DATABASE_URL over an embedded PostgreSQL, which is started and migrated first."""
     _forget_the_counts_of_others()
-    # Not above: they bring the web framework, which no other command needs, and the library that counts, which looks for a folder
-    # when it is imported.
+    # Not above: they bring the web server and the framework, which no other command needs, and the library that counts, which looks
+    # for a folder when it is imported.
+    import uvicorn
+
+    from api.command_line.patient_server import PatientMultiprocess, PatientServer
     from api.patience import Limits
     from api.serving import Serving
 
@@ -55,11 +57,11 @@ def serve(
         if value is not None:
             os.environ[name] = str(value)
     settings = bootstrap.settings()
-    bootstrap.signing_keys(settings)  # unusable ones are one sentence now, not a worker that can't start
+    bootstrap.identities.signing_keys(settings)  # unusable ones are one sentence now, not a worker that can't start
     bootstrap.configure_logs(settings)
     unwind_when_told()  # so that the database is stopped after the server, whenever it comes
     listener = _listen(settings.host, settings.port)
-    with listener, bootstrap.migrated_database(settings, serving=True) as url, ExitStack() as beside:
+    with listener, bootstrap.databases.migrated_database(settings, serving=True) as url, ExitStack() as beside:
         os.environ["DATABASE_URL"] = url
         if settings.followers:
             beside.enter_context(Companion("follow"))
@@ -129,13 +131,13 @@ def _folder_of_counts() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="preferences-metrics-", dir=MEMORY if in_memory else None)
 
 
-def _greet(settings: bootstrap.Settings, port: int) -> None:
+def _greet(settings: "bootstrap.Settings", port: int) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     base = f"http://{host}:{port}"
     notes.print(f"[bold]Notification preferences[/] on {base} — documentation: {base}/docs")
     if not settings.development:
         return
-    token = bootstrap.development_token(settings, "user_demo", "org_demo", "admin", lifetime=24 * 3600)
+    token = bootstrap.identities.development_token(settings, "user_demo", "org_demo", "admin", lifetime=24 * 3600)
     url = shlex.quote(f"{base}/v1/me/notifications")
     notes.print(
         "[bold yellow]DEVELOPMENT MODE:[/] no CLERK_ISSUER is set, so whoever can run `preferences token` can be any user. "

@@ -20,11 +20,11 @@ def sweep(
     `preferences follow` sweeps slowly, once in SWEEP_WITHIN seconds. Exit code 1 if anything isn't as the log says.
     """
     settings = bootstrap.settings()
-    with bootstrap.migrated_database(settings) as url:
+    with bootstrap.databases.migrated_database(settings) as url:
         if now:
             bootstrap.configure_logs(settings)
-            asyncio.run(bootstrap.sweep_now(settings, url))
-        status = asyncio.run(bootstrap.swept(url))
+            asyncio.run(bootstrap.sweep.sweep_now(settings, url))
+        status = asyncio.run(bootstrap.sweep.swept(url))
     if not status.legs:
         notes.print("Nothing was swept yet: is `preferences follow` running, with SWEEP_WITHIN above 0?")
     table = Table("leg", "this pass (UTC)", "done", "events", "last complete (UTC)", box=SIMPLE_HEAD)

@@ -17,4 +17,4 @@ def token(
     hours: Annotated[float, typer.Option(help="How long the token is valid.", min=0.001, max=LONGEST)] = 24,
 ) -> None:
     """Make a session token for development mode. Only the token goes to standard output."""
-    typer.echo(bootstrap.development_token(bootstrap.settings(), user, org, role, lifetime=hours * 3600))
+    typer.echo(bootstrap.identities.development_token(bootstrap.settings(), user, org, role, lifetime=hours * 3600))

@@ -42,12 +42,12 @@ def verify(
     outside = checkpoint or settings.published_checkpoints
     tasks = ["verifying the log", *(() if log_only else ("verifying what is made of it",))]
     with (
-        bootstrap.migrated_database(settings) as url,
+        bootstrap.databases.migrated_database(settings) as url,
         bars(*tasks) as (of_log, *beside),
         ThreadPoolExecutor(1) as thread,
     ):
-        others = [thread.submit(bootstrap.check_beside, url, progress) for progress in beside]
-        verdict = bootstrap.verify(settings, url, key or (), checkpoint, of_log)
+        others = [thread.submit(bootstrap.sweep.check_beside, url, progress) for progress in beside]
+        verdict = bootstrap.evidence.verify(settings, url, key or (), checkpoint, of_log)
         findings = [finding for other in others for finding in other.result()]
     unremembered = verdict.lacks(str(outside))
     _show(verdict, outside if unremembered else None)

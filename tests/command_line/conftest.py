@@ -9,7 +9,9 @@ from tests.support.command import Command, Result
 @pytest.fixture
 def preferences(database_url: str, folder) -> Command:
     """The console script on a database of this test's own, in development mode."""
-    return Command(folder / "data", database_url)
+    command = Command(folder / "data", database_url)
+    command.settings["database_storage"] = "durable"  # the tests' shared PostgreSQL doesn't wait for the disk
+    return command
 
 
 @pytest.fixture

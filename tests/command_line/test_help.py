@@ -1,5 +1,8 @@
 """Help on everything, and exit codes for what is misspelt."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -33,6 +36,10 @@ COMMANDS = [
 ]
 
 
+HEAVY = {"cryptography", "fastapi", "jwt", "nats", "psycopg", "pyarrow", "pydantic", "uvicorn"}
+"""What takes time to load, and no help needs."""
+
+
 @pytest.fixture
 def command(folder, monkeypatch, capsys) -> Callable[..., Result]:
     """Without a database: none of these may need one."""
@@ -44,6 +51,36 @@ def test_the_script_is_installed(folder) -> None:
     result = Command(folder)("--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert "Usage: preferences" in result.stdout
+
+
+def loaded_by(*words: str) -> set[str]:
+    program = f"""
+import json, sys
+from api.command_line import main
+sys.argv = ["preferences", *{words!r}]
+try:
+    main()
+finally:
+    print(json.dumps(list(sys.modules)), file=sys.stderr)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    return set(json.loads(result.stderr.splitlines()[-1]))
+
+
+def test_help_loads_nothing_that_only_a_command_needs() -> None:
+    # given the help of everything
+    loaded = loaded_by("--help")
+    # then it has loaded the commands, and no database, no web and no settings
+    assert "api.command_line.serve" in loaded
+    assert not loaded & HEAVY
+
+
+def test_a_command_loads_nothing_of_others() -> None:
+    # given a command that makes the service, but not what hands events on
+    loaded = loaded_by("openapi")
+    # then it has loaded the framework, and nothing of the broker or of Parquet
+    assert "fastapi" in loaded
+    assert not loaded & {"nats", "pyarrow"}
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -163,7 +163,7 @@ async def test_while_the_user_goes_on_choosing_nothing_is_lost_and_nothing_unrea
     erased = 0
     for _ in range(15):
         await asyncio.sleep(0.05)
-        erased += (await bootstrap.erase(database_url, "org_math", user)).destroyed
+        erased += (await bootstrap.erasure.erase(database_url, "org_math", user)).destroyed
     done.set()
     count = await choosing
     assert erased > 1

@@ -111,7 +111,7 @@ def filled(postgres: EmbeddedPostgres, new_database: Callable[[], str], tmp_path
         for user in USERS:
             choose(http, user, product_updates=False, billing_receipts=False)
         copy_keys(url, copies / "older.csv", "csv")
-        assert asyncio.run(bootstrap.erase(url, "org_math", "user_ada")).destroyed
+        assert asyncio.run(bootstrap.erasure.erase(url, "org_math", "user_ada")).destroyed
         choose(http, "user_ada", product_updates=True)
         choose(http, "user_ada", weekly_usage_digest=True)
         choose(http, "user_bob", weekly_usage_digest=True)
