@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.schemas import ETAG
 from domain.preferences import stream_id
 from tests.support import proxies
 from tests.support.counterparts import counterpart
@@ -80,6 +82,8 @@ async def test_a_compressed_answer_still_names_the_state(server, fresh_user, pro
         tag = read.headers["etag"]
         own = (await asyncio.to_thread(httpx.get, server.url + PATH, headers=headers)).headers["etag"]
         assert tag != own
+        # and which is still one as the description has it,
+        assert re.fullmatch(ETAG["ETag"]["schema"]["pattern"], tag)
         # when the client asks again with that tag, then nothing has changed,
         assert (await client.get(PATH, headers={**headers, "If-None-Match": tag})).status_code == 304
         # and a change of just that state is made, once.
