@@ -38,9 +38,12 @@ _RETRY_AFTER: Final[Json] = {
 }
 ETAG: Final[Json] = {
     "ETag": {
-        "description": "Strong entity tag of this state.",
+        "description": (
+            "Entity tag of this state. The service sends a strong one; a proxy that compresses the answer may make it weak, or add "
+            "a suffix such as `-gzip`. `If-Match` and `If-None-Match` take it as it was received."
+        ),
         "required": True,
-        "schema": {"type": "string", "pattern": '^"[^"]+"$'},
+        "schema": {"type": "string", "pattern": '^(W/)?"[^"]+"$'},
     }
 }
 LINKS: Final[Json] = {

@@ -12,11 +12,18 @@ import pytest
 
 from tests.support.catalogues import publish
 from tests.support.command import Command
+from tests.support.counterparts import missing
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
 FAKED = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-pytestmark = pytest.mark.skipif(not FAKED, reason="libfaketime isn't here: apt-get install faketime")
+
+
+@pytest.fixture(autouse=True)
+def _faketime() -> None:
+    if not FAKED:
+        missing("libfaketime isn't there: install Debian's faketime")
+
 
 AHEAD, BEHIND = "+3d", "-3d"
 MONTH = 30 * 86_400

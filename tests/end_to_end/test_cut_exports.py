@@ -1,17 +1,20 @@
 """Lines that a proxy has cut off: haproxy ends them over HTTP/2 as if they were whole, so that they tell it by themselves."""
 
+import asyncio
 import json
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import proxies
+from tests.support.catalogues import publish
 from tests.support.counterparts import counterpart
 from tests.support.filled_log import fill
-from tests.support.haproxy import haproxy
 from tests.support.server import Server
 from tests.support.tokens import session_token
 
@@ -20,10 +23,12 @@ PATHS = ("/v1/audit-log", "/v1/events")
 
 @pytest.fixture
 def filled(serve, database_url: str) -> Callable[[int], Server]:
-    """The service with a log of so many events."""
+    """The service with a log of so many events, and the one that publishes the catalogue."""
 
     def start(count: int) -> Server:
         fill(database_url, count)
+        # A proxy that asks /readyz waits for the catalogue.
+        asyncio.run(publish(database_url))
         return serve(role_scopes="admin=audit:read,events:read")
 
     return start
@@ -55,29 +60,42 @@ class Curl:
         assert (self._process.returncode, version) == (0, "2")
         return [json.loads(line) for line in self.file.read_text().splitlines() if line.endswith("}")]
 
+    def broken_off(self) -> bool:
+        """Whether the answer has come to no end, as HTTP/1.1 and HTTP/2 tell it."""
+        self._process.communicate(timeout=60)
+        return self._process.returncode in {18, 92}
+
 
 def test_half_of_the_lines_look_whole_behind_haproxy_unless_the_last_one_is_asked_for(filled, tmp_path: Path) -> None:
-    # Given downloads that have begun, half of which asked for a last line
+    # Given downloads that have begun, half of which asked for a last line, and others through proxies of other kinds
     count = 40_000
     server = filled(count)
-    with haproxy(server.url) as outside:
+    with ExitStack() as running:
+        outside, *others = (
+            running.enter_context(proxy(server.url.removeprefix("http://"))) + "/prefs"
+            for proxy in (proxies.haproxy, proxies.nginx, proxies.apache)
+        )
         without = [Curl(f"{outside}{path}", tmp_path / f"without{number}") for number, path in enumerate(PATHS)]
         asked = [Curl(f"{outside}{path}?trailer=true", tmp_path / f"asked{n}") for n, path in enumerate(PATHS)]
+        elsewhere = [Curl(f"{other}{PATHS[1]}", tmp_path / f"other{number}") for number, other in enumerate(others)]
         # when the service is killed
         server.kill()
         # then HTTP says of each that it is whole: the negative control.
         ended = [download.end() for download in (*without, *asked)]
-    assert all(0 < len(lines) < count for lines in ended)
-    # Only the lines themselves say that they are not, to those that asked.
-    assert not any("end" in line for lines in ended for line in lines)
+        assert all(0 < len(lines) < count for lines in ended)
+        # Only the lines themselves say that they are not, to those that asked.
+        assert not any("end" in line for lines in ended for line in lines)
+        # nginx and Apache hand on that the answer was broken off.
+        assert all(download.broken_off() for download in elsewhere)
 
 
 def test_whole_lines_end_with_one_that_says_so_to_those_that_asked(filled, tmp_path: Path) -> None:
     server = filled(3000)
-    with haproxy(server.url) as outside:
+    with proxies.haproxy(server.url.removeprefix("http://")) as address:
+        outside = f"{address}/prefs"
         for path in PATHS:
             without = Curl(f"{outside}{path}", tmp_path / "without").end()
             *lines, last = Curl(f"{outside}{path}?trailer=true", tmp_path / "asked").end()
             assert lines == without
-            assert (last["end"], last["lines"]) == (True, 3000)
+            assert (last["end"], last["lines"]) == (True, 3000 + (path == "/v1/events"))
             assert not any("end" in line for line in lines)

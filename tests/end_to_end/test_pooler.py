@@ -16,7 +16,6 @@ from tests.support.eventually import until
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
-pytestmark = pooler.needed
 ADMIN = bearer("user_admin", "org_math", role="admin")
 
 

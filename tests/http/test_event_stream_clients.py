@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ import httpx
 import pytest
 from httpx_sse import aconnect_sse
 
+from tests.support.counterparts import counterpart, missing
 from tests.support.events import catalogue_published
 from tests.support.events_client import EVENTS, events_key
 from tests.support.eventually import until
@@ -28,15 +28,6 @@ from tests.support.tokens import bearer
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "feed.md").read_text()
 CLIENTS = ROOT / "tests" / "clients"
-MISSING = [
-    sentence
-    for sentence, there in {
-        "nginx (apt-get install nginx-light)": shutil.which("nginx"),
-        "node (https://nodejs.org)": shutil.which("node"),
-        "npm's eventsource (npm ci --prefix tests/clients)": (CLIENTS / "node_modules" / "eventsource").exists(),
-    }.items()
-    if not there
-]
 
 
 def box(language: str) -> str:
@@ -82,18 +73,22 @@ follow(os.environ["URL"], os.environ["KEY"], 0, lambda event: print(json.dumps(e
 """
 
 
-@pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 @pytest.mark.parametrize("language", ["js", "python"])
 def test_the_programs_of_the_page_come_back_after_a_proxy_has_answered_502(
     language: str, live: Server, tmp_path: Path
 ) -> None:
+    interpreter = Path(sys.executable)
+    if language == "js":
+        interpreter = counterpart("node", "Node.js isn't there: install node 20 or newer, then run `make clients`")
+        if not (CLIENTS / "node_modules" / "eventsource").exists():
+            missing("npm's eventsource isn't there: `make clients` installs it")
     key = asyncio.run(events_key(live.database_url))["Authorization"].removeprefix("Bearer ")
     (tmp_path / "node_modules").symlink_to(CLIENTS / "node_modules")
     program = tmp_path / ("follow.mjs" if language == "js" else "follow.py")
     program.write_text(box(language) + (JAVASCRIPT if language == "js" else PYTHON))
     with Nginx(live.url, tmp_path) as nginx:
         running = subprocess.Popen(
-            ["node" if language == "js" else sys.executable, program],
+            [interpreter, program],
             env={"URL": nginx.url, "KEY": key, "PATH": "/usr/bin:/bin"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import Callable
 
 import pytest
 
 from domain.preferences import stream_id
+from tests.support.counterparts import counterpart
 from tests.support.raw_connection import chunked, connected
 from tests.support.raw_http import request_head
 from tests.support.server import PATH
@@ -145,8 +145,7 @@ async def test_a_large_body_behind_an_offer_is_still_too_large(server, fresh_use
 
 @pytest.mark.parametrize("how", [[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"]])
 async def test_curl_speaking_http2_without_tls_changes_what_it_says(server, fresh_user, digest_events, how) -> None:
-    if (curl := shutil.which("curl")) is None:
-        pytest.skip("curl is not installed: apt-get install curl")
+    curl = counterpart("curl", "curl isn't there: install Debian's curl")
     user = fresh_user()
     token = f"Authorization: {bearer(user)['Authorization']}"
     command = [curl, "-sS", "--http2", "-X", "PATCH", *how, "-H", token, "-d", DIGEST_ON.decode(), server.url + PATH]

@@ -1,14 +1,14 @@
 """A real Chromium, and a page to run scripts in."""
 
-import shutil
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import pytest
 from playwright.async_api import Page, async_playwright
+
+from tests.support.counterparts import counterpart
 
 FLAGS = [
     "--no-sandbox",
@@ -22,9 +22,7 @@ FLAGS = [
 @asynccontextmanager
 async def page(address: str) -> AsyncIterator[Page]:
     """The page at this address, in a browser of its own."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
+    chromium = counterpart("chromium", "Chromium isn't there: install Debian's chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         try:

@@ -1,12 +1,14 @@
 """A real nginx in front of a server, with nothing set but where to."""
 
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Self
 
 import httpx
+
+from tests.support.counterparts import counterpart
+from tests.support.ports import free_port
 
 CONFIGURATION = """
 daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
@@ -25,15 +27,14 @@ http {{
 
 class Nginx:
     def __init__(self, upstream: str, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        self._program = counterpart("nginx", "nginx isn't there: install Debian's nginx-light")
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._file = folder / "nginx.conf"
         self._file.write_text(CONFIGURATION.format(folder=folder, port=port, upstream=upstream))
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(["nginx", "-c", self._file], stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen([self._program, "-c", self._file], stderr=subprocess.DEVNULL)
         for _ in range(200):
             try:
                 httpx.get(self.url, timeout=5)

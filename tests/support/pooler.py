@@ -1,6 +1,5 @@
 """PgBouncer between the service and a PostgreSQL, as Debian ships it."""
 
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -9,20 +8,17 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from infrastructure.embedded_postgres import EmbeddedPostgres
+from tests.support.counterparts import counterpart
 from tests.support.eventually import until
-
-PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-
-needed = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer isn't here: apt-get install pgbouncer")
 
 
 @contextmanager
 def pooled(postgres: EmbeddedPostgres, url: str, folder: Path, mode: str = "session", more: str = "") -> Iterator[str]:
     """The URL of a database by way of the pooler. `mode` is its pool_mode; all else is as it comes, and `more` lines."""
+    program = counterpart("pgbouncer", "PgBouncer isn't there: install Debian's pgbouncer")
     of = conninfo_to_dict(url)
     folder.chmod(0o755)
     users = folder / "users.txt"
@@ -39,7 +35,7 @@ def pooled(postgres: EmbeddedPostgres, url: str, folder: Path, mode: str = "sess
     account = postgres._account
     with (folder / "pgbouncer.log").open("wb") as log:
         process = subprocess.Popen(
-            [PROGRAM, configuration],
+            [program, configuration],
             stdout=log,
             stderr=log,
             user=account.uid if account.is_another else None,

@@ -1,36 +1,31 @@
 """Real proxies in front of the service, configured by the boxes of docs/proxies.md."""
 
-import os
 import re
-import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
+from tests.support.counterparts import counterpart
+from tests.support.ports import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "proxies.md"
 UP_WITHIN = 10.0
+NOTHING: Mapping[str, str] = {}
+KEY_PAIR = "/etc/ssl/preferences.pem"
 
 
-def box(language: str) -> str:
-    """The one box of the page in this language."""
-    [found] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+def box(heading: str) -> str:
+    """The one box of the page below this heading."""
+    [section] = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    [found] = re.findall(r"^```\w+\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     return found
 
 
-def program(name: str, package: str) -> str:
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    if found is None:
-        pytest.skip(f"{name} is not installed: apt-get install {package}")
-    return found
-
-
-def replaced(text: str, **values: str) -> str:
+def replaced(text: str, values: Mapping[str, str]) -> str:
     """Each part that is another one on this machine is in the text, and is replaced."""
     for before, after in values.items():
         assert before in text, before
@@ -38,14 +33,13 @@ def replaced(text: str, **values: str) -> str:
     return text
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def addresses(upstreams: tuple[str, ...]) -> dict[str, str]:
+    """Where the service is, in place of what the page says: a single process stands in for both of them."""
+    return {"127.0.0.1:8000": upstreams[0], "127.0.0.1:8001": upstreams[-1]}
 
 
 @contextmanager
-def running(command: list[str], port: int, log: Path) -> Iterator[None]:
+def running(command: list[str | Path], port: int, log: Path) -> Iterator[None]:
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
             deadline = time.monotonic() + UP_WITHIN
@@ -64,21 +58,23 @@ def running(command: list[str], port: int, log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def nginx(upstream: str) -> Iterator[str]:
-    """nginx with TLS and HTTP/2 in front of `upstream` (a host and port); its address, without `/prefs`."""
-    binary, port = program("nginx", "nginx-light"), free_port()
+def prepared(package: str, program: str) -> Iterator[tuple[Path, Path, int]]:
+    """The program, a folder that each account can read, and a port."""
+    found = counterpart(program, f"{program} isn't there: install Debian's {package}")
     with TemporaryDirectory(prefix="preferences-proxy-") as name:
         folder = Path(name)
         folder.chmod(0o755)
+        yield found, folder, free_port()
+
+
+@contextmanager
+def nginx(*upstreams: str, changed: Mapping[str, str] = NOTHING) -> Iterator[str]:
+    """nginx with TLS and HTTP/2 in front of `upstreams` (hosts and ports); its address, without `/prefs`. `changed`: what
+    is another text than in the page."""
+    with prepared("nginx-light", "nginx") as (program, folder, port):
         certificate(folder)
-        server = replaced(
-            box("nginx"),
-            **{
-                "127.0.0.1:8000": upstream,
-                "listen 443 ": f"listen 127.0.0.1:{port} ",
-                "/etc/ssl/preferences": f"{folder}/preferences",
-            },
-        )
+        own = {"listen 443 ": f"listen 127.0.0.1:{port} ", "/etc/ssl/preferences": f"{folder}/preferences"}
+        server = replaced(replaced(box("nginx"), changed), {**addresses(upstreams), **own})
         temporary = "".join(
             f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
@@ -86,29 +82,52 @@ def nginx(upstream: str) -> Iterator[str]:
             f"daemon off;\nworker_processes 1;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\n"
             f"http {{\naccess_log off;\n{temporary}\n{server}\n}}\n"
         )
-        with running([binary, "-p", name, "-c", f"{folder}/nginx.conf"], port, folder / "log"):
+        with running([program, "-p", folder, "-c", f"{folder}/nginx.conf"], port, folder / "log"):
             yield f"https://127.0.0.1:{port}"
 
 
 @contextmanager
-def apache(upstream: str) -> Iterator[str]:
-    binary, port = program("apache2", "apache2"), free_port()
+def haproxy(*upstreams: str, heading: str = "haproxy", changed: Mapping[str, str] = NOTHING) -> Iterator[str]:
+    """haproxy, with TLS and HTTP/2 unless that is changed; its address, without `/prefs`."""
+    with prepared("haproxy", "haproxy") as (program, folder, port):
+        certificate(folder)
+        text = replaced(box(heading), changed)
+        own = {"bind :443": f"bind 127.0.0.1:{port}"}
+        if with_tls := KEY_PAIR in text:
+            own[KEY_PAIR] = f"{folder}/both.pem"
+        (folder / "haproxy.cfg").write_text(replaced(text, {**addresses(upstreams), **own}))
+        with running([program, "-db", "-f", f"{folder}/haproxy.cfg"], port, folder / "log"):
+            yield f"{'https' if with_tls else 'http'}://127.0.0.1:{port}"
+
+
+@contextmanager
+def balancer(*upstreams: str, changed: Mapping[str, str] = NOTHING) -> Iterator[str]:
+    """What behaves like a cloud's balancer. It takes no prefix away."""
+    with haproxy(*upstreams, heading="A cloud balancer", changed=changed) as address:
+        yield address
+
+
+@contextmanager
+def apache(*upstreams: str) -> Iterator[str]:
     modules = Path("/usr/lib/apache2/modules")
     needed = ("mpm_event", "authz_core", "filter", "deflate", "proxy", "proxy_http")
-    with TemporaryDirectory(prefix="preferences-proxy-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        host = replaced(box("apache"), **{"*:80": f"127.0.0.1:{port}", "127.0.0.1:8000": upstream})
+    with prepared("apache2", "apache2") as (program, folder, port):
+        host = replaced(box("Apache"), {"*:80": f"127.0.0.1:{port}", "127.0.0.1:8000": upstreams[0]})
         loaded = "".join(f"LoadModule {module}_module {modules}/mod_{module}.so\n" for module in needed)
         (folder / "apache.conf").write_text(
             f"ServerRoot {folder}\nServerName localhost\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"
             f"Listen 127.0.0.1:{port}\n{loaded}User www-data\nGroup www-data\n{host}\n"
         )
-        with running([binary, "-DFOREGROUND", "-f", f"{folder}/apache.conf"], port, folder / "log"):
+        with running([program, "-DFOREGROUND", "-f", f"{folder}/apache.conf"], port, folder / "log"):
             yield f"http://127.0.0.1:{port}"
 
 
 def certificate(folder: Path) -> None:
-    """A certificate that nobody has signed but itself."""
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout preferences.key -out preferences.pem"
+    """A certificate that nobody has signed but itself; in `both.pem` together with its key."""
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost "
+        "-keyout preferences.key -out preferences.pem"
+    )
     subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    both = (folder / "preferences.key").read_text() + (folder / "preferences.pem").read_text()
+    (folder / "both.pem").write_text(both)
