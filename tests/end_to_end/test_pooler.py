@@ -58,9 +58,10 @@ def test_in_session_mode_as_it_comes_everything_works(postgres: EmbeddedPostgres
 
 
 async def test_what_a_session_needs_is_set_there_too(postgres: EmbeddedPostgres, empty_url: str, folder: Path) -> None:
+    # The pooler keeps its connections: one that it had before would not know of the setting.
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("ALTER DATABASE behind_a_pooler SET synchronous_commit = off")
     with pooler.pooled(postgres, empty_url, folder) as url:
-        with psycopg.connect(postgres.url, autocommit=True) as connection:
-            connection.execute("ALTER DATABASE behind_a_pooler SET synchronous_commit = off")
         async with await connect(url, Session(application="x", settings={"work_mem": "7MB"})) as connection:
             query = (
                 "SELECT current_setting('synchronous_commit'), current_setting('work_mem'), current_setting('timezone')"

@@ -84,7 +84,10 @@ async def test_the_last_event_id_wins_over_after(live, http, platform) -> None:
     async with stream(live.url, platform | {"Last-Event-ID": "40"}, "?after=7") as reader:
         assert (await reader.take(1))[0].position == 41
     for wrong in ("-1", "x", "1.5"):
-        response = await http.get(EVENTS, headers=platform | {"Last-Event-ID": wrong, "Accept": "text/event-stream"})
+        async with asyncio.timeout(10):
+            response = await http.get(
+                EVENTS, headers=platform | {"Last-Event-ID": wrong, "Accept": "text/event-stream"}
+            )
         assert response.status_code == 422
         assert [*response.json()["error"]["details"]] == ["last-event-id"]
 
@@ -116,7 +119,9 @@ async def test_the_last_event_id_counts_as_polyfills_send_it_and_a_blank_one_is_
 async def test_a_parameter_that_is_misspelt_repeated_or_wrong_is_refused(
     accept: str, query: str, http, platform
 ) -> None:
-    response = await http.get(f"{EVENTS}?{query}", headers=platform | {"Accept": accept})
+    # Its heartbeats would keep a stream that is not refused from ever running into the client's own time limit.
+    async with asyncio.timeout(10):
+        response = await http.get(f"{EVENTS}?{query}", headers=platform | {"Accept": accept})
     assert response.status_code == 422
     assert [*response.json()["error"]["details"]] == [query.partition("=")[0]]
 
