@@ -1,5 +1,5 @@
 -- leaves-working: 0007
--- What the index has of each event: the same as before (0009), in two thirds of the time. Nearly all events have an organization, so it is
+-- What the index has of each event: the same as before (0009), in less time. Nearly all events have an organization, so it is
 -- cut out first, and only where nothing is cut out is it asked whether the field is there. To ask first costs more than to cut,
 -- because the answer of `position` is a number of characters, for which the text before it is counted.
 CREATE OR REPLACE FUNCTION audit_rows(after bigint, up_to bigint)
