@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.stage import DURABLE, Stage
 from bench.wrk import program
 
-PACKAGES = [
+PACKAGES = (
     "fastapi",
     "starlette",
     "uvicorn",
@@ -23,7 +23,7 @@ PACKAGES = [
     "pydantic",
     "pyjwt",
     "orjson",
-]
+)
 
 
 def facts(stage: Stage) -> dict[str, str]:

@@ -11,14 +11,10 @@ TITLES: dict[Quantity, str] = {"rate": "Requests a second", "p50": "p50 in ms", 
 
 
 def of_run(measured: Sequence[Measured], figures: Sequence[Figure]) -> str:
-    parts = [_goals(figures, GOALS)]
+    parts = [of_goals(figures, GOALS)]
     if found := rounds(measured):
         parts = [*(_medians(found, quantity) for quantity in TITLES), *parts]
     return "\n\n".join([*parts, *_void(measured)])
-
-
-def of_goals(figures: Sequence[Figure], goals: Sequence[Goal]) -> str:
-    return _goals(figures, goals)
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,)) -> str:
@@ -59,7 +55,7 @@ def _range(answers: Sequence[Answers] | None, quantity: Quantity) -> str:
     return f"{middle} ({lowest} to {highest})"
 
 
-def _goals(figures: Sequence[Figure], goals: Sequence[Goal]) -> str:
+def of_goals(figures: Sequence[Figure], goals: Sequence[Goal]) -> str:
     by_name = {figure.name: figure for figure in figures}
     measured = [(goal, by_name[goal.figure]) for goal in goals if goal.figure in by_name]
     rows = [
