@@ -27,7 +27,7 @@ check: .venv/.installed-dev ## formatting, lint, types, and the dependency contr
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/.installed-dev ## measure against the contenders; writes bench/results.json
+bench: .venv/.installed-dev ## measure against the contenders; writes bench/results.md
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 example-email-sender: .venv/.installed ## beside `make run`: an e-mail sender that decides from a replica of its own

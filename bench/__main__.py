@@ -3,17 +3,13 @@
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bench import former, loads, machine, medians, profile, report, results
-from bench.figure import Figure
-from bench.pair import VoidRun
 from bench.parts import (
     audit,
     audit_log,
@@ -34,6 +30,7 @@ from bench.parts import (
 from bench.selection import Selection
 from bench.size import FULL, QUICK
 from bench.stage import WORK, Stage
+from bench.trial import VoidRun
 from bench.wrk import WrkMissing, program
 
 PARTS = (
@@ -68,52 +65,48 @@ def bench(
     profiled: Annotated[bool, typer.Option("--profile", help="Show where the service's time goes instead.")] = False,
 ) -> None:
     """Measure. Exit code 1 if a run was void, 2 if something that is needed is missing."""
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     try:
         program()
     except WrkMissing as error:
-        console.print(str(error))
+        print(error)
         raise typer.Exit(2) from None
-    began = time.monotonic()
     size = QUICK if quick else FULL
     size = replace(size, rounds=rounds or size.rounds, seconds=seconds or size.seconds)
-    with Stage.set_up(size, console) as stage:
+    with Stage.set_up(size) as stage:
         if profiled:
             profile.show(stage)
-            return
-        if against is not None:
-            report.show_goals(console, former.measure(stage, against), former.GOALS)
-            return
-        good = _measure(stage, Selection(only), began)
-    raise typer.Exit(0 if good else 1)
+        elif against is not None:
+            print(report.of_goals(former.measure(stage, against), former.GOALS))
+        elif not _measure(stage, Selection(only)):
+            raise typer.Exit(1)
 
 
-def _measure(stage: Stage, selection: Selection, began: float) -> bool:
+def _measure(stage: Stage, selection: Selection) -> bool:
     """Whether every run counts."""
+    began = time.monotonic()
     facts = machine.facts(stage)
-    stage.console.print(
-        f"{facts['processor']}, {stage.cores}; PostgreSQL {facts['postgresql']}, Python {facts['python']}"
+    print(
+        f"{facts['processor']}, {stage.cores}; PostgreSQL {stage.setting('server_version')}, Python {facts['Python']}"
     )
     measured = _loads(stage, selection)
     figures = medians.ratios(measured)
-    void = [one for one in measured if one.run.faults]
-    complete = True
+    good = not any(one.run.faults for one in measured)
     for part in PARTS:
         if selection.has(part.NAME):
             started = time.monotonic()
             try:
                 figures += part.measure(stage)
             except VoidRun as error:
-                stage.console.print(f"[red]void:[/] {part.NAME}: {error}")
-                complete = False
-            stage.console.print(f"[dim]{part.NAME}: {time.monotonic() - started:.0f} s[/]")
-    _report(stage.console, measured, figures)
-    good = complete and not void
+                print(f"void: {part.NAME}: {error}")
+                good = False
+            print(f"{part.NAME}: {time.monotonic() - started:.0f} s")
+    found = report.of_run(measured, figures)
+    print(f"\n{found}\n")
     # What the README shows is a whole run of which everything counts, or none.
     whole = good and selection.everything and stage.size.at_least(FULL)
     folder = HERE if whole else WORK / "latest"
-    results.write(folder, facts, stage.size, measured, figures)
-    stage.console.print(f"written after {time.monotonic() - began:.0f} s: {folder / 'results.json'}")
+    results.write(folder, facts, stage.size, measured, found)
+    print(f"written after {time.monotonic() - began:.0f} s: {folder / results.NAME}")
     return good
 
 
@@ -123,18 +116,11 @@ def _loads(stage: Stage, selection: Selection) -> list[loads.Measured]:
     for one in loads.measure(stage, wanted) if wanted else ():
         measured.append(one)
         answers = one.run.answers
-        stage.console.print(
-            f"[dim]round {one.round} of {stage.size.rounds}  {one.cell.name:28} {answers.rate:8,.0f}/s  "
-            f"p50 {answers.p50:7.2f}  p99 {answers.p99:7.2f} ms[/]" + ("  [red]void[/]" if one.run.faults else "")
+        print(
+            f"round {one.round} of {stage.size.rounds}  {one.cell.name:28} {answers.rate:8,.0f}/s  "
+            f"p50 {answers.p50:7.2f}  p99 {answers.p99:7.2f} ms" + ("  void" if one.run.faults else "")
         )
     return measured
-
-
-def _report(console: Console, measured: Sequence[loads.Measured], figures: Sequence[Figure]) -> None:
-    if measured:
-        report.show_medians(console, medians.medians(measured))
-    report.show_goals(console, figures)
-    report.show_void(console, measured)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -142,8 +128,9 @@ def _interrupt(_signal: int, _frame: object) -> None:
 
 
 if __name__ == "__main__":
-    # Whoever ends us ends what we started: the stack unwinds, and servers and PostgreSQL stop with it.
+    # A signal that ends the benchmark ends what it started: the stack unwinds, and servers and PostgreSQL stop with it.
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.stdout.reconfigure(line_buffering=True)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(bench)
     app()

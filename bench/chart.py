@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
-from bench.loads import Cell
-from bench.medians import Median
-
 CONNECTIONS = 32
 TITLES = {"PATCH": "PATCH, every one a durable change", "GET": "GET"}
 LABELS = {
@@ -29,12 +26,12 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f232
 """
 
 
-def svg(found: Mapping[Cell, Median], note: str) -> str:
-    """Bars for both methods, each on a scale of its own; what does less than a service is dashed."""
+def svg(found: Mapping[tuple[str, str], float], note: str) -> str:
+    """Bars of the rates by method and contender. Each method has a scale of its own; what does less than a service is dashed."""
     parts: list[str] = []
     y = 8
     for method in TITLES:
-        rates = {cell.contender: value.rate for cell, value in found.items() if _shown(cell, method)}
+        rates = {name: rate for (of, name), rate in found.items() if of == method}
         if rates:
             parts += _panel(TITLES[method], rates, y)
             y += TOP + len(rates) * (BAR + GAP) + 14
@@ -45,10 +42,6 @@ def svg(found: Mapping[Cell, Median], note: str) -> str:
         f'role="img" aria-label="Requests a second of each contender">\n'
         f"<style>{STYLE}</style>\n" + "\n".join(parts) + "\n</svg>\n"
     )
-
-
-def _shown(cell: Cell, method: str) -> bool:
-    return cell.method == method and cell.connections == CONNECTIONS
 
 
 def _panel(title: str, rates: Mapping[str, float], y: float) -> list[str]:

@@ -2,8 +2,9 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
+
+from bench.process import children
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,6 @@ def pin(cores: frozenset[int], pid: int = 0) -> None:
     """Have a process (by default this one, and whatever it starts from now on) run on these cores only."""
     if cores:
         os.sched_setaffinity(pid, cores)
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def processor_seconds(pid: int) -> float:
-    """What a process has used so far of any core."""
-    # Behind the name in parentheses, which may contain anything, these are the 12th and 13th field.
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def pin_family(cores: frozenset[int], pid: int) -> None:

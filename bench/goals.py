@@ -5,6 +5,15 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A measured value, under the name that its goal has. `detail` says in a few words what the value was made of."""
+
+    name: str
+    value: float
+    detail: str
+
+
+@dataclass(frozen=True)
 class Goal:
     figure: str
     title: str

@@ -1,57 +1,59 @@
-"""Half of what a server can bear, and one user beside it who waits for what becomes of her changes.
+"""How long a change takes to a reader of the log, while the server has half of the PATCHes that it can bear.
 
-She has an organization of her own and changes her mind a few times a second, so whoever hears of that organization hears of
-her alone.
+One user beside the load has an organization of her own and changes her mind a few times a second. The reader is told of
+that organization only, so it hears of her changes alone.
 """
 
 import asyncio
 import random
 import time
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from statistics import median, quantiles
 
 import orjson
 
-from bench.pair import VoidRun
+from bench.goals import Figure
 from bench.server import PATH
 from bench.stage import Stage
-from bench.trial import Trial
+from bench.trial import Trial, VoidRun
 from bench.users import User
 from bench.wrk import Answers, Load, send
 
 CONNECTIONS = 32
 PAUSE = 0.02
-"""Seconds between two changes of the one who waits for them, on average."""
+"""Seconds between two changes of the user who is timed, on average."""
 
-WHO_WAITS = User("org_2waits", "user_2waits")
+TIMED = User("org_2waits", "user_2waits")
 
-
-def half_of(stage: Stage, trial: Trial) -> tuple[Answers, int]:
-    """What the server can bear, and the milliseconds that each connection waits after an answer so that half is left."""
-    full = trial.run("PATCH", CONNECTIONS, stage.size.seconds)
-    if full.faults:
-        raise VoidRun(", ".join(full.faults))
-    # An answer takes hardly less time then.
-    return full.answers, round(2000 * CONNECTIONS / full.answers.rate - full.answers.p50)
+Arrivals = AbstractAsyncContextManager[Mapping[str, float]]
+"""A reader that runs for as long as it is entered: when each change of the timed user arrived, by the request that made it."""
 
 
-async def latencies_beside(
-    stage: Stage, trial: Trial, pause: int, arrived: Mapping[str, float]
-) -> tuple[Answers, list[float]]:
-    """What the load was, and the milliseconds from each acknowledgement of hers to its arrival; 0 where that was faster.
+def p99_at_half_load(stage: Stage, trial: Trial, name: str, arrivals: Arrivals) -> Figure:
+    """Of the milliseconds from the acknowledgement of a change to its arrival; 0 for a change that arrived before."""
+    full = trial.run("PATCH", CONNECTIONS, stage.size.seconds).counted().answers
+    # What each connection waits before a request, so that half of the load is left: an answer takes hardly less time then.
+    pause = round(2000 * CONNECTIONS / full.rate - full.p50)
+    load, latencies = asyncio.run(_latencies(stage, trial, pause, arrivals))
+    detail = (
+        f"p50 {median(latencies):.0f} ms, {len(latencies):,} changes, at {load.rate:,.0f} PATCH/s of {full.rate:,.0f}/s"
+    )
+    return Figure(name, quantiles(latencies, n=100)[98], detail)
 
-    `arrived` is filled by somebody else: when each change came, by the request that made it.
-    """
+
+async def _latencies(stage: Stage, trial: Trial, pause: int, arrivals: Arrivals) -> tuple[Answers, list[float]]:
     acknowledged: dict[str, float] = {}
-    seconds = stage.size.seconds * stage.size.rounds
-    load = asyncio.create_task(asyncio.to_thread(_send_load, trial, pause, seconds))
-    await _change_minds(trial.server.port, stage.issuer.token(WHO_WAITS), acknowledged, load)
-    answers = await load
-    async with asyncio.timeout(30):
-        while len(arrived) < len(acknowledged):  # noqa: ASYNC110 - another process moves on, and has no event of ours to set
-            await asyncio.sleep(0.05)
-    if set(arrived) != set(acknowledged) or answers.refused or answers.broken:
-        raise VoidRun(f"{len(arrived)} of {len(acknowledged)} changes arrived, {answers.refused} were refused")
-    return answers, [max(0.0, arrived[one] - at) * 1000 for one, at in acknowledged.items()]
+    async with arrivals as arrived:
+        load = asyncio.create_task(asyncio.to_thread(_send_load, trial, pause, stage.size.seconds * stage.size.rounds))
+        await _change_mind(trial.server.port, stage.issuer.token(TIMED), acknowledged, load)
+        answers = await load
+        async with asyncio.timeout(30):
+            while len(arrived) < len(acknowledged):  # noqa: ASYNC110 - another process moves on, and has no event of ours to set
+                await asyncio.sleep(0.05)
+        if set(arrived) != set(acknowledged) or answers.refused or answers.broken:
+            raise VoidRun(f"{len(arrived)} of {len(acknowledged)} changes arrived, {answers.refused} were refused")
+        return answers, [max(0.0, arrived[one] - at) * 1000 for one, at in acknowledged.items()]
 
 
 def _send_load(trial: Trial, pause: int, seconds: float) -> Answers:
@@ -61,7 +63,7 @@ def _send_load(trial: Trial, pause: int, seconds: float) -> Answers:
     return send(load, trial.server.address)
 
 
-async def _change_minds(port: int, token: str, acknowledged: dict[str, float], until: asyncio.Task[Answers]) -> None:
+async def _change_mind(port: int, token: str, acknowledged: dict[str, float], until: asyncio.Task[Answers]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     choice = False
     while not until.done():

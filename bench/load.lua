@@ -1,9 +1,10 @@
 -- The load that wrk sends: users take turns, and each PATCH flips the toggle of the user whose turn it is, so that each
--- one is a change. Arguments after "--": method (GET, PATCH, or MIXED: every fourth a PATCH), a file with one token a
--- line, a file with one 0 or 1 for each user (what was chosen last), the number of the user to begin with, the
--- milliseconds that a connection waits before each request, and the Origin that each request names, if any.
--- One thread only: its state is the truth about what was sent.
+-- one is a change. Arguments after "--": the method (GET; PATCH; MIXED: every fourth a PATCH; DECIDE: a POST to
+-- /v1/decisions), a file with one token a line, a file with one 0 or 1 for each user (what was chosen last) or, for DECIDE,
+-- with one body a line, the number of the user to begin with, the milliseconds that a connection waits before each
+-- request, and the Origin that each request names, if any. One thread only: its state is the truth about what was sent.
 
+local PATH = "/v1/me/notifications"
 local thread_of_script
 
 function setup(thread)
@@ -16,15 +17,19 @@ function init(args)
    if args[6] then
       host = host .. "Origin: " .. args[6] .. "\r\n"
    end
-   tokens, choices = {}, {}
+   tokens, choices, bodies = {}, {}, {}
    for token in io.lines(args[2]) do
       tokens[#tokens + 1] = token
    end
-   local file = assert(io.open(args[3]))
-   for choice in file:read("*a"):gmatch("[01]") do
-      choices[#choices + 1] = choice == "1"
+   for line in io.lines(args[3]) do
+      if method == "DECIDE" then
+         bodies[#bodies + 1] = line
+      else
+         for choice in line:gmatch("[01]") do
+            choices[#choices + 1] = choice == "1"
+         end
+      end
    end
-   file:close()
    first = tonumber(args[4])
    sent = -1
    local pause = tonumber(args[5])
@@ -36,29 +41,30 @@ function init(args)
    end
 end
 
-local function get(token)
-   return "GET /v1/me/notifications HTTP/1.1\r\n" .. host .. "Authorization: Bearer " .. token .. "\r\n\r\n"
-end
-
-local function patch(token, choice)
-   local body = '{"email":{"weekly_usage_digest":' .. tostring(choice) .. "}}"
-   return "PATCH /v1/me/notifications HTTP/1.1\r\n" .. host .. "Authorization: Bearer " .. token
-      .. "\r\nContent-Type: application/json\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body
+local function message(method, path, token, body)
+   local head = method .. " " .. path .. " HTTP/1.1\r\n" .. host .. "Authorization: Bearer " .. token .. "\r\n"
+   if body then
+      return head .. "Content-Type: application/json\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body
+   end
+   return head .. "\r\n"
 end
 
 function request()
    -- wrk asks once to look at the request and doesn't send that one: it must change nothing.
    if sent < 0 then
       sent = 0
-      return get(tokens[1])
+      return message("GET", PATH, tokens[1])
    end
    local user = (first + sent) % #tokens + 1
    sent = sent + 1
+   if method == "DECIDE" then
+      return message("POST", "/v1/decisions", tokens[user], bodies[sent % #bodies + 1])
+   end
    if method == "GET" or (method == "MIXED" and sent % 4 ~= 0) then
-      return get(tokens[user])
+      return message("GET", PATH, tokens[user])
    end
    choices[user] = not choices[user]
-   return patch(tokens[user], choices[user])
+   return message("PATCH", PATH, tokens[user], '{"email":{"weekly_usage_digest":' .. tostring(choices[user]) .. "}}")
 end
 
 function done(summary, latency, requests)

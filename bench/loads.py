@@ -71,10 +71,9 @@ def _trials(stage: Stage, stack: ExitStack, names: set[str]) -> dict[str, Trial 
     trials: dict[str, Trial | Pgbench] = {}
     for contender in SERVERS:
         if contender.name in names:
-            url = stack.enter_context(stage.database(f"loads_{contender.name}"))
-            trials[contender.name] = stack.enter_context(stage.trial(contender, url))
+            trials[contender.name] = stack.enter_context(stage.trial(contender))
     for name in names.intersection(SCRIPTS):
-        url = stack.enter_context(stage.database(f"loads_{name}"))
+        url = stack.enter_context(stage.database())
         migrations.migrate(url)
         trials[name] = pgbench = Pgbench(name, url, stage.work, stage.cores.server)
         stack.callback(pgbench.record.close)

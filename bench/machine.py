@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,19 +26,20 @@ PACKAGES = (
 )
 
 
-def facts(stage: Stage) -> dict[str, object]:
+def facts(stage: Stage) -> dict[str, str]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    settings = ", ".join(f"{name} {stage.setting(name)}" for name in (*DURABLE, "shared_buffers", "max_connections"))
     return {
+        "date": datetime.now(UTC).date().isoformat(),
         "processor": _processor(),
-        "cores": os.cpu_count(),
-        "placement": str(stage.cores),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "cores": f"{os.cpu_count()}; {stage.cores}",
+        "memory": f"{memory:.1f} GB",
         "system": platform.platform(),
-        "load_average_before": round(os.getloadavg()[0], 2),
-        "python": sys.version.split()[0],
-        "postgresql": stage.setting("server_version"),
-        "postgresql_settings": {name: stage.setting(name) for name in (*DURABLE, "shared_buffers", "max_connections")},
+        "load average before": f"{os.getloadavg()[0]:.2f}",
+        "Python": sys.version.split()[0],
+        "PostgreSQL": f"{stage.setting('server_version')}; {settings}",
         "wrk": _wrk(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
     }
 
 

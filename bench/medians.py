@@ -1,33 +1,30 @@
 """What the rounds come to. A void run counts for nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
+from typing import Literal
 
-from bench.figure import Figure
-from bench.goals import GOALS
+from bench.goals import GOALS, Figure
 from bench.loads import Cell, Measured
+from bench.wrk import Answers
+
+Quantity = Literal["rate", "p50", "p99"]
+Rounds = Mapping[Cell, Sequence[Answers]]
 
 
-@dataclass(frozen=True)
-class Median:
-    """Requests a second; latencies in milliseconds."""
-
-    rate: float
-    p50: float
-    p99: float
-
-
-def medians(measured: Iterable[Measured]) -> dict[Cell, Median]:
-    runs = defaultdict(list)
+def rounds(measured: Iterable[Measured]) -> Rounds:
+    """The answers of the runs that count, in the order of the rounds."""
+    found = defaultdict(list)
     for one in measured:
         if not one.run.faults:
-            runs[one.cell].append(one.run.answers)
-    return {
-        cell: Median(*(median(getattr(answers, name) for answers in found) for name in ("rate", "p50", "p99")))
-        for cell, found in runs.items()
-    }
+            found[one.cell].append(one.run.answers)
+    return found
+
+
+def shown(values: Sequence[float], quantity: Quantity) -> str:
+    """Their median."""
+    return f"{median(values):,.0f}" if quantity == "rate" else f"{median(values):.2f}"
 
 
 def ratios(measured: Iterable[Measured]) -> list[Figure]:
@@ -39,7 +36,7 @@ def ratios(measured: Iterable[Measured]) -> list[Figure]:
     answers = {
         (one.cell.contender, one.cell.load, one.round): one.run.answers for one in measured if not one.run.faults
     }
-    rounds = sorted({number for _, _, number in answers})
+    numbers = sorted({number for _, _, number in answers})
     figures = []
     for goal in GOALS:
         if "/" not in goal.figure:
@@ -48,20 +45,11 @@ def ratios(measured: Iterable[Measured]) -> list[Figure]:
         load, _, quantity = quantity.rpartition(".")
         pairs = [
             (getattr(answers["ours", load, number], quantity), getattr(answers[other, load, number], quantity))
-            for number in rounds
+            for number in numbers
             if {("ours", load, number), (other, load, number)} <= answers.keys()
         ]
         if pairs:
-            figures.append(_figure(goal.figure, pairs, quantity))
+            unit = "/s" if quantity == "rate" else " ms"
+            ours, theirs = (f"{shown(side, quantity)}{unit}" for side in zip(*pairs, strict=True))
+            figures.append(Figure(goal.figure, median(a / b for a, b in pairs), f"{ours} against {theirs}"))
     return figures
-
-
-def _figure(name: str, pairs: list[tuple[float, float]], quantity: str) -> Figure:
-    ours, theirs = (median(side) for side in zip(*pairs, strict=True))
-    unit = "/s" if quantity == "rate" else " ms"
-    shown = (lambda value: f"{value:,.0f}") if quantity == "rate" else (lambda value: f"{value:.2f}")
-    return Figure(name, median(a / b for a, b in pairs), f"{shown(ours)}{unit} against {shown(theirs)}{unit}")
-
-
-def as_json(found: Mapping[Cell, Median]) -> list[dict[str, object]]:
-    return [{**vars(cell), **vars(value)} for cell, value in found.items()]

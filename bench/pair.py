@@ -7,9 +7,7 @@ from bench.stage import Stage
 from bench.trial import Run, Trial
 from bench.wrk import Method
 
-
-class VoidRun(Exception):
-    """A part of the benchmark whose counts don't agree has no result."""
+CONNECTIONS = 32
 
 
 @dataclass(frozen=True)
@@ -20,29 +18,25 @@ class Rates:
     second: float
     ratio: float
     firsts: list[Run]
-    """The runs of the first that count."""
+    """The runs of the first."""
 
 
-def compare(stage: Stage, first: Trial, second: Trial, *, connections: int, method: Method = "PATCH") -> Rates:
-    """Requests a second of the first against the second, PATCHes if nothing else is asked for."""
+def compare(
+    stage: Stage, first: Trial, second: Trial, *, method: Method = "PATCH", connections: int = CONNECTIONS
+) -> Rates:
+    """Requests a second of the first against the second. Raises `VoidRun` if one of the runs doesn't count."""
     pairs = []
     for number in range(stage.size.rounds):
         pair = {}
-        # Whoever begins changes with each round: a machine that becomes slower must not be to the second one's account.
+        # The two take turns in beginning: a machine that becomes slower must not be to the second one's account.
         for trial in (first, second) if number % 2 == 0 else (second, first):
             stage.settle()
             # After a checkpoint PostgreSQL logs each page whole that is changed for the first time: where many are stored, that
             # is another one for nearly every change. A checkpoint comes every five minutes, not with every run.
             if stage.size.warm_up:
-                _counting(trial.run(method, connections, stage.size.warm_up))
-            pair[trial] = _counting(trial.run(method, connections, stage.size.seconds))
+                trial.run(method, connections, stage.size.warm_up).counted()
+            pair[trial] = trial.run(method, connections, stage.size.seconds).counted()
         pairs.append((pair[first], pair[second]))
     rates = [(one.answers.rate, other.answers.rate) for one, other in pairs]
-    ours, theirs = zip(*rates, strict=True)
-    return Rates(median(ours), median(theirs), median(a / b for a, b in rates), [one for one, _ in pairs])
-
-
-def _counting(run: Run) -> Run:
-    if run.faults:
-        raise VoidRun("; ".join(run.faults))
-    return run
+    ours, theirs = map(median, zip(*rates, strict=True))
+    return Rates(ours, theirs, median(a / b for a, b in rates), [one for one, _ in pairs])

@@ -21,9 +21,12 @@ from infrastructure.event_codec import encode
 from infrastructure.sealing import new_key
 
 MOST = 32
-"""Connections. More than these one reaches through a pool, and PostgreSQL would only get slower."""
+"""Connections. A service reaches PostgreSQL through a pool, and with more connections PostgreSQL only gets slower."""
 
-SCRIPTS = Path(__file__).with_name("contenders")
+SHORTEST = 2
+"""Seconds. On a busy machine the clients may take the first one to connect."""
+
+SCRIPT = Path(__file__).with_name("contenders") / "database.sql"
 
 
 class Pgbench:
@@ -36,20 +39,29 @@ class Pgbench:
         self._script = work / f"{name}.sql"
         *_, sample = islice(stream_of(User("org_bench", "user_2bench0000000000000001")), 2)
         stored = encode(sample, new_key())
-        script = (SCRIPTS / f"{name}.sql").read_text()
-        for place, value in (
-            ("@topic@", stored.topic),
-            ("@state@", f"\\x{stored.state.hex()}"),
-            ("@sealed_actor@", f"\\x{stored.sealed_actor.hex()}"),
-        ):
-            script = script.replace(place, value)
-        self._script.write_text(script)
+        places = {
+            "topic": stored.topic,
+            "state": rf"\x{stored.state.hex()}",
+            "sealed_actor": rf"\x{stored.sealed_actor.hex()}",
+        }
+        script = SCRIPT.read_text().replace("--locked: ", "" if name == "locked" else "-- ")
+        self._script.write_text(re.sub("@([a-z_]+)@", lambda place: places[place[1]], script))
 
     def run(self, method: Method, connections: int, seconds: float) -> Run:
         assert method == "PATCH"
         position = self.record.position()
         program = PostgresBinaries.locate().folder / "pgbench"
-        command = [program, "-n", "-M", "prepared", f"-c{connections}", "-j1", f"-T{ceil(seconds)}", "-f", self._script]
+        command = [
+            program,
+            "-n",
+            "-M",
+            "prepared",
+            f"-c{connections}",
+            "-j1",
+            f"-T{max(SHORTEST, ceil(seconds))}",
+            "-f",
+            self._script,
+        ]
         done = subprocess.run(
             [*command, "--log", f"--log-prefix={self._prefix}", psycopg.conninfo.make_conninfo(self._url)],
             env={"PATH": os.environ["PATH"]},
@@ -60,7 +72,7 @@ class Pgbench:
         )
         found = re.search(r"tps = ([\d.]+)", done.stdout)
         if done.returncode != 0 or found is None:
-            raise RuntimeError(f"pgbench failed: {done.stderr[-1000:]}")
+            raise RuntimeError(f"pgbench failed: {done.stdout[-500:]}{done.stderr[-500:]}")
         latencies = _latencies(self._prefix)
         count = len(latencies)
         p50, p99 = latencies[count // 2], latencies[min(count * 99 // 100, count - 1)]

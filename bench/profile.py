@@ -5,9 +5,8 @@ import signal
 import sys
 from dataclasses import replace
 
-from rich.table import Table
-
 from bench.contender import OURS
+from bench.report import table
 from bench.stage import Stage
 from bench.wrk import Method
 
@@ -24,20 +23,18 @@ def show(stage: Stage) -> None:
             command=(sys.executable, "-m", "bench.contenders.sampled"),
             settings={"BENCH_PROFILE": str(result)},
         )
-        with stage.database("profile") as url, stage.trial(watched, url) as trial:
+        with stage.trial(watched) as trial:
             trial.run(method, CONNECTIONS, 2)
             trial.server.process.send_signal(signal.SIGUSR1)
             run = trial.run(method, CONNECTIONS, stage.size.seconds)
-        stage.console.print(f"{method}: {run.answers.rate:,.0f}/s while watched")
-        stage.console.print(_table(json.loads(result.read_text())))
+        print(f"{method}: {run.answers.rate:,.0f}/s while watched\n\n{_table(json.loads(result.read_text()))}\n")
 
 
-def _table(counts: dict[str, list[tuple[str, int]]]) -> Table:
+def _table(counts: dict[str, list[tuple[str, int]]]) -> str:
     total = sum(count for _, count in counts["alone"])
     within = dict(counts["within"])
-    table = Table("function", title=f"{total:,} samples", title_justify="left")
-    for title in ("in itself", "with all it calls"):
-        table.add_column(title, justify="right")
-    for place, count in counts["alone"][:30]:
-        table.add_row(place, f"{count / total:.1%}", f"{within.get(place, count) / total:.1%}")
-    return table
+    rows = [
+        (place, f"{count / total:.1%}", f"{within.get(place, count) / total:.1%}")
+        for place, count in counts["alone"][:30]
+    ]
+    return table((f"function, of {total:,} samples", "in itself", "with all it calls"), rows)

@@ -14,6 +14,7 @@ STILL_FOR = 0.15
 
 class Record:
     def __init__(self, contender: Contender, url: str) -> None:
+        self.url = url
         self._contender = contender
         self._connection = psycopg.connect(url, autocommit=True, application_name="bench")
 

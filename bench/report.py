@@ -1,65 +1,82 @@
-"""The tables that a run ends with."""
+"""What a run ends with, as Markdown: the tables of medians, the goals, and the runs that are void."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
 
-from rich.console import Console
-from rich.table import Table
-
-from bench.figure import Figure
-from bench.goals import GOALS, Goal
+from bench.goals import GOALS, Figure, Goal
 from bench.loads import Cell, Measured
-from bench.medians import Median
+from bench.medians import Quantity, Rounds, rounds, shown
+from bench.wrk import Answers
 
-Quantity = Literal["rate", "p50", "p99"]
+TITLES: dict[Quantity, str] = {"rate": "Requests a second", "p50": "p50 in ms", "p99": "p99 in ms"}
 
 
-def show_medians(console: Console, found: Mapping[Cell, Median]) -> None:
+def of_run(measured: Sequence[Measured], figures: Sequence[Figure]) -> str:
+    parts = [of_goals(figures, GOALS)]
+    if found := rounds(measured):
+        parts = [*(_medians(found, quantity) for quantity in TITLES), *parts]
+    return "\n\n".join([*parts, *_void(measured)])
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,)) -> str:
+    """A Markdown table that reads well as it stands. Numbers are to the right, but for the columns named as `left`."""
+    rows = [titles, *rows]
+    # The last column may hold whole sentences, which would make all rows as long.
+    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
+    if len(titles) - 1 in left:
+        widths[-1] = 0
+    lines = [
+        " | ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    rule = " | ".join("---" if column in left else "--:" for column in range(len(titles)))
+    return "\n".join(f"| {line.rstrip()} |" for line in (lines[0], rule, *lines[1:]))
+
+
+def _medians(found: Rounds, quantity: Quantity) -> str:
+    """The median, and the lowest and the highest of the rounds."""
     loads = list(dict.fromkeys((cell.method, cell.connections) for cell in found))
     names = list(dict.fromkeys(cell.contender for cell in found))
-    titles: tuple[tuple[Quantity, str], ...] = (
-        ("rate", "requests a second"),
-        ("p50", "p50 in ms"),
-        ("p99", "p99 in ms"),
-    )
-    for quantity, title in titles:
-        table = Table(title=title, title_justify="left", title_style="bold")
-        table.add_column("connections")
-        for method, connections in loads:
-            table.add_column(f"{method} {connections}", justify="right")
-        for name in names:
-            values = [found.get(Cell(name, method, connections)) for method, connections in loads]
-            table.add_row(name, *(_shown(value, quantity) for value in values))
-        console.print(table)
+    rows = [
+        [name, *(_range(found.get(Cell(name, method, connections)), quantity) for method, connections in loads)]
+        for name in names
+    ]
+    titles = ["contender", *(f"{method} {connections}" for method, connections in loads)]
+    return f"**{TITLES[quantity]}**: median (lowest to highest), by method and connections\n\n{table(titles, rows)}"
 
 
-def show_goals(console: Console, figures: Sequence[Figure], goals: Sequence[Goal] = GOALS) -> None:
-    table = Table(title="goals", title_justify="left", title_style="bold")
-    for title, justify in (("", "left"), ("measured", "right"), ("goal", "right"), ("", "center"), ("made of", "left")):
-        table.add_column(title, justify=justify)
+def _range(answers: Sequence[Answers] | None, quantity: Quantity) -> str:
+    if not answers:
+        return "-"
+    values = [getattr(one, quantity) for one in answers]
+    middle, lowest, highest = (shown(some, quantity) for some in (values, [min(values)], [max(values)]))
+    return f"{middle} ({lowest} to {highest})"
+
+
+def of_goals(figures: Sequence[Figure], goals: Sequence[Goal]) -> str:
     by_name = {figure.name: figure for figure in figures}
     measured = [(goal, by_name[goal.figure]) for goal in goals if goal.figure in by_name]
-    for goal, figure in measured:
-        limit = f"{goal.direction} {_number(goal.limit)} {goal.unit}"
-        mark = "[green]✓[/]" if goal.reached_by(figure.value) else "[red]✗[/]"
-        table.add_row(goal.title, f"{_number(figure.value)} {goal.unit}", limit, mark, figure.detail)
-    if measured:
-        console.print(table)
-    if missing := len(goals) - len(measured):
-        console.print(f"not measured this time: {missing} of {len(goals)} goals")
+    rows = [
+        (
+            goal.title,
+            f"{_number(figure.value)} {goal.unit}",
+            f"{goal.direction} {_number(goal.limit)}",
+            "yes" if goal.reached_by(figure.value) else "**no**",
+            figure.detail,
+        )
+        for goal, figure in measured
+    ]
+    text = table(("**goals**", "measured", "goal", "reached", "made of"), rows, left=(0, 3, 4)) if rows else ""
+    missing = len(goals) - len(measured)
+    return text + (f"\n\nNot measured this time: {missing} of {len(goals)} goals." if missing else "")
 
 
-def show_void(console: Console, measured: Iterable[Measured]) -> None:
-    for one in measured:
-        if one.run.faults:
-            console.print(f"[red]void:[/] {one.cell.name} in round {one.round}: {'; '.join(one.run.faults)}")
-
-
-def _shown(value: Median | None, quantity: Quantity) -> str:
-    if value is None:
-        return "-"
-    number = getattr(value, quantity)
-    return f"{number:,.0f}" if quantity == "rate" else f"{number:.2f}"
+def _void(measured: Iterable[Measured]) -> list[str]:
+    return [
+        f"Void: {one.cell.name} in round {one.round}: {'; '.join(one.run.faults)}" for one in measured if one.run.faults
+    ]
 
 
 def _number(value: float) -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from bench.contender import Contender
 from bench.cores import pin
+from bench.process import memory
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = "/v1/me/notifications"
@@ -43,11 +43,7 @@ class Server:
     @property
     def resident(self) -> tuple[int, int]:
         """Bytes of memory in use by the process: now, and at most so far."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        now, most = (re.search(rf"{name}:\s+(\d+) kB", status) for name in ("VmRSS", "VmHWM"))
-        assert now
-        assert most
-        return int(now[1]) * 1024, int(most[1]) * 1024
+        return memory(self.process.pid, "VmRSS"), memory(self.process.pid, "VmHWM")
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)

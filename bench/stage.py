@@ -6,18 +6,20 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 import psycopg
-from rich.console import Console
 
 from bench.contender import Contender
 from bench.cores import Cores, pin, pin_family
 from bench.record import Record
 from bench.server import running
 from bench.size import Size
+from bench.stored_log import fill
 from bench.trial import Trial
 from bench.users import ISSUER, Issuer, User, Users, numbered
+from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 
 WORK = Path(__file__).with_name(".work")
@@ -27,25 +29,26 @@ DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 class Stage:
-    def __init__(self, size: Size, work: Path, postgres: EmbeddedPostgres, console: Console) -> None:
-        self.size, self.work, self.console = size, work, console
+    def __init__(self, size: Size, work: Path, postgres: EmbeddedPostgres) -> None:
+        self.size, self.work = size, work
         self.cores = Cores.of_this_machine()
-        self._postgres = postgres
         self.issuer = Issuer()
-        # Servers write their logs to memory: on the disk, PostgreSQL's fsync would have to wait for them, and in earnest they go
-        # to another process.
+        self._postgres = postgres
+        self._numbers = count(1)
+        # Servers write their logs to memory. On the disk, PostgreSQL's fsync would have to wait for the logs; in
+        # production they go to another process.
         self._logs = Path(tempfile.mkdtemp(prefix="preferences-bench-", dir=MEMORY if MEMORY.is_dir() else work))
 
     @classmethod
     @contextmanager
-    def set_up(cls, size: Size, console: Console) -> Iterator["Stage"]:
+    def set_up(cls, size: Size) -> Iterator["Stage"]:
         """All that the benchmark needs; nothing of it is left behind."""
         WORK.mkdir(exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix="run-", dir=WORK))
-        # PostgreSQL doesn't run as root; where we do, its account has to get through here.
+        # PostgreSQL doesn't run as root; where the benchmark does, PostgreSQL's account has to get through here.
         work.chmod(0o711)
         postgres = EmbeddedPostgres(work, settings=DURABLE)
-        stage = cls(size, work, postgres, console)
+        stage = cls(size, work, postgres)
         pin(stage.cores.others)
         home = None
         try:
@@ -53,7 +56,7 @@ class Stage:
                 home = Path(str(stage.setting("data_directory"))).parent
                 yield stage
         finally:
-            # Where the server's account can't enter our folder, its data lies elsewhere.
+            # Where PostgreSQL's account can't enter our folder, its data lies elsewhere.
             if home is not None:
                 shutil.rmtree(home, ignore_errors=True)
             shutil.rmtree(work, ignore_errors=True)
@@ -61,14 +64,15 @@ class Stage:
 
     @cached_property
     def users(self) -> Users:
-        return self.make_users("users", [numbered(number) for number in range(self.size.users)])
+        return self.make_users([numbered(number) for number in range(self.size.users)])
 
-    def make_users(self, name: str, users: list[User]) -> Users:
-        return Users.make(users, self.issuer, self.work / f"{name}.tokens")
+    def make_users(self, users: list[User]) -> Users:
+        return Users.make(users, self.issuer, self.work / f"{next(self._numbers)}.tokens")
 
     @contextmanager
-    def database(self, name: str) -> Iterator[str]:
+    def database(self) -> Iterator[str]:
         """A fresh one, by its URL."""
+        name = f"bench_{next(self._numbers)}"
         self._administer(f"CREATE DATABASE {name}")
         try:
             yield self._postgres.database_url(name)
@@ -76,32 +80,44 @@ class Stage:
             self._administer(f"DROP DATABASE {name} WITH (FORCE)")
 
     @contextmanager
+    def log(self, users: int, events: int) -> Iterator[str]:
+        """A fresh database with a log, in which each of the users has so many events."""
+        with self.database() as url:
+            migrations.migrate(url)
+            fill(url, map(numbered, range(users)), events)
+            yield url
+
+    @contextmanager
     def trial(
         self,
         contender: Contender,
-        url: str,
+        url: str | None = None,
         *,
         users: Users | None = None,
         pinned: bool = True,
         workers: int = 1,
         origin: str | None = None,
     ) -> Iterator[Trial]:
-        """The contender, serving on a database."""
+        """The contender, serving on a database: a fresh one, unless another is given."""
         users = users or self.users
-        if contender.prepare is not None:
-            contender.prepare(url)
         cores = self.cores.server if pinned else self.cores.everything
-        log = self._logs / f"{contender.name}.log"
-        settings = {**self.settings(url), "WEB_CONCURRENCY": str(workers)}
         with ExitStack() as stack:
+            url = url or stack.enter_context(self.database())
+            if contender.prepare is not None:
+                contender.prepare(url)
+            settings = {**self.settings(url), "WEB_CONCURRENCY": str(workers)}
+            log = self._logs / f"{next(self._numbers)}.log"
             server = stack.enter_context(running(contender, settings, cores, users.a_token, log))
             record = stack.enter_context(closing(Record(contender, url)))
             yield Trial(server, record, users, self.work, origin)
 
     def settings(self, url: str) -> Mapping[str, str]:
+        # Each database has a folder of its own: checkpoints signed of one log must not be held against another.
+        folder = self.work / str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+        folder.mkdir(exist_ok=True)
         return {
             "DATABASE_URL": url,
-            "DATA_DIR": str(self.work),
+            "DATA_DIR": str(folder),
             "CLERK_ISSUER": ISSUER,
             "CLERK_JWT_KEY": self.issuer.public_pem,
         }

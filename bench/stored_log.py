@@ -5,14 +5,12 @@ into the places where the sample has placeholders, and with actors that are real
 so the rows have exactly the stored format, whatever that is. The projection makes the current preferences of it.
 """
 
-import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from hashlib import md5
 from itertools import cycle, islice
 
 import psycopg
-from psycopg import sql
 from ulid_transform import ulid_now
 
 from bench.users import User
@@ -24,17 +22,9 @@ from infrastructure.event_codec import StoredEvent, encode
 from infrastructure.sealing import new_key, seal
 
 ANYBODY = User("@organization@", "@user@")
+EVENT_ID, REQUEST_ID = "01K" + "0" * 23, "01K" + "1" * 23
+INDEXED_AT_ONCE = 1_000_000
 BEGIN = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
-EVENT_ID = "01K" + "0" * 23
-REQUEST_ID = "01K" + "1" * 23
-
-# What stands in a placeholder's place. An id is a ULID: 26 characters, of which hexadecimal digits are a subset.
-_COLUMNS = {
-    "@organization@": "organization",
-    EVENT_ID: "event_id",
-    REQUEST_ID: "'01K' || substr(upper(md5(number || 'r' || {version})), 1, 23)",
-}
-_PLACEHOLDER = re.compile("|".join(_COLUMNS))
 
 
 def stream_of(user: User) -> Iterator[PreferencesEvent]:
@@ -55,40 +45,37 @@ def _flips(user: User, ids: Iterator[str], requests: Iterator[str]) -> Iterator[
 
 def fill(url: str, users: Iterable[User], events: int) -> None:
     """Give each user that many events, in a log where the users take turns."""
-    users = list(users)
-    # A key, so that the actor isn't part of the state; the sealed one is made for each user below.
     key = new_key()
-    sample = [encode(event, key) for event in islice(_flips(ANYBODY, cycle([EVENT_ID]), cycle([REQUEST_ID])), events)]
-    with psycopg.connect(url, autocommit=True) as connection:
-        # Rows first and indexes afterwards, which takes a fraction of the time.
-        connection.execute("ALTER TABLE preferences_events DROP CONSTRAINT preferences_events_pkey")
-        connection.execute("DROP INDEX preferences_events_notification_id_idx")
-        connection.execute("SET maintenance_work_mem = '512MB'; SET work_mem = '256MB'")
-        for stored in sample:
-            _name_users(connection, users, stored.originator_version, key)
-            connection.execute(_insert(stored))
-        connection.execute("ALTER TABLE preferences_events ADD PRIMARY KEY (originator_id, originator_version)")
-        connection.execute(
-            "CREATE UNIQUE INDEX preferences_events_notification_id_idx ON preferences_events (notification_id)"
-        )
-        connection.execute("INSERT INTO person_keys SELECT stream, 1, %s FROM bench_users", [key])
-        connection.execute("DROP TABLE bench_users")
-        _project(connection)
+    _write(url, _in_turns(list(users), events, key), key)
 
 
 def fill_one(url: str, user: User, events: int) -> None:
     """Give one user a long stream, event by event."""
     key = new_key()
-    with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.cursor()
-        with cursor.copy(
-            "COPY preferences_events (originator_id, originator_version, topic, state, sealed_actor) FROM STDIN"
-        ) as copy:
-            for event in islice(stream_of(user), events):
-                stored = encode(event, key)
-                copy.write_row((*stored[:3], "\\x" + stored.state.hex(), "\\x" + stored.sealed_actor.hex()))
-        connection.execute("INSERT INTO person_keys VALUES (%s, 1, %s)", [stream_id(user.organization, user.name), key])
-        _project(connection)
+    _write(url, (encode(event, key) for event in islice(stream_of(user), events)), key)
+
+
+def _in_turns(users: list[User], events: int, key: bytes) -> Iterator[StoredEvent]:
+    owners = [(user.organization, _actor(user), stream_id(user.organization, user.name)) for user in users]
+    # With a key, so that the actor isn't part of the state. The sealed one is made for each user.
+    for sample in islice(_flips(ANYBODY, cycle([EVENT_ID]), cycle([REQUEST_ID])), events):
+        _, version, topic, state, _ = encode(sample, key)
+        for number, (organization, actor, stream) in enumerate(owners):
+            event_id, request_id = ids(version, number)
+            own = named(state.decode(), organization, event_id, request_id)
+            yield StoredEvent(stream, version, topic, own, seal(actor, key, event_id))
+
+
+def ids(version: int, number: int) -> tuple[str, str]:
+    """Of an event and of its request. An id is a ULID: 26 characters, of which digits are a subset."""
+    digits = f"{version:06}{number:016}"
+    return f"01K0{digits}", f"01K1{digits}"
+
+
+def named(state: str, organization: str, event_id: str, request_id: str) -> bytes:
+    """A sample's state, made another user's."""
+    own = state.replace(ANYBODY.organization, organization)
+    return own.replace(EVENT_ID, event_id).replace(REQUEST_ID, request_id).encode()
 
 
 def _provenance(user: User, number: int, request_id: str) -> Provenance:
@@ -106,50 +93,67 @@ def _actor(user: User) -> Actor:
     return Actor(user=user.name, session=f"sess_{user.name}")
 
 
-def _name_users(connection: psycopg.Connection, users: Iterable[User], version: int, key: bytes) -> None:
-    """Everybody, with the id of their event of this version and the actor that is sealed for it."""
-    connection.execute("DROP TABLE IF EXISTS bench_users")
-    connection.execute(
-        "CREATE UNLOGGED TABLE bench_users "
-        "(number bigserial, stream uuid, organization text, event_id text, sealed_actor bytea)"
-    )
-    with (
-        connection.cursor() as cursor,
-        cursor.copy("COPY bench_users (stream, organization, event_id, sealed_actor) FROM STDIN") as copy,
-    ):
-        for user in users:
-            event_id = "01K" + md5(f"{user.name}{version}".encode()).hexdigest()[:23].upper()
-            sealed = seal(_actor(user), key, event_id)
-            stream = stream_id(user.organization, user.name)
-            copy.write_row((stream, user.organization, event_id, "\\x" + sealed.hex()))
+def _write(url: str, rows: Iterable[StoredEvent], key: bytes) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        write_log(connection, rows, key)
+        connection.execute("SET work_mem = '256MB'")
+        connection.execute(
+            "INSERT INTO current_preferences (originator_id, version, position, modified_at, choices) "
+            "SELECT originator_id, version, position, modified_at, choices "
+            "FROM fold_preferences(0, (SELECT max(notification_id) FROM preferences_events))"
+        )
+        connection.execute("VACUUM (ANALYZE) current_preferences")
 
 
-def _insert(stored: StoredEvent) -> sql.Composed:
-    """One event of each user, in the users' order.
+def write_log(connection: psycopg.Connection, rows: Iterable[StoredEvent], key: bytes) -> None:
+    """The log and the keys of its persons, without anything that is made of the log.
 
-    Its position is taken from the sequence: the column's default looks for the end of the log, by an index that isn't there yet.
+    Positions are given here: the table's default looks for the end of the log, each time, in an index that isn't there.
     """
-    state = stored.state.decode()
-    pieces: list[sql.Composable] = []
-    end = 0
-    for found in _PLACEHOLDER.finditer(state):
-        pieces.append(sql.Literal(state[end : found.start()]))
-        pieces.append(sql.SQL(_COLUMNS[found[0]].format(version=stored.originator_version)))
-        end = found.end()
-    pieces.append(sql.Literal(state[end:]))
-    return sql.SQL(
-        "INSERT INTO preferences_events (notification_id, originator_id, originator_version, topic, state, sealed_actor) "
-        "SELECT nextval('preferences_events_notification_id_seq'), stream, {}, {}, convert_to(concat({}), 'UTF8'), sealed_actor "
-        "FROM bench_users ORDER BY number"
-    ).format(sql.Literal(stored.originator_version), sql.Literal(stored.topic), sql.SQL(", ").join(pieces))
-
-
-def _project(connection: psycopg.Connection) -> None:
-    connection.execute("VACUUM (ANALYZE) preferences_events")
-    connection.execute("VACUUM (ANALYZE) person_keys")
+    columns = "notification_id, originator_id, originator_version, topic, state, sealed_actor"
+    position = 0
+    with (
+        without_indexes(connection, "preferences_events"),
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY preferences_events ({columns}) FROM STDIN") as copy,
+    ):
+        for position, (stream, version, topic, state, sealed_actor) in enumerate(rows, 1):
+            copy.write_row((position, stream, version, topic, "\\x" + state.hex(), "\\x" + sealed_actor.hex()))
+    connection.execute("SELECT setval('preferences_events_notification_id_seq', %s)", [position])
     connection.execute(
-        "INSERT INTO current_preferences (originator_id, version, position, modified_at, choices) "
-        "SELECT originator_id, version, position, modified_at, choices "
-        "FROM fold_preferences(0, (SELECT max(notification_id) FROM preferences_events))"
+        "INSERT INTO person_keys SELECT originator_id, 1, %s FROM preferences_events WHERE originator_version = 1",
+        [key],
     )
-    connection.execute("VACUUM (ANALYZE) current_preferences")
+    connection.execute("VACUUM (ANALYZE) preferences_events, person_keys")
+
+
+@contextmanager
+def without_indexes(connection: psycopg.Connection, table: str) -> Iterator[None]:
+    """Rows first and indexes afterwards, which takes a fraction of the time."""
+    rows = connection.execute(
+        "SELECT i.relname, pg_get_indexdef(i.oid), c.conname, pg_get_constraintdef(c.oid) "
+        "FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid LEFT JOIN pg_constraint c ON c.conindid = i.oid "
+        "WHERE x.indrelid = %s::regclass",
+        [table],
+    ).fetchall()
+    again = []
+    for index, definition, constraint, of_constraint in rows:
+        if constraint:
+            connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}")
+            again.append(f"ALTER TABLE {table} ADD CONSTRAINT {constraint} {of_constraint}")
+        else:
+            connection.execute(f"DROP INDEX {index}")
+            again.append(definition)
+    yield
+    connection.execute("SET maintenance_work_mem = '512MB'")
+    for statement in again:
+        connection.execute(statement)
+
+
+def index_log(connection: psycopg.Connection, events: int) -> None:
+    """Make the index of the audit log as its follower makes it, from a log of so many events."""
+    with without_indexes(connection, "audit_entries"):
+        for after in range(0, events, INDEXED_AT_ONCE):
+            connection.execute("SELECT index_events(%s, %s)", [after, min(after + INDEXED_AT_ONCE, events)])
+    connection.execute("INSERT INTO followers (name, position) VALUES ('audit-index', %s)", [events])
+    connection.execute("VACUUM (ANALYZE) audit_entries, audit_classes")

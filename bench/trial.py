@@ -1,8 +1,9 @@
 """A contender under load, and the check that nothing was lost or doubled by it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from bench.record import Record
 from bench.server import Server
@@ -15,13 +16,23 @@ class BlindTally(Exception):
     """The check of the runs would not notice what it is there for: no figure may be believed."""
 
 
+class VoidRun(Exception):
+    """A part of the benchmark whose counts don't agree has no result."""
+
+
 @dataclass(frozen=True)
 class Run:
     """`faults` say why it is void; of a run that counts there are none."""
 
     answers: Answers
-    faults: Sequence[str] = field(default_factory=list)
+    faults: Sequence[str] = ()
     tally: Tally | None = None
+
+    def counted(self) -> Self:
+        """The run, if it counts. Raises `VoidRun`."""
+        if self.faults:
+            raise VoidRun("; ".join(self.faults))
+        return self
 
 
 class Trial:
@@ -31,6 +42,7 @@ class Trial:
     """
 
     def __init__(self, server: Server, record: Record, users: Users, work: Path, origin: str | None = None) -> None:
+        self.url = record.url
         self.server, self.record, self.users, self.origin = server, record, users, origin
         self._choices = work / f"{server.port}.choices"
         self._first = 0
@@ -47,10 +59,9 @@ class Trial:
             return Run(answers, [f"{failed} requests failed"] if failed else [])
         self.record.wait_until_still()
         tally = self._tally(answers, connections, position, last_sent(before, answers.sent, first))
-        faults = tally.faults
         if self.record.has_log:
             self._prove(tally, position)
-        return Run(answers, faults, tally)
+        return Run(answers, tally.faults, tally)
 
     def _write_choices(self) -> list[bool]:
         choices = self.record.choices(self.users.users)

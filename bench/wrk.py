@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 SCRIPT = Path(__file__).with_name("load.lua")
-QUESTIONS = Path(__file__).with_name("questions.lua")
 PATIENCE = "10s"
 """An answer that takes longer is an error."""
 
-Method = Literal["GET", "PATCH", "MIXED"]
+Method = Literal["GET", "PATCH", "MIXED", "DECIDE"]
+"""MIXED: every fourth a PATCH."""
 
 
 class WrkMissing(Exception):
@@ -25,7 +25,8 @@ class WrkMissing(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """`first`: the number of the user who begins. `choices`: what each chose last, a file of 0 and 1.
+    """`tokens` is a file with one for each user, `first` the number of the user who begins. `content` is a file: what each
+    user chose last, as 0 and 1; for DECIDE the bodies of the requests, one a line, which are sent in turns.
 
     `pause`: milliseconds that a connection waits before each request. `origin`: the page that each request says it comes from.
     """
@@ -34,7 +35,7 @@ class Load:
     connections: int
     seconds: float
     tokens: Path
-    choices: Path
+    content: Path
     first: int = 0
     pause: int = 0
     origin: str | None = None
@@ -67,27 +68,10 @@ def program() -> str:
 
 def send(load: Load, address: str) -> Answers:
     """Keep all connections busy for the time given; one thread, since one is faster than any contender."""
-    arguments: tuple[str | Path, ...] = (
-        load.method,
-        load.tokens,
-        load.choices,
-        str(load.first),
-        str(load.pause),
-        *([] if load.origin is None else [load.origin]),
-    )
-    return _run(SCRIPT, load.connections, load.seconds, address, arguments, load.choices.with_suffix(".result"))
-
-
-def ask(questions: Path, token: str, connections: int, seconds: float, address: str) -> Answers:
-    """The same with one request after the other of a file that `questions.lua` reads."""
-    return _run(QUESTIONS, connections, seconds, address, (questions, token), questions.with_suffix(".result"))
-
-
-def _run(
-    script: Path, connections: int, seconds: float, address: str, arguments: tuple[str | Path, ...], result: Path
-) -> Answers:
-    command = [program(), "-t1", f"-c{connections}", f"-d{ceil(seconds)}s", "--timeout", PATIENCE, "-s", script]
-    command += [f"http://{address}", "--", *arguments]
+    seconds, result = load.seconds, load.content.with_suffix(".result")
+    command = [program(), "-t1", f"-c{load.connections}", f"-d{ceil(seconds)}s", "--timeout", PATIENCE, "-s", SCRIPT]
+    command += [f"http://{address}", "--", load.method, load.tokens, load.content, str(load.first), str(load.pause)]
+    command += [] if load.origin is None else [load.origin]
     with subprocess.Popen(
         command, env={"BENCH_RESULT": str(result)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as running:

@@ -1,6 +1,14 @@
-"""The body of a PATCH as a pydantic model, for the contenders that have FastAPI validate it."""
+"""Where preferences are, what they are by default, and the body of a PATCH as a pydantic model that FastAPI validates."""
 
 from pydantic import BaseModel, ConfigDict, StrictBool
+
+PATH = "/v1/me/notifications"
+DEFAULTS = {
+    "product_updates": True,
+    "delivery_alerts": True,
+    "billing_receipts": True,
+    "weekly_usage_digest": False,
+}
 
 
 class Email(BaseModel):

@@ -4,20 +4,10 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
+from bench.contenders.body import DEFAULTS, PATH
 from bench.contenders.process import serve
 
-PATH = "/v1/me/notifications"
-ANSWER = {
-    "success": True,
-    "data": {
-        "email": {
-            "product_updates": True,
-            "delivery_alerts": True,
-            "billing_receipts": True,
-            "weekly_usage_digest": False,
-        }
-    },
-}
+ANSWER = {"success": True, "data": {"email": DEFAULTS}}
 
 app = FastAPI()
 

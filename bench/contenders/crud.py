@@ -9,11 +9,10 @@ from fastapi import FastAPI, Request
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from bench.contenders.body import Changes
+from bench.contenders.body import DEFAULTS, PATH, Changes
 from bench.contenders.caller import Verified
 from bench.contenders.process import serve
 
-PATH = "/v1/me/notifications"
 # One core serves: with more connections than these nothing gets faster.
 POOL_SIZE = 8
 
@@ -49,9 +48,6 @@ ON CONFLICT (organization, user_id) DO UPDATE
        updated_at          = now()
 RETURNING product_updates, delivery_alerts, billing_receipts, weekly_usage_digest
 """
-
-NAMES = ("product_updates", "delivery_alerts", "billing_receipts", "weekly_usage_digest")
-DEFAULTS = (True, True, True, False)
 
 
 @asynccontextmanager
@@ -89,7 +85,7 @@ async def change(caller: Verified, changes: Changes, request: Request) -> Any:
 
 
 def envelope(row: TupleRow | None) -> dict[str, Any]:
-    return {"success": True, "data": {"email": dict(zip(NAMES, row or DEFAULTS, strict=True))}}
+    return {"success": True, "data": {"email": dict(zip(DEFAULTS, row or DEFAULTS.values(), strict=True))}}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,16 @@
--- One event appended and its user's row updated, in one statement, without the lock that keeps the log in order. Each
--- client has users of its own, so that no two of them append to one stream at the same time.
+-- One event appended and its user's row updated, in one statement. Each client has users of its own, so that no two of
+-- them append to one stream at the same time.
+--
+-- The contender `locked` is this with the lines behind "--locked: ": the lock that keeps the log in order, taken before
+-- the event gets its position and held until the commit is on disk. It shows what one event a commit can reach.
 \set user random(1, 60)
-WITH s AS MATERIALIZED (
+WITH
+--locked: lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(7305114882901)),
+s AS MATERIALIZED (
     SELECT i.stream, coalesce(c.version, 0) + 1 AS version
-    FROM (SELECT 'user_' || :client_id::text || '_' || :user::text AS name) u
+    FROM
+    --locked: lock CROSS JOIN
+    (SELECT 'user_' || :client_id::text || '_' || :user::text AS name) u
     CROSS JOIN LATERAL (SELECT md5(u.name)::uuid AS stream) i
     LEFT JOIN current_preferences c ON c.originator_id = i.stream
 ), appended AS (

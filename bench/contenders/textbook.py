@@ -10,17 +10,10 @@ from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.domain import Aggregate, event
 from fastapi import FastAPI
 
-from bench.contenders.body import Changes
+from bench.contenders.body import DEFAULTS, PATH, Changes
 from bench.contenders.caller import Caller, Verified
 from bench.contenders.process import serve
 
-PATH = "/v1/me/notifications"
-DEFAULTS = {
-    "product_updates": True,
-    "delivery_alerts": True,
-    "billing_receipts": True,
-    "weekly_usage_digest": False,
-}
 STREAMS = UUID("7d6a3b52-0b0c-4d3e-8f43-3f1c6a8f8e05")
 
 

@@ -1,7 +1,7 @@
 """A page of the audit log, whatever is asked for, and whether it matters how much there is.
 
-What the tables hold is in memory when it begins: how much of it the kernel has thrown out by then depends on what ran before.
-A page reads up to 140 blocks, so one of which nothing is in memory takes as long as the disk takes for those.
+The tables are read into memory first: how much of them the kernel has thrown out by then depends on what ran before. A page
+reads up to 140 blocks, so a page of which nothing is in memory takes as long as the disk takes for those.
 """
 
 import asyncio
@@ -17,10 +17,9 @@ import psycopg
 
 from application.audit_filter import AuditFilter
 from application.audit_log import Place
-from bench.audit_log import BEGIN, LARGE, fill, people
-from bench.figure import Figure
+from bench.goals import Figure
 from bench.stage import Stage
-from domain.catalogue import CATALOGUE
+from bench.varied_log import BEGIN, LARGE, TOGGLES, fill, people
 from domain.preferences import stream_id
 from domain.provenance import Source
 from infrastructure import migrations
@@ -65,7 +64,7 @@ def measure(stage: Stage) -> list[Figure]:
 
 
 def _measured(stage: Stage, events: int) -> dict[str, list[float]]:
-    with stage.database("audit_log") as url:
+    with stage.database() as url:
         migrations.migrate(url)
         users = max(events // 10, 40)
         fill(url, users, events)
@@ -117,7 +116,7 @@ def _questions(users: int, events: int) -> Iterator[Asked]:
         yield Asked(f"actor_kind={kind}", LARGE, AuditFilter(actor_kind=kind))
     for source in Source:
         yield Asked(f"source={source}", LARGE, AuditFilter(source=source))
-    for toggle in {path.partition(".")[2] for path in CATALOGUE.defaults}:
+    for toggle in TOGGLES:
         yield Asked(f"toggle={toggle}", LARGE, AuditFilter(toggle=toggle))
     for enabled in (True, False):
         yield Asked(f"enabled={enabled}", LARGE, AuditFilter(enabled=enabled))

@@ -1,17 +1,17 @@
 """Requests of a page of another origin against the same requests without `Origin`: what CORS costs."""
 
 import urllib.request
-from contextlib import ExitStack
 from dataclasses import replace
 
 from bench.contender import OURS
-from bench.figure import Figure
-from bench.pair import VoidRun, compare
+from bench.goals import Figure
+from bench.pair import CONNECTIONS, compare
 from bench.stage import Stage
-from bench.trial import Trial
+from bench.trial import Trial, VoidRun
+from bench.wrk import Method
 
 NAME = "cross_origin"
-CONNECTIONS = 32
+METHODS: tuple[Method, ...] = ("GET", "PATCH")
 ORIGIN = "https://app.example.com"
 ALLOWING = replace(OURS, settings={"CORS_ORIGINS": ORIGIN})
 """Both have the same settings: only the requests differ."""
@@ -19,20 +19,12 @@ ALLOWING = replace(OURS, settings={"CORS_ORIGINS": ORIGIN})
 
 def measure(stage: Stage) -> list[Figure]:
     figures = []
-    with ExitStack() as stack:
-        urls = [stack.enter_context(stage.database(name)) for name in ("cross_origin", "same_origin")]
-        page = stack.enter_context(stage.trial(ALLOWING, urls[0], origin=ORIGIN))
-        without = stack.enter_context(stage.trial(ALLOWING, urls[1]))
+    with stage.trial(ALLOWING, origin=ORIGIN) as page, stage.trial(ALLOWING) as without:
         _check(page)
-        for method in ("GET", "PATCH"):
-            rates = compare(stage, page, without, connections=CONNECTIONS, method=method)
-            figures.append(
-                Figure(
-                    f"cross_origin.{method.lower()}",
-                    rates.ratio,
-                    f"{rates.first:,.0f}/s with Origin, {rates.second:,.0f}/s without, {CONNECTIONS} connections",
-                )
-            )
+        for method in METHODS:
+            rates = compare(stage, page, without, method=method)
+            detail = f"{rates.first:,.0f}/s with Origin, {rates.second:,.0f}/s without, {CONNECTIONS} connections"
+            figures.append(Figure(f"cross_origin.{method.lower()}", rates.ratio, detail))
     return figures
 
 

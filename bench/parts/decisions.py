@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from bench import wrk
 from bench.contender import OURS
-from bench.figure import Figure
-from bench.pair import VoidRun
+from bench.goals import Figure
 from bench.stage import Stage
 from bench.stored_log import fill
+from bench.trial import VoidRun
 from bench.users import User, numbered
-from bench.wrk import Answers
+from bench.wrk import Answers, Load, Method, send
 from infrastructure import migrations
 
 NAME = "decisions"
@@ -35,33 +34,31 @@ def measure(stage: Stage) -> list[Figure]:
     chance = random.Random(20260426)
     batch = min(BATCH, len(names))
     questions = [_question(chance.sample(names, batch)) for _ in range(BATCHES)]
-    users = stage.make_users("decisions", members[:1])
-    many, one, get = (stage.work / f"{NAME}.{name}" for name in ("many", "one", "get"))
-    many.write_text("".join(f"{question}\n" for question in questions))
-    one.write_text(_question(names[:1]) + "\n")
-    get.write_text("\n")
-    with stage.database(NAME) as url:
+    many, one = (stage.work / f"{NAME}.{name}" for name in ("many", "one"))
+    many.write_text("\n".join(questions))
+    one.write_text(_question(names[:1]))
+    users = stage.make_users(members[:1])
+    with stage.database() as url:
         migrations.migrate(url)
         fill(url, members, EVENTS)
         with stage.trial(SENDER, url, users=users) as trial:
-            address, token = trial.server.address, users.a_token
 
-            def run(file: Path, connections: int) -> Answers:
-                answers = wrk.ask(file, token, connections, size.seconds, address)
+            def run(method: Method, content: Path, connections: int) -> Answers:
+                load = Load(method, connections, size.seconds, users.tokens, content)
+                answers = send(load, trial.server.address)
                 if answers.refused or answers.broken or not answers.answered:
                     raise VoidRun(f"{answers.refused} refused, {answers.broken} broken of {answers.sent} requests")
                 return answers
 
-            _check(address, token, questions[0], batch)
+            _check(trial.server.address, users.a_token, questions[0], batch)
             if size.warm_up:
-                run(many, CONNECTIONS)
-            rates = [run(many, CONNECTIONS).rate * batch for _ in range(size.rounds)]
-            pairs = [(run(one, 1).p50, run(get, 1).p50) for _ in range(size.rounds)]
-    ours, theirs = (median(side) for side in zip(*pairs, strict=True))
+                run("DECIDE", many, CONNECTIONS)
+            rates = [run("DECIDE", many, CONNECTIONS).rate * batch for _ in range(size.rounds)]
+            pairs = [(run("DECIDE", one, 1).p50, run("GET", one, 1).p50) for _ in range(size.rounds)]
+    ours, theirs = map(median, zip(*pairs, strict=True))
+    detail = f"{batch:,} of {len(names):,} users at once, {CONNECTIONS} connections"
     return [
-        Figure(
-            "decisions.rate", median(rates), f"{batch:,} of {len(names):,} users at once, {CONNECTIONS} connections"
-        ),
+        Figure("decisions.rate", median(rates), detail),
         Figure("decisions.p50", median(a / b for a, b in pairs), f"{ours:.2f} ms against {theirs:.2f} ms"),
     ]
 

@@ -3,8 +3,7 @@
 import psycopg
 
 from bench.contender import OURS
-from bench.figure import Figure
-from bench.pair import VoidRun
+from bench.goals import Figure
 from bench.stage import Stage
 
 NAME = "disk"
@@ -18,11 +17,9 @@ FROM preferences_events
 
 
 def measure(stage: Stage) -> list[Figure]:
-    with stage.database("disk") as url, stage.trial(OURS, url) as trial:
-        run = trial.run("PATCH", CONNECTIONS, stage.size.seconds * stage.size.rounds)
-        if run.faults:
-            raise VoidRun("; ".join(run.faults))
-        with psycopg.connect(url) as connection:
+    with stage.trial(OURS) as trial:
+        trial.run("PATCH", CONNECTIONS, stage.size.seconds * stage.size.rounds).counted()
+        with psycopg.connect(trial.url) as connection:
             total, count, table, state = connection.execute(SIZE).fetchall()[0]
     detail = f"{table:.0f} in the table, of which {state:.0f} are the event itself, {total - table:.0f} in indexes"
     return [Figure("disk.bytes", total, f"{detail}; {count:,} events")]

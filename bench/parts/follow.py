@@ -6,19 +6,13 @@ seconds: a process of its own, on the core that is otherwise the server's.
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
 from statistics import median
 
 from application.feed import EVERYTHING, slices
-from bench.cores import pin
-from bench.figure import Figure
-from bench.server import ROOT
+from bench.command import rate_of
+from bench.goals import Figure
 from bench.stage import Stage
-from bench.stored_log import fill
-from bench.users import numbered
-from infrastructure import migrations
 from infrastructure.database import Database
 from infrastructure.event_feed import PostgresEventFeed
 
@@ -26,28 +20,10 @@ NAME = "follow"
 
 
 def measure(stage: Stage) -> list[Figure]:
-    users, events = stage.size.rebuilt_users, stage.size.rebuilt_events
-    with stage.database("follow") as url:
-        migrations.migrate(url)
-        fill(url, map(numbered, range(users)), events)
-        rates = [_run(stage, url, users * events) for _ in range(stage.size.rounds)]
-    return [Figure("follow.rate", median(rates), f"{users * events:,} events, read and decoded in one process")]
-
-
-def _run(stage: Stage, url: str, expected: int) -> float:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.parts.follow"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: pin(stage.cores.server),
-    )
-    seen, seconds = done.stdout.split()
-    if int(seen) != expected:
-        raise RuntimeError(f"the reader saw {seen} of {expected} events")
-    return expected / float(seconds)
+    users, each = stage.size.rebuilt_users, stage.size.rebuilt_events
+    with stage.log(users, each) as url:
+        rates = [rate_of(stage, __name__, expected=users * each, DATABASE_URL=url) for _ in range(stage.size.rounds)]
+    return [Figure("follow.rate", median(rates), f"{users * each:,} events, read and decoded in one process")]
 
 
 async def follow(url: str) -> tuple[int, float]:

@@ -1,8 +1,7 @@
 """The memory of a server that has served many users."""
 
 from bench.contender import OURS
-from bench.figure import Figure
-from bench.pair import VoidRun
+from bench.goals import Figure
 from bench.stage import Stage
 from bench.users import numbered
 
@@ -14,22 +13,16 @@ AT_A_TIME = 20
 
 def measure(stage: Stage) -> list[Figure]:
     size = stage.size
-    stage.console.print(f"  signing {size.memory_users:,} tokens")
-    users = stage.make_users("memory", [numbered(number) for number in range(size.memory_users)])
+    users = stage.make_users([numbered(number) for number in range(size.memory_users)])
     served = 0
-    with stage.database("memory") as url, stage.trial(OURS, url, users=users) as trial:
+    with stage.trial(OURS, users=users) as trial:
         before, _ = trial.server.resident
         while served < size.memory_requests:
-            run = trial.run("MIXED", CONNECTIONS, AT_A_TIME if size.warm_up else size.seconds)
-            if run.faults:
-                raise VoidRun("; ".join(run.faults))
-            served += run.answers.answered
+            seconds = AT_A_TIME if size.warm_up else size.seconds
+            served += trial.run("MIXED", CONNECTIONS, seconds).counted().answers.answered
         now, most = trial.server.resident
-    return [
-        Figure(
-            "memory.megabytes",
-            most / 1e6,
-            f"at most; {now / 1e6:.0f} MB at the end, {before / 1e6:.0f} MB at the start; {served:,} requests "
-            f"of {len(users):,} users, every fourth a PATCH",
-        )
-    ]
+    detail = (
+        f"at most; {now / 1e6:.0f} MB at the end, {before / 1e6:.0f} MB at the start; {served:,} requests "
+        f"of {len(users):,} users, every fourth a PATCH"
+    )
+    return [Figure("memory.megabytes", most / 1e6, detail)]

@@ -2,12 +2,9 @@
 
 from statistics import median
 
-from bench.figure import Figure
-from bench.spent import Spent, spent_by
+from bench.command import Spent, spent_by
+from bench.goals import Figure
 from bench.stage import Stage
-from bench.stored_log import fill
-from bench.users import numbered
-from infrastructure import migrations
 
 NAME = "rebuild"
 TIMES = 4
@@ -18,33 +15,21 @@ def measure(stage: Stage) -> list[Figure]:
     users, events = stage.size.rebuilt_users, stage.size.rebuilt_events
     runs = _rebuilds(stage, users, events, stage.size.rounds)
     [longer] = _rebuilds(stage, users, events * TIMES, 1)
-    few, many = median(map(_memory, runs)), _memory(longer)
+    few, many = median(run.client + run.server for run in runs), longer.client + longer.server
+    few_events = f"{users * events:,} events of {users:,} users"
+    detail = (
+        f"{few:.0f} MB with {few_events}, {many:.0f} MB with {users * events * TIMES:,}: "
+        f"{longer.client:.0f} MB the command, {longer.server:.0f} MB PostgreSQL for it"
+    )
     return [
-        Figure(
-            "rebuild.seconds",
-            median(run.seconds for run in runs),
-            f"{users * events:,} events of {users:,} users",
-        ),
-        Figure(
-            "rebuild.memory",
-            many / few,
-            f"{few:.0f} MB with {users * events:,} events of {users:,} users, "
-            f"{many:.0f} MB with {users * events * TIMES:,}: {longer.client:.0f} MB the command, "
-            f"{longer.server:.0f} MB PostgreSQL for it",
-        ),
+        Figure("rebuild.seconds", median(run.seconds for run in runs), few_events),
+        Figure("rebuild.memory", many / few, detail),
     ]
 
 
-def _memory(run: Spent) -> float:
-    return run.client + run.server
-
-
 def _rebuilds(stage: Stage, users: int, events: int, times: int) -> list[Spent]:
-    with stage.database("rebuild") as url:
-        migrations.migrate(url)
-        fill(url, map(numbered, range(users)), events)
+    # Nothing is compared with: PostgreSQL, which does the work, has the whole machine as in production. That the log and the
+    # current preferences agree is a part of what a rebuild finds out, so it would fail otherwise.
+    with stage.log(users, events) as url, stage.unpinned():
         stage.settle()
-        # Nobody to be compared with: PostgreSQL, which does the work, has the machine as in real life. That the log and the
-        # current preferences agree is a part of what a rebuild finds out, so it would fail otherwise.
-        with stage.unpinned():
-            return [spent_by("rebuild", environment=stage.settings(url), of=url) for _ in range(times)]
+        return [spent_by(stage, url, "rebuild") for _ in range(times)]

@@ -1,4 +1,4 @@
-"""Handing the log on to NATS: against a bare nats-py publisher into the same server, and how long a change takes.
+"""Handing the log on to NATS, against a bare nats-py publisher into the same server.
 
 Run as a program, it is one of the two publishers, on the core that is otherwise the server's: `bare`, which sends the very
 messages that the relay sends and asks for nothing but an acknowledgement each, or `relay`. It prints events and seconds.
@@ -6,7 +6,6 @@ messages that the relay sends and asks for nothing but an acknowledgement each, 
 
 import asyncio
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,14 +17,9 @@ import orjson
 import psycopg
 from nats.js.api import DiscardPolicy, StreamConfig
 
-from bench.cores import pin
-from bench.figure import Figure
-from bench.pair import VoidRun
-from bench.server import ROOT
+from bench.command import rate_of
+from bench.goals import Figure
 from bench.stage import Stage
-from bench.stored_log import fill
-from bench.users import numbered
-from infrastructure import migrations
 from infrastructure.event_log import end_of_log, read_after
 from infrastructure.event_stream import SUBJECTS, EventStream
 from infrastructure.followers import FollowerRunner
@@ -38,48 +32,36 @@ NAME = "relay"
 STREAM = "notification-preferences"
 READ_AT_ONCE = 1000
 EVENTS = 5
+"""Of each user."""
 
 
 def measure(stage: Stage) -> list[Figure]:
-    users = stage.size.relayed_users
-    with tempfile.TemporaryDirectory(dir=stage.work) as folder, stage.database("relay") as url:
-        migrations.migrate(url)
-        fill(url, map(numbered, range(users)), EVENTS)
+    events = stage.size.relayed_users * EVENTS
+    with (
+        tempfile.TemporaryDirectory(dir=stage.work) as folder,
+        stage.log(stage.size.relayed_users, EVENTS) as url,
         # `sync_interval: always`, as every server that the project starts.
-        with NatsServer(Path(folder)) as broker:
-            rounds = [
-                (_run(stage, "bare", url, broker.url, users), _run(stage, "relay", url, broker.url, users))
-                for _ in range(stage.size.rounds)
-            ]
-    bare, relay = (median(rates) for rates in zip(*rounds, strict=True))
-    ratio = median(ours / theirs for theirs, ours in rounds)
-    return [Figure("relay.rate", ratio, f"{relay:,.0f} events/s against {bare:,.0f}/s, {users * EVENTS:,} events")]
+        NatsServer(Path(folder)) as broker,
+    ):
+
+        def run(publisher: str) -> float:
+            stage.settle()
+            return rate_of(stage, __name__, publisher, expected=events, DATABASE_URL=url, NATS_URL=broker.url)
+
+        rounds = [(run("bare"), run("relay")) for _ in range(stage.size.rounds)]
+    theirs, ours = map(median, zip(*rounds, strict=True))
+    ratio = median(relay / bare for bare, relay in rounds)
+    return [Figure("relay.rate", ratio, f"{ours:,.0f} events/s against {theirs:,.0f}/s, {events:,} events")]
 
 
-def _run(stage: Stage, publisher: str, url: str, broker: str, users: int) -> float:
-    stage.settle()
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.parts.relay", publisher],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": url, "NATS_URL": broker},
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: pin(stage.cores.server),
-    )
-    events, seconds = done.stdout.split()[-2:]
-    if int(events) != users * EVENTS:
-        raise VoidRun(f"{publisher} handed on {events} of {users * EVENTS} events")
-    return int(events) / float(seconds)
-
-
-async def bare(url: str, broker: str) -> tuple[int, float]:
+async def bare(url: str, broker: str) -> float:
     """As fast as nats-py goes with an acknowledgement for each message, of which 4,000 may be outstanding."""
+    ready, position = [], 0
     async with await psycopg.AsyncConnection.connect(url) as connection:
-        messages = []
-        while events := await read_after(connection, _position(messages), READ_AT_ONCE):
-            messages += [(recorded.position, message(*recorded)) for recorded in events]
-    ready = [(one.subject, orjson.dumps(one.data), one.headers) for _, one in messages]
+        while events := await read_after(connection, position, READ_AT_ONCE):
+            position = events[-1].position
+            messages = [message(*recorded) for recorded in events]
+            ready += [(one.subject, orjson.dumps(one.data), one.headers) for one in messages]
     connection = await nats.connect(broker)
     jetstream = connection.jetstream()
     started = time.perf_counter()
@@ -89,10 +71,10 @@ async def bare(url: str, broker: str) -> tuple[int, float]:
     await asyncio.gather(*acknowledged)
     seconds = time.perf_counter() - started
     await connection.close()
-    return len(ready), seconds
+    return seconds
 
 
-async def relay(url: str, broker: str) -> tuple[int, float]:
+async def relay(url: str, broker: str) -> float:
     """The relay as it is, from the log to the position that it notes in the database."""
     stop = asyncio.Event()
     ours = Relay(EventStream([broker], STREAM))
@@ -108,7 +90,7 @@ async def relay(url: str, broker: str) -> tuple[int, float]:
     stop.set()
     await running
     await ours.close()
-    return 0, seconds
+    return seconds
 
 
 async def publish(publisher: str, url: str, broker: str) -> tuple[int, float]:
@@ -119,15 +101,11 @@ async def publish(publisher: str, url: str, broker: str) -> tuple[int, float]:
         StreamConfig(name=STREAM, subjects=[SUBJECTS], allow_atomic=True, discard=DiscardPolicy.NEW)
     )
     try:
-        _, seconds = await {"bare": bare, "relay": relay}[publisher](url, broker)
+        seconds = await {"bare": bare, "relay": relay}[publisher](url, broker)
         return (await jetstream.stream_info(STREAM)).state.messages, seconds
     finally:
         await jetstream.delete_stream(STREAM)
         await connection.close()
-
-
-def _position(messages: list) -> int:
-    return messages[-1][0] if messages else 0
 
 
 if __name__ == "__main__":

@@ -1,42 +1,36 @@
 """Two worker processes against one, with every core for everybody."""
 
 from bench.contender import OURS
-from bench.cores import children, processor_seconds
-from bench.figure import Figure
-from bench.pair import VoidRun, compare
+from bench.goals import Figure
+from bench.pair import compare
+from bench.process import children, processor_seconds
 from bench.stage import Stage
-from bench.trial import Trial
+from bench.trial import Trial, VoidRun
 
 NAME = "workers"
-CONNECTIONS = 32
 ENOUGH_CORES = 4
 """For two workers, PostgreSQL and the load; with fewer, a second worker has nowhere to run."""
 LEAST_SHARE = 0.1
-"""Of the work. They share a socket, and who takes a connection from it is the kernel's choice."""
+"""Of the work. They share a socket, and which of them takes a connection from it is the kernel's choice."""
 
 
 def measure(stage: Stage) -> list[Figure]:
     with (
-        stage.database("workers_two") as two,
-        stage.database("workers_one") as one,
         stage.unpinned(),
-        stage.trial(OURS, two, pinned=False, workers=2) as pair,
-        stage.trial(OURS, one, pinned=False) as single,
+        stage.trial(OURS, pinned=False, workers=2) as pair,
+        stage.trial(OURS, pinned=False) as single,
     ):
-        rates = compare(stage, pair, single, connections=CONNECTIONS)
+        rates = compare(stage, pair, single)
         wrong = pair.record.inconsistent(after=0)
         busy, other = _shares(pair)
     acknowledged = sum(run.tally.acknowledged for run in rates.firsts if run.tally)
     if other < LEAST_SHARE and stage.size.warm_up:
         raise VoidRun(f"one of two workers did {busy:.0%} of the work: nothing is known of two")
-    figures = [
-        Figure(
-            "workers.lost",
-            wrong,
-            f"{acknowledged:,} acknowledged changes of two workers, who shared the work {busy:.0%} to {other:.0%}, each in "
-            "the log exactly once: the run would be void otherwise",
-        )
-    ]
+    detail = (
+        f"{acknowledged:,} acknowledged changes of two workers, who shared the work {busy:.0%} to {other:.0%}, each in "
+        "the log exactly once: the run would be void otherwise"
+    )
+    figures = [Figure("workers.lost", wrong, detail)]
     if len(stage.cores.everything) >= ENOUGH_CORES:
         figures.append(Figure("workers.rate", rates.ratio, f"{rates.first:,.0f}/s against {rates.second:,.0f}/s"))
     return figures
