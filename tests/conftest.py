@@ -13,10 +13,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+import structlog
 
 from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support.catalogues import publish
+from tests.support.clusters import ReadyCluster
 from tests.support.server import Server
 
 _NUMBERS = itertools.count(1)
@@ -34,6 +36,13 @@ def _nothing_unheard() -> Iterator[None]:
     assert [record.getMessage() for record in heard.buffer] == []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _plain_tracebacks() -> None:
+    """By default structlog draws tracebacks with the values of all variables, which takes seconds."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that every account reaches, unlike pytest's own: for root, PostgreSQL runs as another."""
@@ -48,8 +57,17 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     # pytest's own folders are closed to other users, and root's PostgreSQL runs as another user.
     with TemporaryDirectory(prefix="preferences-test-") as folder:
         Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder)) as server:
+        # What is about a loss of power, or of PostgreSQL, has a server of its own.
+        with EmbeddedPostgres(Path(folder), settings={"fsync": "off", "full_page_writes": "off"}) as server:
             yield server
+
+
+@pytest.fixture(scope="session")
+def ready_cluster() -> Iterator[ReadyCluster]:
+    """What a test copies that wants a PostgreSQL of its own, to be killed or frozen."""
+    with TemporaryDirectory(prefix="preferences-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield ReadyCluster(Path(folder))
 
 
 @pytest.fixture(scope="session")

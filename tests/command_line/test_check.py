@@ -171,6 +171,7 @@ def test_a_server_that_does_not_wait_for_the_disk_is_told_and_not_served_from_in
         "database_url": careless.url,
         "clerk_issuer": ISSUER,
         "clerk_jwt_key": public_pem().replace("\n", "\\n"),
+        "database_storage": None,
     }
     result = preferences("check", **production)
     assert result.returncode == 1
@@ -179,7 +180,7 @@ def test_a_server_that_does_not_wait_for_the_disk_is_told_and_not_served_from_in
     for command in (["serve"], ["follow"]):
         assert "fsync is off" in one_sentence(preferences(*command, port=0, **production))
     # Where the storage keeps it, an operator says so; and what only reads, or is being developed, does without.
-    assert preferences("check", database_storage="durable", **production).returncode == 0
+    assert preferences("check", **{**production, "database_storage": "durable"}).returncode == 0
     assert inside("history", "--user", "user_ada", **production).returncode == 0
     with Server(careless.url, clerk_issuer=None, clerk_jwt_key=None), Server(careless.url, database_storage="durable"):
         pass

@@ -54,9 +54,9 @@ def postgres_in(folder: Path) -> EmbeddedPostgres:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_when_the_embedded_postgres_is_killed_the_service_is_back_within_seconds(
-    folder, workers, record_property
+    ready_cluster, folder, workers, record_property
 ) -> None:
-    with Server("", data_dir=folder, followers="on", web_concurrency=workers) as server:
+    with Server("", data_dir=ready_cluster.copy_to(folder), followers="on", web_concurrency=workers) as server:
         # Given a service that has recorded something
         assert choose(server, product_updates=False).status_code == 200
         until(lambda: "following" in events(server))

@@ -13,11 +13,11 @@ import httpx
 import psycopg
 import pytest
 
-from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.followers import FollowerRunner
 from tests.support import eventually
 from tests.support.catalogues import publish
+from tests.support.clusters import ReadyCluster
 from tests.support.figures import figures
 from tests.support.ledger import TABLE, Ledger, positions, written_down
 from tests.support.processes import freeze, thaw
@@ -51,9 +51,8 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def pair(folder: Path) -> Iterator[Pair]:
-    with EmbeddedPostgres(folder / "primary") as primary:
-        migrations.migrate(primary.url)
+def pair(ready_cluster: ReadyCluster, folder: Path) -> Iterator[Pair]:
+    with EmbeddedPostgres(ready_cluster.copy_to(folder / "primary")) as primary:
         asyncio.run(publish(primary.url))
         with psycopg.connect(primary.url) as connection:
             connection.execute(TABLE)

@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from domain.preferences import stream_id
-from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support import processes
+from tests.support.clusters import ReadyCluster
 from tests.support.figures import figures
 from tests.support.folded_log import Answered, FoldedLog
 from tests.support.keep_alive import KeepAlive, NoReply, Reply
@@ -30,9 +30,11 @@ worker_counts = pytest.mark.parametrize("workers", [1, 2])
 
 
 @asynccontextmanager
-async def embedded(folder: Path, workers: int) -> AsyncIterator[tuple[Server, EmbeddedPostgres]]:
+async def embedded(
+    ready_cluster: ReadyCluster, folder: Path, workers: int
+) -> AsyncIterator[tuple[Server, EmbeddedPostgres]]:
     """A server over an embedded PostgreSQL that it starts itself, and a look at that PostgreSQL."""
-    server = Server("", data_dir=folder / "data", web_concurrency=workers, log_level="info")
+    server = Server("", data_dir=ready_cluster.copy_to(folder / "data"), web_concurrency=workers, log_level="info")
     await asyncio.to_thread(server.__enter__)
     try:
         look = EmbeddedPostgres(folder / "data")
@@ -60,10 +62,10 @@ def tell(server: Server, how: signal.Signals) -> None:
 @signals
 @worker_counts
 async def test_what_is_in_flight_is_answered_and_recorded_and_then_the_database_stops_too(
-    how, workers, folder, record_property
+    how, workers, ready_cluster, folder, record_property
 ) -> None:
     users = [f"user_{how.name}_{workers}_{number}" for number in range(20)]
-    async with embedded(folder, workers) as (server, postgres), AsyncExitStack() as open_connections:
+    async with embedded(ready_cluster, folder, workers) as (server, postgres), AsyncExitStack() as open_connections:
         connections = [await open_connections.enter_async_context(KeepAlive(server.url)) for _ in users]
         for connection in connections:
             assert (await connection.get(path="/healthz")).status == 200
@@ -89,7 +91,7 @@ async def test_what_is_in_flight_is_answered_and_recorded_and_then_the_database_
         assert b"Traceback" not in server.log(), server.log().decode()
     # And when it is started again, then all of it is there.
     started = time.monotonic()
-    async with embedded(folder, workers) as (server, postgres):
+    async with embedded(ready_cluster, folder, workers) as (server, postgres):
         async with KeepAlive(server.url) as connection:
             assert (await connection.get(bearer(users[0]))).preferences["email"]["weekly_usage_digest"] is True
         figures(record_property, second_start_until_first_200=round(time.monotonic() - started, 2))
@@ -105,8 +107,8 @@ async def test_what_is_in_flight_is_answered_and_recorded_and_then_the_database_
 
 @signals
 @worker_counts
-async def test_who_is_told_again_and_again_still_stops_what_it_started(how, workers, folder) -> None:
-    async with embedded(folder, workers) as (server, postgres):
+async def test_who_is_told_again_and_again_still_stops_what_it_started(how, workers, ready_cluster, folder) -> None:
+    async with embedded(ready_cluster, folder, workers) as (server, postgres):
         deadline = time.monotonic() + 20
         while server.process.poll() is None:
             tell(server, how)
@@ -167,9 +169,10 @@ async def test_under_load_nobody_is_told_of_a_failure_and_nothing_that_was_ackno
     figures(record_property, acknowledged=len(replies), recorded=len(log.events_of))
 
 
-async def test_a_database_that_says_nothing_does_not_keep_the_server_from_ending(folder, record_property) -> None:
-    with EmbeddedPostgres(folder / "frozen") as postgres:
-        migrations.migrate(postgres.url)
+async def test_a_database_that_says_nothing_does_not_keep_the_server_from_ending(
+    ready_cluster, folder, record_property
+) -> None:
+    with EmbeddedPostgres(ready_cluster.copy_to(folder / "frozen")) as postgres:
         # Given a change that PostgreSQL, which has been frozen, will never answer
         server = Server(postgres.url, followers="on", log_level="warning")
         with server:

@@ -5,7 +5,6 @@ import asyncio
 import httpx
 import pytest
 
-from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support.catalogues import publish
 from tests.support.raw_connection import connected
@@ -134,15 +133,16 @@ async def test_a_body_that_is_misframed_is_told_to_the_page(cors_server) -> None
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (400, APP)
 
 
-async def test_without_its_database_the_service_says_so_to_the_page(folder) -> None:
+async def test_without_its_database_the_service_says_so_to_the_page(ready_cluster, folder) -> None:
     # Given a service whose database is gone
-    with EmbeddedPostgres(folder) as postgres:
-        migrations.migrate(postgres.url)
-        with Server(postgres.url, cors_origins=APP) as server:
-            postgres.stop()
-            async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
-                # when a page asks, then it learns that it may come back, and when.
-                response = await http.get(PATH, headers={**bearer(), "Origin": APP})
+    with (
+        EmbeddedPostgres(ready_cluster.copy_to(folder)) as postgres,
+        Server(postgres.url, cors_origins=APP) as server,
+    ):
+        postgres.stop()
+        async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
+            # when a page asks, then it learns that it may come back, and when.
+            response = await http.get(PATH, headers={**bearer(), "Origin": APP})
     assert response.status_code == 503
     assert response.headers["access-control-allow-origin"] == APP
     assert "retry-after" in response.headers

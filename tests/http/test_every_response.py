@@ -27,7 +27,6 @@ from application.preferences import Preferences
 from application.users import Users
 from domain.catalogue import CATALOGUE
 from domain.errors import MissingScope
-from infrastructure import migrations
 from infrastructure.database_clock import DatabaseClock
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.sealing import new_key
@@ -304,9 +303,8 @@ async def test_a_missing_scope_has_the_envelope_too() -> None:
         assert_error(await http.get(PATH, headers={"Authorization": "Bearer x"}), "FORBIDDEN")
 
 
-async def test_without_its_database_the_service_says_so_at_once_and_comes_back_by_itself(folder) -> None:
-    with EmbeddedPostgres(folder) as postgres:
-        migrations.migrate(postgres.url)
+async def test_without_its_database_the_service_says_so_at_once_and_comes_back_by_itself(ready_cluster, folder) -> None:
+    with EmbeddedPostgres(ready_cluster.copy_to(folder)) as postgres:
         await publish(postgres.url)
         with Server(postgres.url) as server:
             async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:

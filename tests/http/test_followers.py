@@ -8,7 +8,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support.catalogues import publish
 from tests.support.ledger import positions, record
@@ -71,9 +70,8 @@ async def test_metrics_tell_the_same_to_prometheus(serve: Callable[..., Server],
     assert (told["held", "leading"], told["stopped", "leading"]) == (0, 0)
 
 
-def test_without_the_database_metrics_say_that_nobody_knows_how_far_they_are(folder) -> None:
-    with EmbeddedPostgres(folder) as postgres:
-        migrations.migrate(postgres.url)
+def test_without_the_database_metrics_say_that_nobody_knows_how_far_they_are(ready_cluster, folder) -> None:
+    with EmbeddedPostgres(ready_cluster.copy_to(folder)) as postgres:
         with psycopg.connect(postgres.url) as connection:
             connection.execute("INSERT INTO followers (name, position) VALUES ('somebody', 0)")
         with Server(postgres.url) as server:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import httpx
 import psycopg
 
-from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support.command import Command
 from tests.support.eventually import until
@@ -71,12 +70,10 @@ def test_where_no_checkpoint_can_be_written_the_lag_grows(serve: Callable[..., S
     until(lambda: told(server)["lag_seconds"] == 0)
 
 
-def test_without_the_database_it_is_not_told(folder) -> None:
-    with EmbeddedPostgres(folder) as postgres:
-        migrations.migrate(postgres.url)
-        with Server(postgres.url) as server:
-            assert told(server) == {"lag_seconds": 0}
-            postgres.stop()
-            assert told(server) == {}
-            postgres.start()
-            until(lambda: told(server) == {"lag_seconds": 0})
+def test_without_the_database_it_is_not_told(ready_cluster, folder) -> None:
+    with EmbeddedPostgres(ready_cluster.copy_to(folder)) as postgres, Server(postgres.url) as server:
+        assert told(server) == {"lag_seconds": 0}
+        postgres.stop()
+        assert told(server) == {}
+        postgres.start()
+        until(lambda: told(server) == {"lag_seconds": 0})

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from api.bootstrap.followers import run_followers
 from application.followers import CannotReset
 from domain.errors import Unavailable
-from infrastructure import followers, migrations
+from infrastructure import followers
 from infrastructure.database import Database
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.follower_journal import PostgresJournal
@@ -53,7 +53,7 @@ async def running(url: str, follower: Any, **options: Any) -> AsyncIterator[Foll
         await task
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not await asyncio.to_thread(condition):
         assert time.monotonic() < deadline
@@ -324,9 +324,8 @@ async def test_a_connection_that_the_server_ends_is_made_anew(url: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["stops", "crashes"])
-async def test_a_database_that_stops_or_crashes_is_waited_for(folder, how: str) -> None:
-    with EmbeddedPostgres(folder) as postgres:
-        migrations.migrate(postgres.url)
+async def test_a_database_that_stops_or_crashes_is_waited_for(ready_cluster, folder, how: str) -> None:
+    with EmbeddedPostgres(ready_cluster.copy_to(folder)) as postgres:
         with psycopg.connect(postgres.url) as connection:
             connection.execute(TABLE)
         await record(postgres.url, 5)

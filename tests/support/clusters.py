@@ -1,0 +1,25 @@
+"""PostgreSQL clusters of a test's own, without an initdb and the migrations for each."""
+
+import subprocess
+from pathlib import Path
+
+from infrastructure import migrations
+from infrastructure.embedded_postgres import EmbeddedPostgres
+
+
+class ReadyCluster:
+    """One that was made and migrated once, then stopped. Each copy is a server that may be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with EmbeddedPostgres(folder) as postgres:
+            migrations.migrate(postgres.url)
+
+    def copy_to(self, data_dir: Path) -> Path:
+        """The data folder of a service, with a copy in it, unless it has one."""
+        if (data_dir / "postgres").exists():
+            return data_dir
+        data_dir.mkdir(parents=True, exist_ok=True)
+        # It keeps the owner of each file, which for root is the account that runs the server.
+        subprocess.run(["cp", "-a", self._folder / "postgres", data_dir], check=True)
+        return data_dir
