@@ -1,6 +1,6 @@
 # Everything a person or CI does with this project. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clients example-email-sender example-analytics openapi lock format clean schema
+.PHONY: help run test soak check bench clients example-email-sender example-analytics openapi lock format clean schema
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -16,6 +16,9 @@ run: .venv/.installed ## set up and serve on http://127.0.0.1:8000 (PORT, DATA_D
 
 test: .venv/.installed-dev ## set up and run every test, with coverage
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
+
+soak: .venv/.installed-dev ## the long forms of the tests that repeat something, e.g. a hundred kills (before a release; about an hour)
+	SOAK=1 $(BIN)/python -m pytest -m soak -n 2 --dist worksteal $(PYTEST_ARGS)
 
 check: .venv/.installed-dev ## formatting, lint, types, and the dependency contracts of the house
 	$(BIN)/ruff format --check .

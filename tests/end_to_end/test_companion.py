@@ -19,6 +19,7 @@ from tests.support.eventually import until
 from tests.support.figures import figures
 from tests.support.keep_alive import KeepAlive
 from tests.support.server import Server
+from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
 
@@ -38,8 +39,8 @@ def events(server: Server) -> list[str]:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
 @pytest.mark.parametrize("workers", [1, 2])
-def test_they_end_after_the_last_request_and_before_the_database(folder, how, workers) -> None:
-    data = folder / f"{how.name}_{workers}"
+def test_they_end_after_the_last_request_and_before_the_database(ready_cluster, folder, how, workers) -> None:
+    data = ready_cluster.copy_to(folder / f"{how.name}_{workers}")
     with Server("", data_dir=data, followers="on", web_concurrency=workers) as server:
         until(lambda: events(server).count("started") == workers and "following" in events(server))
         beside = companion(server)
@@ -92,6 +93,7 @@ def test_they_can_be_left_to_somebody_else(serve: Callable[..., Server]) -> None
     assert "following" not in events(server)
 
 
+@soak
 async def test_killed_while_eight_write_they_index_every_change_once(
     serve: Callable[..., Server], database_url: str, record_property
 ) -> None:
@@ -121,7 +123,7 @@ async def test_killed_while_eight_write_they_index_every_change_once(
     figures(record_property, kills=KILLS, changes=len(changes))
 
 
-KILLS = 4
+KILLS = rounds(2, 20)
 CHANGES = "SELECT notification_id FROM preferences_events WHERE topic LIKE '%toggled' ORDER BY 1"
 END = "SELECT max(notification_id) FROM preferences_events"
 STANDS_AT = "SELECT position FROM followers WHERE name = 'audit-index'"

@@ -15,17 +15,18 @@ import pytest
 
 from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
-from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support import processes
 from tests.support.catalogues import publish
+from tests.support.clusters import ReadyCluster
 from tests.support.figures import figures
 from tests.support.folded_log import Answered, FoldedLog
 from tests.support.keep_alive import KeepAlive, NoReply, Reply
 from tests.support.server import PATH, Server
+from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
-KILLS = 20
+KILLS = rounds(4, 20)
 WRITERS = 6
 TOGGLES = [toggle.name for toggle in CATALOGUE.channels[0].visible]
 
@@ -124,6 +125,7 @@ def faults_in(url: str, writers: Writers) -> list[str]:
     return log.faults + log.faults_of(writers.acknowledged) + log.missing(writers.acknowledged) + untrue
 
 
+@soak
 async def test_what_was_acknowledged_outlives_the_server(serve, database_url, record_property) -> None:
     # Given a server under load
     server = serve(log_level="warning")
@@ -165,15 +167,17 @@ def assert_that_the_harness_sees(url: str, writers: Writers) -> None:
 
 
 @pytest.fixture
-def own_postgres(folder: Path, request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
+def own_postgres(
+    ready_cluster: ReadyCluster, folder: Path, request: pytest.FixtureRequest
+) -> Iterator[EmbeddedPostgres]:
     """A migrated PostgreSQL that a test may kill; parametrized with further settings."""
-    data_dir = folder / str(abs(hash(request.node.name)))
+    data_dir = ready_cluster.copy_to(folder / str(abs(hash(request.node.name))))
     with EmbeddedPostgres(data_dir, settings=getattr(request, "param", {})) as postgres:
-        migrations.migrate(postgres.url)
         asyncio.run(publish(postgres.url))
         yield postgres
 
 
+@soak
 async def test_what_was_acknowledged_outlives_postgres(own_postgres, record_property) -> None:
     # Given a server under load
     seconds_until_service: list[float] = []

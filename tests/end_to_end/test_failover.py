@@ -1,11 +1,10 @@
 """Two real PostgreSQL servers, the standby promoted in the middle of load: no position is given twice, and every reader gets
 each event that exists.
 
-`SOAK=1` promotes a hundred times.
+`make soak` promotes a hundred times.
 """
 
 import asyncio
-import os
 import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,10 +36,10 @@ from tests.support.ledger import record
 from tests.support.positions import execute, log_of, positions_as_before
 from tests.support.relays import Relays
 from tests.support.server import Server
+from tests.support.soak import rounds, soak
 from tests.support.standby import Pair
 from tests.support.tokens import bearer
 
-SOAK = bool(os.environ.get("SOAK"))
 WRITERS, USERS = 3, 12
 TOGGLES = [toggle.name for toggle in CATALOGUE.channels[0].visible]
 ORGANIZATIONS = ("org_math", "org_chess")
@@ -290,18 +289,19 @@ async def outcome(url: str, load: Load, readers: Mapping[str, FeedReader], hande
     )
 
 
+@soak
 @pytest.mark.parametrize("synchronous", [False, True], ids=["asynchronous", "synchronous"])
 async def test_a_standby_that_is_promoted_under_load_gives_no_position_twice_and_no_reader_misses_an_event(
     pair: Pair, folder: Path, synchronous: bool, record_property
 ) -> None:
-    rounds = 50 if SOAK else 1
-    result = await promoted_under_load(pair, pair.new_database(), folder, rounds=rounds, synchronous=synchronous)
+    promotions = rounds(1, 50)
+    result = await promoted_under_load(pair, pair.new_database(), folder, rounds=promotions, synchronous=synchronous)
     assert result.faults() == []
-    assert len(result.continuations) == rounds
+    assert len(result.continuations) == promotions
     acknowledged = {*result.load.acknowledged}
     figures(
         record_property,
-        promotions=rounds,
+        promotions=promotions,
         changes=len(acknowledged),
         events=len(result.log),
         lost_events_that_readers_saw=result.lost,

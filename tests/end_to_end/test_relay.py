@@ -20,30 +20,33 @@ import pytest
 from nats.js.api import DiscardPolicy, StreamConfig
 
 from domain.errors import Unavailable
-from infrastructure import migrations
 from infrastructure.database import Database
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store import PostgresPreferencesStore
 from infrastructure.event_stream import SUBJECTS
 from infrastructure.nats_server import NatsServer
 from tests.support import processes
+from tests.support.clusters import ReadyCluster
 from tests.support.figures import figures
 from tests.support.handed_on import STREAM, Told, connected, faults, patiently, recorded, told
 from tests.support.ledger import appended
 from tests.support.nats_cluster import NatsCluster
 from tests.support.relays import Relays
+from tests.support.soak import rounds, soak
 from tests.support.stream_consumer import consumed
 
-ROUNDS = 50
+ROUNDS = rounds(12, 50)
+MANY = 50
 SEED = 20260303
 PATIENCE = 30.0
 """Seconds in which what is waited for has happened, also on a busy machine."""
 
 
 @pytest.fixture
-def own_postgres(folder: Path, request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(folder / request.node.name) as postgres:
-        migrations.migrate(postgres.url)
+def own_postgres(
+    ready_cluster: ReadyCluster, folder: Path, request: pytest.FixtureRequest
+) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(ready_cluster.copy_to(folder / request.node.name)) as postgres:
         yield postgres
 
 
@@ -111,6 +114,7 @@ async def killed_at_any_moment(
     victims: Sequence[str],
     *,
     naive: bool = False,
+    most: int = ROUNDS,
     enough: Callable[[list[Told]], bool] = lambda _: False,
 ) -> Outcome:
     """While users change their minds, one of the victims is killed and started again, for so many rounds, or until `enough`
@@ -134,7 +138,7 @@ async def killed_at_any_moment(
             relays.start()
             relays.start()
             async with writing(postgres.url):
-                while kills.total() < ROUNDS and not enough(consumed(kept)):
+                while kills.total() < most and not enough(consumed(kept)):
                     before = count(kept)
                     await until(lambda before=before: supervised(count) > before, "something more is consumed")
                     await asyncio.sleep(chance.uniform(0, 0.1))
@@ -166,6 +170,7 @@ async def killed_at_any_moment(
     return Outcome(log, in_stream, consumed(kept), said, relays.revived, kills)
 
 
+@soak
 async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgres, tmp_path, record_property) -> None:
     # Given two relays, a consumer, and writers, when one of all these is killed time and again, at any moment
     outcome = await killed_at_any_moment(own_postgres, tmp_path, ["relay", "broker", "consumer", "database"])
@@ -194,7 +199,7 @@ async def test_each_event_arrives_once_and_in_order_whoever_is_killed(own_postgr
 
 async def test_deduplication_by_id_alone_is_caught_doubling(own_postgres, tmp_path, record_property) -> None:
     # Given the same with relays that leave it to the stream to know an event again, when only they are killed
-    outcome = await killed_at_any_moment(own_postgres, tmp_path, ["relay"], naive=True, enough=has_doubles)
+    outcome = await killed_at_any_moment(own_postgres, tmp_path, ["relay"], naive=True, most=MANY, enough=has_doubles)
     # then the consumer is told events twice.
     doubled = [fault for fault in faults(outcome.log, outcome.consumed) if fault.startswith("told 2 times")]
     assert doubled

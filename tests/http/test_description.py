@@ -20,6 +20,7 @@ from domain.events import Event
 from projections.cloud_events import SCHEMAS, TYPES
 from tests.support.closed_answers import closed
 from tests.support.server import COMMAND, PATH
+from tests.support.soak import rounds, soak
 from tests.support.tokens import session_token
 
 ROOT = Path(__file__).parents[2]
@@ -392,6 +393,7 @@ async def test_the_docs_page_needs_nobody_but_this_service(http) -> None:
     assert "@import" not in style
 
 
+@soak
 def test_the_service_keeps_to_its_description(server, tmp_path, document) -> None:
     # Closed, as it must send nothing that it doesn't describe.
     strict = tmp_path / "openapi.json"
@@ -401,7 +403,7 @@ def test_the_service_keeps_to_its_description(server, tmp_path, document) -> Non
             COMMAND.with_name("schemathesis"),
             *("--config-file", ROOT / "schemathesis.toml"),
             *("run", strict, "--url", server.url),
-            *("--checks", "all", "--max-examples", "50", "--seed", "20260426", "--no-color"),
+            *("--checks", "all", "--max-examples", rounds("10", "50"), "--seed", "20260426", "--no-color"),
             *("--header", f"Authorization: Bearer {session_token('user_schemathesis', role='admin')}"),
         ],
         cwd=tmp_path,

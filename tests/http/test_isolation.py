@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,9 +23,10 @@ from tests.support.corruption import Corruption
 from tests.support.events import erased, opened, toggled
 from tests.support.filled_log import TOGGLES, forget, put, take_in
 from tests.support.server import PATH, Server
+from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
-STRIKES = 300 if os.environ.get("SOAK") else 25
+STRIKES = rounds(25, 300)
 OURS, THEIRS = "org_math", "org_chess"
 AUDITOR = bearer("user_grace", OURS, role="admin")
 USERS = [f"user_of_math_{number}" for number in range(4)]
@@ -157,6 +157,7 @@ def rows(path: str, body: str) -> list[Any]:
     return [json.loads(line) for line in body.splitlines()] if path.endswith("x-ndjson") else json.loads(body)["data"]
 
 
+@soak
 async def test_however_indexes_and_rows_are_broken_nothing_foreign_is_shown(broken, log) -> None:
     server, corruption = broken
     foreign, statuses = foreign_words(log), dict[int, int]()

@@ -1,7 +1,6 @@
 """The sweep on a real log: what it says of altered things, that it goes on where it stood, and that nothing else makes it speak."""
 
 import asyncio
-import os
 import random
 import threading
 import time
@@ -40,9 +39,12 @@ from infrastructure.sweep.sweeper import sweep_at_once, take
 from tests.support.events import NOON
 from tests.support.evidence import Evidence
 from tests.support.filled_log import Chance, put, take_in
+from tests.support.soak import rounds, soak
 
-EVENTS, PLACES = 700, 120
-SECONDS = 60 if os.environ.get("SOAK") else 6
+EVENTS = 700
+SECONDS = rounds(4, 60)
+ROUNDS = rounds(2, 12)
+"""Of alterations, each of every kind: in turns with steps that are small, and with one that is as large as the log."""
 USERS = tuple(f"user_{number}" for number in range(10))
 
 
@@ -208,6 +210,7 @@ def seen(connection: Any, evidence: Evidence, limit: int) -> set[tuple[str, str]
     return found
 
 
+@soak
 async def test_whatever_is_altered_anywhere_is_found_with_its_place_at_once_and_step_by_step(
     evidence: Evidence,
 ) -> None:
@@ -222,8 +225,7 @@ async def test_whatever_is_altered_anywhere_is_found_with_its_place_at_once_and_
         )
     )
     with psycopg.connect(evidence.url, cursor_factory=psycopg.ClientCursor) as connection:
-        for number in range(PLACES):
-            name, (statement, subject) = chance.choice(list(ALTERATIONS.items()))
+        for number, (name, (statement, subject)) in enumerate(list(ALTERATIONS.items()) * ROUNDS):
             place = {
                 "position": chance.choice(positions[:-1]),
                 "bit": chance.randrange(10**6),
@@ -232,7 +234,7 @@ async def test_whatever_is_altered_anywhere_is_found_with_its_place_at_once_and_
                 "entry": chance.choice(entries),
             }
             [(named,)] = connection.execute(statement, place).fetchall()
-            found = seen(connection, evidence, (256, 10**6)[number % 2])
+            found = seen(connection, evidence, (256, 10**6)[number // len(ALTERATIONS) % 2])
             connection.rollback()
             if name == "tile":
                 assert {what for what, _ in found} == {Subject.TILE}, (name, place, found)
@@ -299,6 +301,7 @@ async def test_what_a_whole_pass_no_longer_finds_is_mended(evidence: Evidence) -
     assert mended == 1
 
 
+@soak
 async def test_nothing_that_the_service_does_meanwhile_is_a_finding(database_url: str, tmp_path: Path) -> None:
     evidence = Evidence(database_url, tmp_path)
     stop = threading.Event()
