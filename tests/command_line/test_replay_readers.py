@@ -7,13 +7,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import duckdb
-import pandas as pd
-import polars as pl
 import pyarrow.parquet
 import pytest
 
@@ -39,6 +39,15 @@ OPT_OUTS = {"product_updates": 2, "billing_receipts": 1}
 
 
 Replay = Callable[..., Path]
+
+
+def pandas() -> ModuleType:
+    """Imported late, like polars: each test process collects this file, and few run it."""
+    return import_module("pandas")
+
+
+def polars() -> ModuleType:
+    return import_module("polars")
 
 
 @pytest.fixture
@@ -130,13 +139,13 @@ def test_a_replay_without_an_event_is_read_as_a_table_without_a_row(
 def test_an_empty_replay_has_every_column(replayed: Replay) -> None:
     events = replayed()
     names = [*SCHEMA.names, "date"]
-    assert pd.read_parquet(events).columns.tolist() == names
-    assert pl.read_parquet(events).columns == names
+    assert pandas().read_parquet(events).columns.tolist() == names
+    assert polars().read_parquet(events).columns == names
     assert duckdb.sql(f"FROM read_parquet('{events}/**/*.parquet')").columns == names
 
 
 def test_a_boolean_that_may_be_null_is_one_for_pandas(replayed: Replay) -> None:
-    events = pd.read_parquet(replayed(*LOG))
+    events = pandas().read_parquet(replayed(*LOG))
     assert (str(events.enabled.dtype), str(events.previous.dtype)) == ("boolean", "boolean")
     assert events[~events.enabled].position.tolist() == [3, 5, 6]
     assert events.enabled.isna().sum() == 2
@@ -172,7 +181,7 @@ def test_a_folder_that_an_earlier_release_began_is_gone_on_with(replay: Replay, 
     # when
     replay(*LOG[4:])
     # then nothing is there twice, nothing is missing, and nothing but Parquet is left
-    assert sorted(pl.read_parquet(events)["position"].to_list()) == [1, 2, 3, 4, 5, 6]
+    assert sorted(polars().read_parquet(events)["position"].to_list()) == [1, 2, 3, 4, 5, 6]
     assert not (events / "_replay.json").exists()
     # and one that asked for something else is still refused
     as_before_manifests(events, position=6, organization="org_chess")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Return once the condition holds; fail if it doesn't within so many seconds, also on a busy machine."""
     deadline = time.monotonic() + seconds
     while not condition():
