@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+import structlog
 
-from infrastructure import logs, migrations
+from infrastructure import migrations
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from tests.support.catalogues import publish
 from tests.support.clusters import ReadyCluster
@@ -36,9 +37,10 @@ def _nothing_unheard() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _logs_as_the_service_writes_them() -> None:
-    """Until it is told otherwise, structlog draws tracebacks with the values of all variables, which takes seconds."""
-    logs.configure_command("info")
+def _plain_tracebacks() -> None:
+    """By default structlog draws tracebacks with the values of all variables, which takes seconds."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tests.support.events_client import EVENTS, events_key, lines, positions, st
 from tests.support.figures import figures
 from tests.support.keep_alive import KeepAlive
 from tests.support.server import Server
+from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
 WRITERS, USERS = 8, 40
@@ -42,7 +43,10 @@ def faults(told: Sequence[int], log: Sequence[int]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("workers", "seconds"), [(1, 8), (2, 60)], ids=["one worker", "two workers, for a minute"])
+@soak
+@pytest.mark.parametrize(
+    ("workers", "seconds"), [(1, rounds(4, 30)), (2, rounds(8, 60))], ids=["one worker", "two workers"]
+)
 async def test_eight_writers_and_every_kind_of_reader(workers, seconds, serve, database_url, record_property) -> None:
     seconds = float(SECONDS or seconds)
     # Given readers of every kind, one of everything, and one of an organization

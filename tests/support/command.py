@@ -43,7 +43,11 @@ class Command:
     """`preferences`, with the settings given here, which a single run can add to."""
 
     def __init__(self, data_dir: Path, database_url: str | None = None) -> None:
-        self.settings: dict[str, Any] = {"data_dir": data_dir, "database_url": database_url}
+        self.settings: dict[str, Any] = {
+            "data_dir": data_dir,
+            "database_url": database_url,
+            "database_storage": "durable",  # the tests' shared PostgreSQL doesn't wait for the disk
+        }
 
     def __call__(self, *arguments: str, **settings: Any) -> Result:
         result = subprocess.run(
