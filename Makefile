@@ -43,7 +43,7 @@ clients: ## install the linters and generators that tests/clients tries the API'
 	npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund
 
 schema: .venv/.installed-dev ## renew the copy of the schema that a database is held to, after a new migration
-	$(BIN)/python -m tests.support.golden_schema > infrastructure/schema.tsv.new && mv infrastructure/schema.tsv.new infrastructure/schema.tsv
+	$(BIN)/python -m tests.support.golden_schema > infrastructure/postgres/schema.tsv.new && mv infrastructure/postgres/schema.tsv.new infrastructure/postgres/schema.tsv
 
 lock: .venv/.installed-dev ## compile the hash-pinned requirements from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --group build -o requirements.txt

@@ -7,23 +7,19 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import (
-    audit_log,
-    decisions,
-    docs,
-    errors,
-    events,
-    health,
-    history,
-    metrics,
-    notifications,
-    users,
-)
-from api.cross_origin import CrossOrigin
-from api.document import document
-from api.lean_route import LeanRoutes
-from api.request_context import LogRequest, RequestContext
-from api.route import Route
+from api.audit import log as audit_log
+from api.audit import users
+from api.decisions import decisions
+from api.documentation import docs
+from api.documentation.document import document
+from api.feed import events
+from api.http import errors
+from api.http.cross_origin import CrossOrigin
+from api.http.lean_route import LeanRoutes
+from api.http.request_context import LogRequest, RequestContext
+from api.http.route import Route
+from api.operations import health, metrics
+from api.preferences import history, notifications
 from api.services import Lifespan, Services
 
 

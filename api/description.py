@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi.responses import PlainTextResponse
 
-from api.errors import PayloadTooLarge
+from api.http.errors import PayloadTooLarge
 from api.schemas import (
     ETAG,
     LINKS,

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.errors import STATUS, MethodNotAllowed, PayloadTooLarge, Unforeseen
+from api.http.errors import STATUS, MethodNotAllowed, PayloadTooLarge, Unforeseen
 from domain.catalogue import Catalogue
 from domain.change import PRECEDENCE
 from domain.errors import (
@@ -133,7 +133,7 @@ def choice_filters(catalogue: Catalogue) -> dict[str, Json]:
 
 
 def reference(name: str) -> Json:
-    """A schema of `api/components.py`, by its name."""
+    """A schema of `api/documentation/components.py`, by its name."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 

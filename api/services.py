@@ -7,17 +7,17 @@ from datetime import datetime
 
 from prometheus_client import Metric
 
-from api.authentication import Authenticator
-from api.feed_answers import FeedAnswers
-from api.rate_limit import RateLimit
-from application.audit_log import AuditLog
+from api.feed.answers import FeedAnswers
+from api.http.authentication import Authenticator
+from api.http.rate_limit import RateLimit
+from application.audit.log import AuditLog
+from application.audit.users import Users
 from application.decisions import Decisions
+from application.evidence.signing import SigningStatus
+from application.evidence.sweep import SweepStatus
 from application.followers import FollowerStatus
-from application.history import History
-from application.preferences import Preferences
-from application.signing import SigningStatus
-from application.sweep import SweepStatus
-from application.users import Users
+from application.preferences.history import History
+from application.preferences.preferences import Preferences
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
 from domain.continued_log import Moves

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from application.draft import Draft
 from application.ports import Append
+from application.preferences.draft import Draft
 from domain.catalogue import Catalogue
 from domain.preferences import stream_id
 from domain.provenance import ERASED, Provenance, Source

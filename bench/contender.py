@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.users import User
 from domain.preferences import stream_id
-from infrastructure import migrations
+from infrastructure.postgres import migrations
 
 TOGGLE = "weekly_usage_digest"
 """The one that every PATCH of the load flips."""

@@ -5,8 +5,8 @@ import socket
 import time
 from collections.abc import AsyncIterator
 
-from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.database import Database
+from infrastructure.identity.api_keys import PostgresApiKeys
+from infrastructure.postgres.database import Database
 
 RECEIVED = 1 << 20
 

@@ -10,7 +10,7 @@ from bench.selection import Selection
 from bench.stage import Stage
 from bench.trial import Run, Trial
 from bench.wrk import Method
-from infrastructure import migrations
+from infrastructure.postgres import migrations
 
 SCRIPTS = ("database", "locked")
 METHODS: tuple[Method, ...] = ("GET", "PATCH")

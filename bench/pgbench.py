@@ -16,9 +16,9 @@ from bench.stored_log import stream_of
 from bench.trial import Run
 from bench.users import User
 from bench.wrk import Answers, Method
-from infrastructure.embedded_postgres.binaries import PostgresBinaries
-from infrastructure.event_codec import encode
-from infrastructure.sealing import new_key
+from infrastructure.embedded.postgres.binaries import PostgresBinaries
+from infrastructure.log.event_codec import encode
+from infrastructure.log.sealing import new_key
 
 MOST = 32
 """Connections. A service reaches PostgreSQL through a pool, and with more connections PostgreSQL only gets slower."""

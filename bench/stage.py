@@ -19,8 +19,8 @@ from bench.size import Size
 from bench.stored_log import fill
 from bench.trial import Trial
 from bench.users import ISSUER, Issuer, User, Users, numbered
-from infrastructure import migrations
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.postgres import migrations
 
 WORK = Path(__file__).with_name(".work")
 MEMORY = Path("/dev/shm")

@@ -18,8 +18,8 @@ from domain.catalogue import CATALOGUE
 from domain.events import PreferencesEvent
 from domain.preferences import NotificationPreferences, stream_id
 from domain.provenance import Actor, Provenance, Source
-from infrastructure.event_codec import StoredEvent, encode
-from infrastructure.sealing import new_key, seal
+from infrastructure.log.event_codec import StoredEvent, encode
+from infrastructure.log.sealing import new_key, seal
 
 ANYBODY = User("@organization@", "@user@")
 EVENT_ID, REQUEST_ID = "01K" + "0" * 23, "01K" + "1" * 23

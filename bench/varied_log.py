@@ -18,8 +18,8 @@ from domain.catalogue import CATALOGUE
 from domain.events import NotificationToggled
 from domain.preferences import stream_id
 from domain.provenance import Source
-from infrastructure.event_codec import StoredEvent, encode
-from infrastructure.sealing import new_key
+from infrastructure.log.event_codec import StoredEvent, encode
+from infrastructure.log.sealing import new_key
 
 LARGE = "org_2benchlarge"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 import structlog
 
-from infrastructure import migrations
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.postgres import migrations
 from tests.support.catalogues import publish
 from tests.support.clusters import ReadyCluster
 from tests.support.server import Server

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
         service,
         sweep,
     )
-    from infrastructure.api_keys import ListedKey as ListedKey
-    from infrastructure.audit_reads import ListedReading as ListedReading
+    from infrastructure.audit.reads import ListedReading as ListedReading
+    from infrastructure.identity.api_keys import ListedKey as ListedKey
     from infrastructure.settings import Settings as Settings
 
 __all__ = [

@@ -8,13 +8,13 @@ from typing import Any, Final
 from ulid_transform import ulid_now
 
 from api.bootstrap.clock import clock_of
-from application.audit_log import AuditIndex, AuditLog
-from application.audit_reads import Readings
+from application.audit.log import AuditIndex, AuditLog
+from application.audit.reads import Readings
 from application.identity import Reader
-from infrastructure.audit_log import PostgresAuditLog, open_database
-from infrastructure.audit_reads import PostgresAuditReads
-from infrastructure.database import Database
-from infrastructure.database_clock import DatabaseClock
+from infrastructure.audit.log import PostgresAuditLog, open_database
+from infrastructure.audit.reads import PostgresAuditReads
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.database_clock import DatabaseClock
 
 OPERATOR: Final = "operator"
 """Who reads from the command line. Which person that is, the machine knows that the command runs on."""

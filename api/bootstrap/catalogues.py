@@ -11,10 +11,10 @@ from domain.catalogue import CATALOGUE, Catalogue
 from domain.catalogue_difference import Alteration, alterations
 from domain.events import CataloguePublished
 from domain.published_catalogues import catalogue_of
-from infrastructure import migrations
-from infrastructure.catalogues import NoCatalogues, PostgresCatalogues
-from infrastructure.database import Database
-from infrastructure.database_clock import DatabaseClock
+from infrastructure.log.catalogues import NoCatalogues, PostgresCatalogues
+from infrastructure.postgres import migrations
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.database_clock import DatabaseClock
 
 PATIENCE: Final = 15.0
 """Seconds that a person at the command line waits for the database to answer."""

@@ -12,9 +12,11 @@ from api.bootstrap.evidence import checkpoint_fault
 from api.bootstrap.identities import signing_keys
 from domain.catalogue import CATALOGUE
 from domain.errors import ServiceError
-from infrastructure import logs, migrations, schema, sequence, suitability
-from infrastructure.embedded_postgres import EmbeddedPostgresError
-from infrastructure.key_set import SigningKeys
+from infrastructure import logs
+from infrastructure.embedded.postgres import EmbeddedPostgresError
+from infrastructure.identity.key_set import SigningKeys
+from infrastructure.log import sequence
+from infrastructure.postgres import migrations, schema, suitability
 from infrastructure.settings import Settings, SettingsError
 
 Finding: TypeAlias = tuple[str, str, bool]

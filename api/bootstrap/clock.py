@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 import psycopg
 
 from domain.errors import ServiceError
-from infrastructure.database import Database
-from infrastructure.database_clock import DatabaseClock
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.database_clock import DatabaseClock
 
 
 async def clock_of(database: Database) -> DatabaseClock:

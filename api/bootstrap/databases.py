@@ -9,15 +9,17 @@ import structlog
 
 from api.bootstrap import catalogues
 from application.rebuild import Progress, Rebuild, RebuildResult
-from infrastructure import logs, migrations, schema, sequence, suitability
-from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.database import Database
-from infrastructure.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-from infrastructure.event_store import PostgresPreferencesStore
-from infrastructure.index_repair import IndexComparison, compare_index
-from infrastructure.server_keeper import ServerKeeper
+from infrastructure import logs
+from infrastructure.audit.index_repair import IndexComparison, compare_index
+from infrastructure.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
+from infrastructure.embedded.server_keeper import ServerKeeper
+from infrastructure.identity.api_keys import PostgresApiKeys
+from infrastructure.log import sequence
+from infrastructure.postgres import migrations, schema, suitability
+from infrastructure.postgres.database import Database
+from infrastructure.preferences.event_store import PostgresPreferencesStore
+from infrastructure.preferences.shadow_table import ShadowTable
 from infrastructure.settings import Settings
-from infrastructure.shadow_table import ShadowTable
 
 OPERATOR_PATIENCE: Final = 15.0
 """Seconds that a person at the command line waits for the database to answer."""

@@ -1,9 +1,9 @@
 """Decisions, verified afterwards."""
 
 from api.bootstrap.databases import OPERATOR_PATIENCE
-from application.explanations import Explanations, Place
-from infrastructure.database import Database
-from infrastructure.decision_evidence import PostgresEvidenceStore
+from application.audit.explanations import Explanations, Place
+from infrastructure.decisions.basis import PostgresEvidenceStore
+from infrastructure.postgres.database import Database
 from projections.explained_decision import ExplainedDecision
 
 

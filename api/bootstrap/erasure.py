@@ -4,8 +4,8 @@ from api.bootstrap.clock import clock_of
 from api.bootstrap.databases import OPERATOR_PATIENCE
 from application.erasure import Erased, Erasure
 from domain.catalogue import CATALOGUE
-from infrastructure.database import Database
-from infrastructure.erasure import PostgresErasures
+from infrastructure.erasure.erasure import PostgresErasures
+from infrastructure.postgres.database import Database
 
 
 async def erase(url: str, organization: str | None, user: str) -> Erased:

@@ -4,19 +4,19 @@ from typing import Final
 
 import psycopg
 
-from application.bundle import BadBundle
-from application.evidence import Contradiction
+from application.evidence.bundle import BadBundle
+from application.evidence.checkpoints import Contradiction
+from application.evidence.foreign_checkpoint import ForeignCheckpoint
+from application.feed.replay import ReplayRefused
 from application.followers import CannotReset
-from application.foreign_checkpoint import ForeignCheckpoint
 from application.ports import UnreadableEvent
 from application.rebuild import BrokenStream
-from application.replay import ReplayRefused
 from domain.errors import ServiceError
 from domain.published_catalogues import CatalogueRefused
-from infrastructure.embedded_postgres import EmbeddedPostgresError
-from infrastructure.key_copy import NotACopy
-from infrastructure.migrations import MigrationError
-from infrastructure.nats_server import NatsServerError
+from infrastructure.embedded.nats_server import NatsServerError
+from infrastructure.embedded.postgres import EmbeddedPostgresError
+from infrastructure.erasure.key_copy import NotACopy
+from infrastructure.postgres.migrations import MigrationError
 from infrastructure.settings import SettingsError
 from projections.explained_decision import CannotExplain
 

@@ -9,24 +9,24 @@ from typing import Final, Protocol
 import psycopg
 import structlog
 
-from application.bundle import Bundle, Opened, open_bundle
-from application.bundling import make_bundle
-from application.checkpointing import Checkpointer
-from application.evidence import Contradiction, SignedEventsLost
-from application.foreign_checkpoint import ForeignCheckpoint
-from application.verification import Verdict, Verification
+from application.evidence.bundle import Bundle, Opened, open_bundle
+from application.evidence.bundling import make_bundle
+from application.evidence.checkpointing import Checkpointer
+from application.evidence.checkpoints import Contradiction, SignedEventsLost
+from application.evidence.foreign_checkpoint import ForeignCheckpoint
+from application.evidence.verification import Verdict, Verification
 from domain.checkpoint import Checkpoint
 from domain.errors import Unavailable
-from infrastructure import audit_key
-from infrastructure.bundle_source import PostgresBundleSource
-from infrastructure.checkpoint_file import CheckpointFile
-from infrastructure.database_clock import DatabaseClock
-from infrastructure.event_codec import decode_strictly
-from infrastructure.log_evidence import PostgresEvidence
-from infrastructure.log_tree import PostgresTree, PostgresTreeStore, reading
-from infrastructure.session import Session, connect_blocking
+from infrastructure.evidence import signing_key as audit_key
+from infrastructure.evidence.bundle_source import PostgresBundleSource
+from infrastructure.evidence.checkpoint_file import CheckpointFile
+from infrastructure.evidence.log_evidence import PostgresEvidence
+from infrastructure.evidence.log_tree import PostgresTree, PostgresTreeStore, reading
+from infrastructure.evidence.signed_note import NoteReader, NoteSigner, VerifierKey
+from infrastructure.log.event_codec import decode_strictly
+from infrastructure.postgres.database_clock import DatabaseClock
+from infrastructure.postgres.session import Session, connect_blocking
 from infrastructure.settings import Settings, SettingsError
-from infrastructure.signed_note import NoteReader, NoteSigner, VerifierKey
 
 log = structlog.get_logger("checkpoints")
 

@@ -2,14 +2,14 @@
 
 from functools import partial
 
-from api import event_stream
-from api.event_stream import EventStream
-from api.feed_answers import FeedAnswers
-from application.live_feed import LiveFeed
-from application.live_tail import LiveTail
-from infrastructure.database import Database
-from infrastructure.event_feed import PostgresEventFeed
-from infrastructure.log_watch import PostgresLogWatch
+from api.feed import server_sent_events as event_stream
+from api.feed.answers import FeedAnswers
+from api.feed.server_sent_events import EventStream
+from application.feed.live_feed import LiveFeed
+from application.feed.live_tail import LiveTail
+from infrastructure.feed.event_feed import PostgresEventFeed
+from infrastructure.feed.log_watch import PostgresLogWatch
+from infrastructure.postgres.database import Database
 from infrastructure.settings import Settings
 
 APPLICATION = "preferences feed"

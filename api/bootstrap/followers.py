@@ -11,11 +11,11 @@ from api.bootstrap.clock import clock_of
 from application import followers
 from application.followers import CannotReset, FollowerStatus
 from domain.errors import NotFound
-from infrastructure.audit_index import AuditIndexer
-from infrastructure.database import Database
-from infrastructure.follower_journal import Connection
-from infrastructure.follower_register import FollowerRegister
-from infrastructure.followers import FollowerRunner
+from infrastructure.audit.index import AuditIndexer
+from infrastructure.followers.journal import Connection
+from infrastructure.followers.register import FollowerRegister
+from infrastructure.followers.runner import FollowerRunner
+from infrastructure.postgres.database import Database
 from infrastructure.settings import Settings
 
 GRACE: Final = 5.0
@@ -94,8 +94,8 @@ class Followers:
 @asynccontextmanager
 async def open_followers(of: Settings, url: str) -> AsyncIterator[Followers]:
     # Not above: they bring the broker's library, which a server process would load for nothing.
-    from infrastructure.event_stream import EventStream
-    from infrastructure.relay import Relay
+    from infrastructure.nats.jetstream import EventStream
+    from infrastructure.nats.relay import Relay
 
     # Setting back can be the work of minutes, so the server has all the time that it needs.
     async with Database(url, size=1, connect_within=5, answer_within=0, patience=PATIENCE) as database:

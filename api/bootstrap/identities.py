@@ -3,9 +3,9 @@
 import asyncio
 
 from domain.errors import Unauthenticated
-from infrastructure.development_keys import DevelopmentKeys
-from infrastructure.key_set import FixedKey, RemoteKeySet, SigningKeys
-from infrastructure.session_tokens import ClerkSessions
+from infrastructure.identity.development_keys import DevelopmentKeys
+from infrastructure.identity.key_set import FixedKey, RemoteKeySet, SigningKeys
+from infrastructure.identity.session_tokens import ClerkSessions
 from infrastructure.settings import Settings, SettingsError
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
 
-from infrastructure import key_copy, person_keys
-from infrastructure.key_repair import KeyRepair, Repaired
-from infrastructure.log_tree import reading
-from infrastructure.person_keys import Fit
+from infrastructure.erasure import key_copy, person_keys
+from infrastructure.erasure.key_repair import KeyRepair, Repaired
+from infrastructure.erasure.person_keys import Fit
+from infrastructure.evidence.log_tree import reading
 
 NAMED: Final = 20
 """Streams that are named."""

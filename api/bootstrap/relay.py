@@ -9,12 +9,12 @@ import structlog
 
 from api.bootstrap.databases import migrated_database
 from infrastructure import logs
-from infrastructure.broker_durability import durability
-from infrastructure.event_stream import BrokerUnavailable, EventStream
-from infrastructure.followers import FollowerRunner
-from infrastructure.nats_server import NatsServer, NatsServerError
-from infrastructure.relay import Relay
-from infrastructure.server_keeper import ServerKeeper
+from infrastructure.embedded.nats_server import NatsServer, NatsServerError
+from infrastructure.embedded.server_keeper import ServerKeeper
+from infrastructure.followers.runner import FollowerRunner
+from infrastructure.nats.broker_durability import durability
+from infrastructure.nats.jetstream import BrokerUnavailable, EventStream
+from infrastructure.nats.relay import Relay
 from infrastructure.settings import Settings
 
 REST: Final = 0.005

@@ -9,10 +9,10 @@ from typing import Final
 from api.bootstrap.catalogues import ever_known
 from api.bootstrap.relay import running_broker
 from api.bootstrap.replay_form import Form
-from application.feed import Selection, select
-from application.replay import Destination, Progress, Replayed, ReplayRefused, replay
-from infrastructure.database import Database
-from infrastructure.event_feed import PostgresEventFeed
+from application.feed.feed import Selection, select
+from application.feed.replay import Destination, Progress, Replayed, ReplayRefused, replay
+from infrastructure.feed.event_feed import PostgresEventFeed
+from infrastructure.postgres.database import Database
 from infrastructure.replays.lines import LinesFile
 from infrastructure.replays.request import Request
 from infrastructure.replays.stream import StreamReplay

@@ -12,41 +12,43 @@ from starlette.types import ASGIApp
 from ulid_transform import ulid_now
 
 from api import app
-from api.authentication import Authenticator
 from api.bootstrap.audit import make_audit_log, make_readings
 from api.bootstrap.clock import held
 from api.bootstrap.feeds import feed_answers, open_feed_database
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
-from api.document import document
-from api.rate_limit import RateLimit
-from api.request_context import PROBED
+from api.documentation.document import document
+from api.http.authentication import Authenticator
+from api.http.rate_limit import RateLimit
+from api.http.request_context import PROBED
 from api.services import Lifespan, Services
+from application.audit.users import Users
 from application.decisions import Decisions
-from application.history import History
 from application.identity import SessionVerifier
-from application.preferences import Preferences
+from application.preferences.history import History
+from application.preferences.preferences import Preferences
 from application.publishing import CatalogueLog
-from application.users import Users
 from domain.catalogue import CATALOGUE
-from infrastructure import logs, migrations, unreadable_actors
-from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.audit_log import open_database
-from infrastructure.catalogues import PostgresCatalogues
-from infrastructure.continuation import moves
-from infrastructure.database import KEYED, Database
-from infrastructure.database_clock import DatabaseClock
-from infrastructure.development_keys import DevelopmentKeys
-from infrastructure.event_store import PostgresPreferencesStore
-from infrastructure.follower_register import FollowerRegister
-from infrastructure.readiness import readiness
+from infrastructure import logs
+from infrastructure.audit.log import open_database
+from infrastructure.audit.streams import PostgresStreams
+from infrastructure.decisions.stream_states import PostgresStandings
+from infrastructure.evidence.signing_status import PostgresSigning
+from infrastructure.evidence.sweep.journal import sweep_status
+from infrastructure.followers.register import FollowerRegister
+from infrastructure.identity.api_keys import PostgresApiKeys
+from infrastructure.identity.development_keys import DevelopmentKeys
+from infrastructure.log import unreadable_actors
+from infrastructure.log.catalogues import PostgresCatalogues
+from infrastructure.log.continuation import moves
+from infrastructure.log.readiness import readiness
+from infrastructure.log.sealing import new_key
+from infrastructure.postgres import migrations
+from infrastructure.postgres.database import KEYED, Database
+from infrastructure.postgres.database_clock import DatabaseClock
+from infrastructure.preferences.event_store import PostgresPreferencesStore
 from infrastructure.request_log import RequestLog
-from infrastructure.sealing import new_key
 from infrastructure.settings import Settings
-from infrastructure.signing_status import PostgresSigning
-from infrastructure.standings import PostgresStandings
-from infrastructure.streams import PostgresStreams
-from infrastructure.sweep.journal import sweep_status
 
 log = structlog.get_logger("service")
 

@@ -12,16 +12,16 @@ import structlog
 
 from api.bootstrap.databases import OPERATOR_PATIENCE
 from api.bootstrap.evidence import Progress, note_reader
-from application.sweep import Finding, SweepStatus
-from infrastructure.checkpoint_file import CheckpointFile
-from infrastructure.database import Database
+from application.evidence.sweep import Finding, SweepStatus
+from infrastructure.evidence.checkpoint_file import CheckpointFile
+from infrastructure.evidence.sweep.index_leg import IndexLeg
+from infrastructure.evidence.sweep.journal import sweep_status
+from infrastructure.evidence.sweep.leg import Leg, check
+from infrastructure.evidence.sweep.log_leg import LogLeg
+from infrastructure.evidence.sweep.stream_leg import StreamLeg
+from infrastructure.evidence.sweep.sweeper import Sweeper, sweep_at_once
+from infrastructure.postgres.database import Database
 from infrastructure.settings import Settings
-from infrastructure.sweep.index_leg import IndexLeg
-from infrastructure.sweep.journal import sweep_status
-from infrastructure.sweep.leg import Leg, check
-from infrastructure.sweep.log_leg import LogLeg
-from infrastructure.sweep.stream_leg import StreamLeg
-from infrastructure.sweep.sweeper import Sweeper, sweep_at_once
 
 PAUSE: Final = 5.0
 """Seconds until the sweep is tried again where the database can't be reached."""

@@ -21,7 +21,7 @@ from api.command_line.console import counted, notes, output
 from api.command_line.misspelt import refusing_misspelt
 from api.command_line.private_file import private_file
 from api.command_line.progress import bar
-from application.audit_filter import AuditFilter
+from application.audit.filter import AuditFilter
 from application.identity import OrganizationReader
 from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
@@ -39,7 +39,7 @@ def _instant(text: str) -> datetime:
     # Not above, nor further down: it brings pydantic, which the help of all commands would wait for.
     from pydantic import TypeAdapter, ValidationError
 
-    from api.instants import Instant
+    from api.http.instants import Instant
 
     try:
         return cast("datetime", TypeAdapter(Instant).validate_python(text))
@@ -98,7 +98,7 @@ def export(
     if complete_until is None:
         notes.print("Nothing was ever taken into the audit log: `preferences follow` does that.")
     else:
-        from api.instants import shown
+        from api.http.instants import shown
 
         notes.print(f"Complete with everything that was recorded until {shown(complete_until)}.")
 
@@ -151,7 +151,7 @@ async def _write(
     *,
     payload: bool,
 ) -> int:
-    from api.audit_entries import as_lines, as_rows, header
+    from api.audit.entries import as_lines, as_rows, header
 
     count = 0
     if form is Format.CSV:

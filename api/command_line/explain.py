@@ -9,7 +9,7 @@ from rich.text import Text
 
 from api import bootstrap
 from api.command_line.console import complain, output
-from application.explanations import Place
+from application.audit.explanations import Place
 from domain.decision import Reason
 from domain.events import CataloguePublished
 from domain.preferences import stream_id

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from api import bootstrap
 from api.command_line.console import notes, output
-from application.users import READ_HISTORY
+from application.audit.users import READ_HISTORY
 from domain.isolation import Audience, ShownToggled
 from domain.preferences import stream_id
 

@@ -9,7 +9,7 @@ from api import bootstrap
 from api.command_line.console import counted, output
 from api.command_line.misspelt import refusing_misspelt
 from api.command_line.progress import bar
-from application.replay import Replayed
+from application.feed.replay import Replayed
 
 
 def replay(

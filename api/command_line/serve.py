@@ -49,8 +49,8 @@ def serve(
     import uvicorn
 
     from api.command_line.patient_server import PatientMultiprocess, PatientServer
-    from api.patience import Limits
-    from api.serving import Serving
+    from api.server.patience import Limits
+    from api.server.serving import Serving
 
     # Options win over the environment, and the environment is how worker processes learn of both.
     for name, value in (("HOST", host), ("PORT", port), ("WEB_CONCURRENCY", workers)):

@@ -9,7 +9,7 @@ import typer
 from api import bootstrap
 from api.command_line.console import counted, output
 from api.command_line.progress import bars
-from application.verification import Verdict
+from application.evidence.verification import Verdict
 
 SHOWN: Final = 20
 """Faults that are listed, and findings."""

@@ -15,15 +15,15 @@ from typing import NamedTuple
 
 import psycopg
 
-from application.audit_filter import AuditFilter
-from application.audit_log import Place
+from application.audit.filter import AuditFilter
+from application.audit.log import Place
 from bench.goals import Figure
 from bench.stage import Stage
 from bench.varied_log import BEGIN, LARGE, TOGGLES, fill, people
 from domain.preferences import stream_id
 from domain.provenance import Source
-from infrastructure import migrations
-from infrastructure.audit_log import PostgresAuditLog, open_database
+from infrastructure.audit.log import PostgresAuditLog, open_database
+from infrastructure.postgres import migrations
 from projections.audit_log import Action
 from projections.shown_actor import ActorKind
 

@@ -14,7 +14,7 @@ from bench.stored_log import fill
 from bench.trial import VoidRun
 from bench.users import User, numbered
 from bench.wrk import Answers, Load, Method, send
-from infrastructure import migrations
+from infrastructure.postgres import migrations
 
 NAME = "decisions"
 BATCH = 10_000

@@ -9,12 +9,12 @@ import os
 import time
 from statistics import median
 
-from application.feed import EVERYTHING, slices
+from application.feed.feed import EVERYTHING, slices
 from bench.command import rate_of
 from bench.goals import Figure
 from bench.stage import Stage
-from infrastructure.database import Database
-from infrastructure.event_feed import PostgresEventFeed
+from infrastructure.feed.event_feed import PostgresEventFeed
+from infrastructure.postgres.database import Database
 
 NAME = "follow"
 

@@ -8,7 +8,7 @@ from bench.pair import compare
 from bench.stage import Stage
 from bench.stored_log import fill_one
 from bench.users import numbered
-from infrastructure import migrations
+from infrastructure.postgres import migrations
 
 NAME = "stream"
 

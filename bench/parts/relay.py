@@ -20,12 +20,12 @@ from nats.js.api import DiscardPolicy, StreamConfig
 from bench.command import rate_of
 from bench.goals import Figure
 from bench.stage import Stage
-from infrastructure.event_log import end_of_log, read_after
-from infrastructure.event_stream import SUBJECTS, EventStream
-from infrastructure.followers import FollowerRunner
-from infrastructure.nats_server import NatsServer
-from infrastructure.relay import NAME as FOLLOWER
-from infrastructure.relay import Relay
+from infrastructure.embedded.nats_server import NatsServer
+from infrastructure.followers.runner import FollowerRunner
+from infrastructure.log.event_log import end_of_log, read_after
+from infrastructure.nats.jetstream import SUBJECTS, EventStream
+from infrastructure.nats.relay import NAME as FOLLOWER
+from infrastructure.nats.relay import Relay
 from projections.nats_messages import message
 
 NAME = "relay"

@@ -19,7 +19,7 @@ from bench.contender import OURS
 from bench.goals import Figure
 from bench.half_load import TIMED, p99_at_half_load
 from bench.stage import Stage
-from infrastructure.nats_server import NatsServer
+from infrastructure.embedded.nats_server import NatsServer
 
 NAME = "relay_latency"
 STREAM = "notification-preferences"

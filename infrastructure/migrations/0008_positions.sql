@@ -38,7 +38,7 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 
 -- Raises 58LOG where the log was last written on another server: before the next event, it has to be continued beyond all that
--- may have been given out there (infrastructure/continuation.py). Asked once by each session that writes, because reading the
+-- may have been given out there (infrastructure/log/continuation.py). Asked once by each session that writes, because reading the
 -- control file takes longer than an append. Once is enough: a session that has written ends with its server's timeline. The
 -- setting is undone with a transaction that is rolled back. 58 is the class of errors outside of PostgreSQL itself, which the
 -- release before takes for temporary.

@@ -9,9 +9,9 @@ from typing import BinaryIO, Final, Self
 import orjson
 from typing_extensions import override
 
-from application.feed import as_json
+from application.feed.feed import as_json
+from application.feed.replay import Destination, ReplayRefused
 from application.isolation import Cleared
-from application.replay import Destination, ReplayRefused
 from infrastructure.replays.request import Manifest, Request, lock
 
 BLOCK: Final = 64 * 1024

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typing_extensions import override
 
+from application.feed.replay import Destination
 from application.isolation import Cleared
-from application.replay import Destination
 from infrastructure.replays.columns import SCHEMA, row
 from infrastructure.replays.parquet_manifest import ParquetManifest
 from infrastructure.replays.request import Request, lock, sync_folder

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from application.feed import Selection
-from application.replay import ReplayRefused
+from application.feed.feed import Selection
+from application.feed.replay import ReplayRefused
 from projections.cloud_events import TYPES
 
 

@@ -8,9 +8,9 @@ from typing import Self
 import orjson
 from typing_extensions import override
 
+from application.feed.replay import Destination, ReplayRefused
 from application.isolation import Cleared
-from application.replay import Destination, ReplayRefused
-from infrastructure.event_stream import EventStream
+from infrastructure.nats.jetstream import EventStream
 from infrastructure.replays.request import Request
 from projections.nats_messages import message
 

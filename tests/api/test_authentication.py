@@ -7,9 +7,9 @@ import httpx
 import pytest
 from fastapi import FastAPI, Query
 
-from api import errors
-from api.authentication import AuditReader, Authenticator, EventsReader
-from api.request_context import RequestContext
+from api.http import errors
+from api.http.authentication import AuditReader, Authenticator, EventsReader
+from api.http.request_context import RequestContext
 from application.identity import ApiKey, UserSession
 from domain.errors import Unauthenticated
 

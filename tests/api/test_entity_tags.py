@@ -3,8 +3,8 @@
 import json
 from uuid import UUID
 
-from api.entity_tags import entity_tag
-from application.state import State
+from api.http.entity_tags import entity_tag
+from application.preferences.state import State
 from domain.catalogue import Catalogue, Channel, Toggle
 
 

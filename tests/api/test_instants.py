@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from api.instants import Instant, shown
+from api.http.instants import Instant, shown
 
 INSTANT = TypeAdapter(Instant)
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)

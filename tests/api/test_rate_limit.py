@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from api import rate_limit
-from api.rate_limit import RateLimit
+from api.http import rate_limit
+from api.http.rate_limit import RateLimit
 from domain.errors import RateLimited
 
 ADA, BOB = UUID(int=1), UUID(int=2)

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from api.connection import EXTENSION, ClientConnection
-from api.event_stream import EventStream, encode
-from api.feed_answers import FeedAnswers
-from api.streamed import Streamed
-from application.feed import Selection, Slice
-from application.live_feed import LiveFeed
-from application.live_tail import LiveTail
+from api.feed.answers import FeedAnswers
+from api.feed.server_sent_events import EventStream, encode
+from api.http.connection import EXTENSION, ClientConnection
+from api.http.streamed import Streamed
+from application.feed.feed import Selection, Slice
+from application.feed.live_feed import LiveFeed
+from application.feed.live_tail import LiveTail
 from domain.errors import Unavailable
 from domain.events import PreferencesErased
 from tests.support.events import toggled

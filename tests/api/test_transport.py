@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.transport import AnswerTransport
+from api.server.transport import AnswerTransport
 
 
 class Recording(asyncio.Transport):
@@ -108,7 +108,7 @@ async def test_a_connection_that_was_dropped_is_sent_nothing(transport) -> None:
 
 
 async def test_where_more_is_to_come_only_our_side_ends_until_there_was_time_to_read(transport, monkeypatch) -> None:
-    monkeypatch.setattr("api.transport.LINGER", 0.01)
+    monkeypatch.setattr("api.server.transport.LINGER", 0.01)
     together = answering(transport, more=True)
     together.write(b"answer")
     together.close()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from application.audit_filter import AuditFilter
+from application.audit.filter import AuditFilter
 from domain.catalogue import Catalogue, Channel, Toggle
 from domain.errors import ValidationFailed
 from tests.support.events import NOON

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from application.audit_filter import AuditFilter
-from application.audit_log import AuditLog, AuditStart, Reach
-from application.audit_reads import Readings
+from application.audit.filter import AuditFilter
+from application.audit.log import AuditLog, AuditStart, Reach
+from application.audit.reads import Readings
 from application.ports import Recorded
 from domain.errors import Unavailable, ValidationFailed
 from projections.audit_log import Action, audit_entry

@@ -10,16 +10,16 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from application.bundle import BadBundle, Bundle, Opened, open_bundle
-from application.bundling import make_bundle
-from application.evidence import Contradiction
+from application.evidence.bundle import BadBundle, Bundle, Opened, open_bundle
+from application.evidence.bundling import make_bundle
+from application.evidence.checkpoints import Contradiction
 from domain.events import CataloguePublished, NotificationToggled
 from domain.provenance import ERASED
 from domain.published_catalogues import STREAM as CATALOGUES
-from infrastructure.bundle_source import PostgresBundleSource
-from infrastructure.event_codec import decode_strictly as decode
-from infrastructure.event_codec import encode
-from infrastructure.signed_note import NoteReader
+from infrastructure.evidence.bundle_source import PostgresBundleSource
+from infrastructure.evidence.signed_note import NoteReader
+from infrastructure.log.event_codec import decode_strictly as decode
+from infrastructure.log.event_codec import encode
 from tests.support.events import ADA, NOON, erased, opened, toggled
 from tests.support.evidence import INSERT, ORIGIN, Evidence, write_log
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from application.evidence import Contradiction, SignedEventsLost
-from application.foreign_checkpoint import ForeignCheckpoint
+from application.evidence.checkpoints import Contradiction, SignedEventsLost
+from application.evidence.foreign_checkpoint import ForeignCheckpoint
 from domain.checkpoint import Checkpoint
 from domain.merkle import EMPTY_ROOT, TILE, consistency_proof, continues
-from infrastructure.log_tree import PostgresTree
+from infrastructure.evidence.log_tree import PostgresTree
 from tests.support.evidence import NOW, ORIGIN, Evidence, write_log
 from tests.support.ledger import record
 from tests.support.positions import execute, move_elsewhere

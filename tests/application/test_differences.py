@@ -1,7 +1,7 @@
 """The log against its tiles, in steps between which the tree grows."""
 
-from application.differences import Compared, Differences
-from application.evidence import LeafTile
+from application.evidence.checkpoints import LeafTile
+from application.evidence.differences import Compared, Differences
 from domain.leaf import Leaf
 from domain.merkle import leaf_hash
 from tests.support.events import ADA

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from application.explanations import EvidenceStore, Explanations, Place
+from application.audit.explanations import EvidenceStore, Explanations, Place
 from projections.explained_decision import At, Evidence
 from tests.support.catalogues import catalogue, published
 from tests.support.events import ADA, opened, toggled

@@ -6,7 +6,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from application.feed import CHUNK, EVERYTHING, Selection, Slice, as_json, readable, select, slices
+from application.feed.feed import CHUNK, EVERYTHING, Selection, Slice, as_json, readable, select, slices
 from application.ports import Recorded, UnreadableEvent
 from domain.catalogue import CATALOGUE as CATALOGUE_IN_FORCE
 from domain.errors import ValidationFailed

@@ -1,6 +1,6 @@
 import pytest
 
-from application.history import History, PageStart
+from application.preferences.history import History, PageStart
 from domain.errors import ValidationFailed
 from tests.support.events import BOB, opened, toggled
 from tests.support.memory_store import MemoryStore

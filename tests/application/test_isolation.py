@@ -8,15 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from application.audit_filter import AuditFilter
-from application.audit_log import AuditLog
-from application.audit_reads import Readings
-from application.explanations import Explanations, Place
-from application.feed import Selection, Slice, as_json, readable
-from application.history import History
+from application.audit.explanations import Explanations, Place
+from application.audit.filter import AuditFilter
+from application.audit.log import AuditLog
+from application.audit.reads import Readings
+from application.audit.users import Evidence, Users
+from application.feed.feed import Selection, Slice, as_json, readable
 from application.ports import Recorded
+from application.preferences.history import History
 from application.rebuild import BrokenStream
-from application.users import Evidence, Users
 from domain.errors import ForeignEvent
 from domain.events import NotificationToggled
 from domain.preferences import stream_id

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from application.feed import CHUNK, EVERYTHING, Selection
-from application.live_feed import LiveFeed, News
-from application.live_tail import QUEUE, SILENT, LiveTail, ReaderTooSlow
+from application.feed.feed import CHUNK, EVERYTHING, Selection
+from application.feed.live_feed import LiveFeed, News
+from application.feed.live_tail import QUEUE, SILENT, LiveTail, ReaderTooSlow
 from application.ports import Recorded
 from domain.errors import Unavailable
 from domain.events import NotificationToggled

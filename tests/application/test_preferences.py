@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from application.draft import Draft
 from application.ports import Append, AppendRefused, OutcomeUnknown
-from application.preferences import ROUNDS, Preferences
-from application.remembered import RememberedRows
-from application.state import Change, State
+from application.preferences.draft import Draft
+from application.preferences.preferences import ROUNDS, Preferences
+from application.preferences.remembered import RememberedRows
+from application.preferences.state import Change, State
 from domain.errors import PreconditionFailed, Unavailable
 from domain.events import NotificationToggled
 from domain.preferences import stream_id

@@ -1,6 +1,6 @@
 """Rows that were seen lately."""
 
-from application.remembered import SERVES, RememberedRows
+from application.preferences.remembered import SERVES, RememberedRows
 from tests.support.events import ADA, BOB, opened, row_after
 
 ADAS, BOBS = row_after(None, opened()), row_after(None, opened(BOB))

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from application.feed import CHUNK, EVERYTHING, Selection
+from application.feed.feed import CHUNK, EVERYTHING, Selection
+from application.feed.replay import Destination, Replayed, ReplayRefused, replay
 from application.ports import Recorded, UnreadableEvent
-from application.replay import Destination, Replayed, ReplayRefused, replay
 from domain.events import PreferencesErased
 from tests.support.events import continued, erased, toggled
 from tests.support.memory_feed import BrokenFeed, MemoryFeed

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from application.differences import Fault, Kind
-from application.stream_check import StreamFacts, judge_stream
-from application.sweep import MOST, SHARE, Finding, LegStatus, Named, Subject, of_fault
+from application.evidence.differences import Fault, Kind
+from application.evidence.stream_check import StreamFacts, judge_stream
+from application.evidence.sweep import MOST, SHARE, Finding, LegStatus, Named, Subject, of_fault
 
 STREAM = UUID(int=7)
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.audit_reads import Reading, Readings
-from application.history import History, PageStart
+from application.audit.reads import Reading, Readings
+from application.audit.users import READ, READ_HISTORY, Evidence, Users
 from application.identity import OrganizationReader
-from application.users import READ, READ_HISTORY, Evidence, Users
+from application.preferences.history import History, PageStart
 from domain.catalogue import Resolved
 from domain.errors import Unavailable, ValidationFailed
 from domain.events import CataloguePublished, NotificationToggled, PreferencesEvent

@@ -5,10 +5,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from application.differences import MOST, Kind
-from application.verification import REPORT_EVERY, Verification
+from application.evidence.differences import MOST, Kind
+from application.evidence.verification import REPORT_EVERY, Verification
 from domain.leaf import Leaf
-from infrastructure.log_evidence import PostgresEvidence
+from infrastructure.evidence.log_evidence import PostgresEvidence
 from tests.support.evidence import Evidence, attacking, write_log
 
 

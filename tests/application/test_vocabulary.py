@@ -2,7 +2,7 @@
 
 import pytest
 
-from application.feed import Selection, select
+from application.feed.feed import Selection, select
 from application.vocabulary import checked
 from domain.errors import ValidationFailed
 from domain.published_catalogues import PublishedCatalogues

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from infrastructure.signed_note import VerifierKey
+from infrastructure.evidence.signed_note import VerifierKey
 from tests.support.command import Command, one_sentence
 from tests.support.evidence import write_log
 

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from application.bundle import Bundle
+from application.evidence.bundle import Bundle
 from tests.support.command import Command, one_sentence
 from tests.support.events import ADA
 from tests.support.readings import readings

@@ -8,8 +8,8 @@ import pytest
 
 from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
 from domain.published_catalogues import STREAM
-from infrastructure import migrations
-from infrastructure.event_codec import encode
+from infrastructure.log.event_codec import encode
+from infrastructure.postgres import migrations
 from tests.support.catalogues import choose, publish, published
 from tests.support.command import Command, one_sentence
 from tests.support.former_schema import migrate_up_to

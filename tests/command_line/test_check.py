@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from domain.catalogue import CATALOGUE
-from infrastructure import migrations
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.postgres import migrations
 from tests.support.catalogues import publish
 from tests.support.command import Command, Result, one_sentence
 from tests.support.ledger import record

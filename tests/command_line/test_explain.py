@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from domain.catalogue import CATALOGUE, Catalogue, Channel
-from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.database import Database
+from infrastructure.identity.api_keys import PostgresApiKeys
+from infrastructure.postgres.database import Database
 from tests.support.catalogues import publish
 from tests.support.command import one_sentence
 from tests.support.events import ADA

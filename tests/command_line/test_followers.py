@@ -8,8 +8,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from infrastructure.database import Database
-from infrastructure.follower_journal import PostgresJournal
+from infrastructure.followers.journal import PostgresJournal
+from infrastructure.postgres.database import Database
 from tests.support.command import Command, Result, one_sentence
 from tests.support.ledger import positions, record
 

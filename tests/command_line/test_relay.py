@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from nats.js.api import StorageType, StreamConfig
 
-from infrastructure.event_stream import SUBJECTS
-from infrastructure.nats_server import NatsServer
+from infrastructure.embedded.nats_server import NatsServer
+from infrastructure.nats.jetstream import SUBJECTS
 from tests.support.command import Command, one_sentence
 from tests.support.handed_on import STREAM, connected, faults, recorded, told
 from tests.support.ledger import record

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.nats_server import NatsServer
+from infrastructure.embedded.nats_server import NatsServer
 from tests.support.command import Command, one_sentence
 from tests.support.filled_log import Chance, put
 from tests.support.handed_on import faults, recorded, stored, told

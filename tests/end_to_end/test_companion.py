@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
 from tests.support import processes
 from tests.support.eventually import until
 from tests.support.figures import figures

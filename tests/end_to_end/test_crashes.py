@@ -15,7 +15,7 @@ import pytest
 
 from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
 from tests.support import processes
 from tests.support.catalogues import publish
 from tests.support.clusters import ReadyCluster

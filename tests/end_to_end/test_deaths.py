@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
 from tests.support import processes
 from tests.support.command import COMMAND, environment
 from tests.support.eventually import until

@@ -13,8 +13,8 @@ import pytest
 
 from api import bootstrap
 from domain.preferences import stream_id
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.embedded_postgres.binaries import PostgresBinaries
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres.binaries import PostgresBinaries
 from tests.support.command import Command
 from tests.support.folded_log import FoldedLog
 from tests.support.server import PATH, Server

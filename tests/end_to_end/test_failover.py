@@ -16,15 +16,15 @@ import httpx
 import psycopg
 import pytest
 
-from application.explanations import Explanations, Place
+from application.audit.explanations import Explanations, Place
 from application.ports import AppendRefused
 from domain.catalogue import CATALOGUE
 from domain.continued_log import Continuation, loss_of
 from domain.decision import Reason
-from infrastructure.continuation import continuations
-from infrastructure.database import Database
-from infrastructure.decision_evidence import PostgresEvidenceStore
-from infrastructure.nats_server import NatsServer
+from infrastructure.decisions.basis import PostgresEvidenceStore
+from infrastructure.embedded.nats_server import NatsServer
+from infrastructure.log.continuation import continuations
+from infrastructure.postgres.database import Database
 from projections.explained_decision import contradictions
 from tests.support.catalogues import publish
 from tests.support.events_client import events_key

@@ -15,7 +15,7 @@ import pytest
 
 from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
-from infrastructure.event_codec import encode
+from infrastructure.log.event_codec import encode
 from tests.support.events import opened
 from tests.support.events_client import EVENTS, events_key, lines, positions, stream
 from tests.support.figures import figures

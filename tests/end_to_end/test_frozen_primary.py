@@ -13,8 +13,8 @@ import httpx
 import psycopg
 import pytest
 
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.followers import FollowerRunner
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.followers.runner import FollowerRunner
 from tests.support import eventually
 from tests.support.catalogues import publish
 from tests.support.clusters import ReadyCluster

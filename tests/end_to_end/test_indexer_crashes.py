@@ -15,10 +15,10 @@ import psycopg
 import pytest
 
 from application.followers import Following, Step
-from infrastructure.audit_index import AuditIndexer
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.follower_journal import PostgresJournal
-from infrastructure.followers import FollowerRunner
+from infrastructure.audit.index import AuditIndexer
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.followers.journal import PostgresJournal
+from infrastructure.followers.runner import FollowerRunner
 from tests.support import audit_index, processes
 from tests.support.catalogues import publish
 from tests.support.clusters import ReadyCluster

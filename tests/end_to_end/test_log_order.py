@@ -15,17 +15,17 @@ import psycopg
 import pytest
 from ulid_transform import ulid_now
 
-from application.draft import Draft
 from application.ports import Append
-from application.state import Change
+from application.preferences.draft import Draft
+from application.preferences.state import Change
 from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from domain.provenance import Provenance, Source
-from infrastructure import event_store
-from infrastructure.database import Database
-from infrastructure.event_store import PostgresPreferencesStore
-from infrastructure.sealing import new_key
-from infrastructure.sql import queries
+from infrastructure.log.sealing import new_key
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.sql import queries
+from infrastructure.preferences import event_store
+from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support import processes
 from tests.support.figures import figures
 from tests.support.folded_log import Answered, FoldedLog

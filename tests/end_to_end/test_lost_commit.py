@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from domain.events import NotificationToggled
 from domain.preferences import stream_id
-from infrastructure.event_codec import decode
+from infrastructure.log.event_codec import decode
 from tests.support.cutting_proxy import Cut, CuttingProxy
 from tests.support.figures import figures
 from tests.support.folded_log import FoldedLog

@@ -8,8 +8,8 @@ import httpx
 import psycopg
 import pytest
 
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.session import Session, connect
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.postgres.session import Session, connect
 from tests.support import pooler
 from tests.support.command import Command, one_sentence
 from tests.support.eventually import until

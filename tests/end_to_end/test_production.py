@@ -18,8 +18,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.embedded_postgres.binaries import PostgresBinaries
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres.binaries import PostgresBinaries
 from tests.support.command import Command, environment
 from tests.support.events_client import EVENTS, events_key, positions
 from tests.support.eventually import until

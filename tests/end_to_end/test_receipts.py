@@ -10,7 +10,7 @@ import psycopg
 
 from domain.events import NotificationToggled
 from domain.preferences import stream_id
-from infrastructure.event_codec import decode
+from infrastructure.log.event_codec import decode
 from tests.support.figures import figures
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer

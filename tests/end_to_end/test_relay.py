@@ -20,11 +20,11 @@ import pytest
 from nats.js.api import DiscardPolicy, StreamConfig
 
 from domain.errors import Unavailable
-from infrastructure.database import Database
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.event_store import PostgresPreferencesStore
-from infrastructure.event_stream import SUBJECTS
-from infrastructure.nats_server import NatsServer
+from infrastructure.embedded.nats_server import NatsServer
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.nats.jetstream import SUBJECTS
+from infrastructure.postgres.database import Database
+from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support import processes
 from tests.support.clusters import ReadyCluster
 from tests.support.figures import figures

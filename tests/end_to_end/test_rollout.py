@@ -6,7 +6,7 @@ import httpx
 import psycopg
 import pytest
 
-from infrastructure import migrations
+from infrastructure.postgres import migrations
 from tests.support.command import Command, one_sentence
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from domain.preferences import stream_id
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
 from tests.support import processes
 from tests.support.clusters import ReadyCluster
 from tests.support.figures import figures

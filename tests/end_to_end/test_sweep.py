@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from application.sweep import STEP
+from application.evidence.sweep import STEP
 from domain.preferences import stream_id
 from tests.support.catalogues import publish
 from tests.support.command import Command

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from application.differences import Kind
+from application.evidence.differences import Kind
 from tests.support.evidence import INSERT, Evidence, attacking, doctor, write_log
 
 EVENTS = 800

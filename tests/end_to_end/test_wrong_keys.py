@@ -18,8 +18,8 @@ from psycopg.conninfo import conninfo_to_dict
 from api import bootstrap
 from application.ports import Recorded
 from domain.preferences import stream_id
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.event_log import read_after
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.log.event_log import read_after
 from projections.cloud_events import cloud_event
 from tests.support.catalogues import publish
 from tests.support.command import Command, Result

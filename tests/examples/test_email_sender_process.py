@@ -18,7 +18,7 @@ from nats.js import JetStreamContext
 
 from domain.preferences import stream_id
 from examples.email_sender.decision import Reason
-from infrastructure.nats_server import NatsServer
+from infrastructure.embedded.nats_server import NatsServer
 from tests.support import processes
 from tests.support.catalogues import publish
 from tests.support.command import Command, environment

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.database import Database
+from infrastructure.identity.api_keys import PostgresApiKeys
+from infrastructure.postgres.database import Database
 from tests.support.server import Server
 
 

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from api.audit_entries import COLUMNS, as_rows
+from api.audit.entries import COLUMNS, as_rows
 from projections.audit_log import audit_entry
 from tests.support.events import toggled
 from tests.support.filled_log import Chance, fill, put, take_in

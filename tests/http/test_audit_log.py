@@ -11,13 +11,13 @@ import httpx
 import psycopg
 import pytest
 
-from application.audit_filter import AuditFilter
+from application.audit.filter import AuditFilter
 from application.ports import Recorded
 from domain.preferences import stream_id
 from domain.provenance import Source
-from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.database import Database
-from infrastructure.event_log import read_after
+from infrastructure.identity.api_keys import PostgresApiKeys
+from infrastructure.log.event_log import read_after
+from infrastructure.postgres.database import Database
 from projections.audit_log import Action, audit_entry
 from projections.shown_actor import ActorKind
 from tests.support.audit import newest_first

@@ -15,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from domain.preferences import stream_id
-from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.database import Database
-from infrastructure.sealing import unseal
+from infrastructure.identity.api_keys import PostgresApiKeys
+from infrastructure.log.sealing import unseal
+from infrastructure.postgres.database import Database
 from tests.support.raw_http import RawAnswer, exchange, request_head
 from tests.support.server import PATH, Server
 from tests.support.tokens import ISSUER, bearer, private_key, public_pem, session_token

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
 from tests.support.catalogues import publish
 from tests.support.raw_connection import connected
 from tests.support.raw_http import request_head

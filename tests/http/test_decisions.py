@@ -13,10 +13,10 @@ from application.erasure import Erasure
 from domain.catalogue import CATALOGUE, Catalogue
 from domain.preferences import stream_id
 from domain.send_question import NAME_PHRASE
-from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.database import Database
-from infrastructure.database_clock import DatabaseClock
-from infrastructure.erasure import PostgresErasures
+from infrastructure.erasure.erasure import PostgresErasures
+from infrastructure.identity.api_keys import PostgresApiKeys
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.database_clock import DatabaseClock
 from tests.support.catalogues import publish
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer

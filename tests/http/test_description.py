@@ -12,8 +12,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from api.cloud_event_description import DATA, NAMES
-from api.components import components
+from api.documentation.components import components
+from api.feed.cloud_event_description import DATA, NAMES
 from api.schemas import reference
 from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
 from domain.events import Event

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from application.followers import Following, Step
-from infrastructure.audit_index import AuditIndexer
-from infrastructure.follower_journal import PostgresJournal
+from infrastructure.audit.index import AuditIndexer
+from infrastructure.followers.journal import PostgresJournal
 from projections.cloud_events import cloud_event
 from tests.support.events import catalogue_published, continued
 from tests.support.events_client import EVENTS, events_key, lines, pages, positions

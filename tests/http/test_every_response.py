@@ -11,25 +11,26 @@ import httpx
 import pytest
 from ulid_transform import ulid_now
 
-from api import app, event_stream
-from api.authentication import Authenticator
-from api.event_stream import EventStream
-from api.feed_answers import FeedAnswers
-from api.rate_limit import RateLimit
+from api import app
+from api.feed import server_sent_events as event_stream
+from api.feed.answers import FeedAnswers
+from api.feed.server_sent_events import EventStream
+from api.http.authentication import Authenticator
+from api.http.rate_limit import RateLimit
 from api.services import Services
-from application.audit_log import AuditLog
-from application.audit_reads import Readings
+from application.audit.log import AuditLog
+from application.audit.reads import Readings
+from application.audit.users import Users
 from application.decisions import Decisions
-from application.history import History
+from application.feed.live_feed import LiveFeed
 from application.identity import UserSession
-from application.live_feed import LiveFeed
-from application.preferences import Preferences
-from application.users import Users
+from application.preferences.history import History
+from application.preferences.preferences import Preferences
 from domain.catalogue import CATALOGUE
 from domain.errors import MissingScope
-from infrastructure.database_clock import DatabaseClock
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.sealing import new_key
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.log.sealing import new_key
+from infrastructure.postgres.database_clock import DatabaseClock
 from tests.support.catalogues import publish
 from tests.support.raw_http import exchange, request_head
 from tests.support.server import PATH, Server

@@ -10,14 +10,14 @@ import httpx
 import psycopg
 import pytest
 
-from application.audit_filter import AuditFilter
-from application.feed import Selection
+from application.audit.filter import AuditFilter
+from application.feed.feed import Selection
 from domain.catalogue import CATALOGUE
 from domain.events import Event
 from domain.preferences import stream_id
-from infrastructure.audit_log import PostgresAuditLog
-from infrastructure.database import Database
-from infrastructure.event_feed import PostgresEventFeed
+from infrastructure.audit.log import PostgresAuditLog
+from infrastructure.feed.event_feed import PostgresEventFeed
+from infrastructure.postgres.database import Database
 from tests.support.catalogues import published
 from tests.support.corruption import Corruption
 from tests.support.events import erased, opened, toggled

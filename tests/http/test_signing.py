@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import psycopg
 
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
 from tests.support.command import Command
 from tests.support.eventually import until
 from tests.support.server import PATH, Server

@@ -14,9 +14,9 @@ import pytest
 
 from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
 from domain.preferences import stream_id
-from infrastructure import migrations
-from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.database import Database
+from infrastructure.identity.api_keys import PostgresApiKeys
+from infrastructure.postgres import migrations
+from infrastructure.postgres.database import Database
 from tests.support.catalogues import publish
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer

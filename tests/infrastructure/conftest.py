@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
-from infrastructure.key_set import FixedKey, RemoteKeySet
-from infrastructure.session_tokens import ClerkSessions
+from infrastructure.identity.key_set import FixedKey, RemoteKeySet
+from infrastructure.identity.session_tokens import ClerkSessions
 from tests.support.sessions import APP, ISSUER
 
 NOW = 1_760_000_000

@@ -9,17 +9,17 @@ import orjson
 import psycopg
 import pytest
 
-from application.audit_filter import AuditFilter
+from application.audit.filter import AuditFilter
 from application.ports import Recorded
 from application.rebuild import BrokenStream
 from domain.errors import Unavailable
 from domain.preferences import stream_id
 from domain.provenance import Source
-from infrastructure.audit_index import AuditIndexer
-from infrastructure.audit_log import PostgresAuditLog
-from infrastructure.database import Database
-from infrastructure.event_codec import encode
-from infrastructure.event_log import read_after
+from infrastructure.audit.index import AuditIndexer
+from infrastructure.audit.log import PostgresAuditLog
+from infrastructure.log.event_codec import encode
+from infrastructure.log.event_log import read_after
+from infrastructure.postgres.database import Database
 from projections.audit_log import Action
 from projections.shown_actor import ActorKind
 from tests.support.audit import newest_first, place

@@ -5,12 +5,12 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from application.audit_reads import Reading
+from application.audit.reads import Reading
 from application.identity import OrganizationReader
 from domain.errors import Unavailable
-from infrastructure.audit_reads import ListedReading, PostgresAuditReads
-from infrastructure.database import Database
-from infrastructure.sql import queries
+from infrastructure.audit.reads import ListedReading, PostgresAuditReads
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.sql import queries
 from tests.support.events import ADA, NOON
 
 REQUEST = "01JTBQH2FZ8K1RXC0WJ4Z9P3VM"

@@ -16,8 +16,8 @@ from psycopg.errors import CheckViolation
 from domain.events import Event
 from domain.preferences import stream_id
 from domain.provenance import Source
-from infrastructure.event_codec import StoredEvent, encode
-from infrastructure.event_log import read_after
+from infrastructure.log.event_codec import StoredEvent, encode
+from infrastructure.log.event_log import read_after
 from tests.support.events import ADA, NOON, catalogue_published, erased, opened, toggled
 from tests.support.filled_log import key_of
 from tests.support.index_rows import index_row

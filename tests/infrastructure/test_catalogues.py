@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from application.publishing import Unchosen
-from infrastructure.catalogues import PostgresCatalogues
-from infrastructure.database import Database
+from infrastructure.log.catalogues import PostgresCatalogues
+from infrastructure.postgres.database import Database
 from tests.support.catalogues import catalogue, choose, publish, published
 from tests.support.events import NOON
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from application.evidence import Place
-from infrastructure.checkpoint_file import CheckpointFile
+from application.evidence.checkpoints import Place
+from infrastructure.evidence.checkpoint_file import CheckpointFile
 
 ONE = "example.com\n1\nroot\n\n— example.com c2ln\n"
 TWO = "example.com\n2\nroot\n\n— example.com c2ln\n— witness c2ln\n"

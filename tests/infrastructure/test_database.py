@@ -9,11 +9,11 @@ import pytest
 from psycopg import errors
 
 from domain.errors import Unavailable
-from infrastructure import database as module
-from infrastructure.connection import Connection, ConnectionLost, translated
-from infrastructure.database import Database
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.shadow_table import ShadowTable
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.postgres import database as module
+from infrastructure.postgres.connection import Connection, ConnectionLost, translated
+from infrastructure.postgres.database import Database
+from infrastructure.preferences.shadow_table import ShadowTable
 
 PID = "SELECT pg_backend_pid()"
 

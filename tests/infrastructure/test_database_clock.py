@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from infrastructure.database import Database
-from infrastructure.database_clock import BOUND, DatabaseClock, Measurement, steady
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.database_clock import BOUND, DatabaseClock, Measurement, steady
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC).timestamp()
 DAY = 86_400.0

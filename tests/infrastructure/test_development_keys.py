@@ -7,9 +7,9 @@ import jwt
 import pytest
 
 from application.identity import UserSession
-from infrastructure.development_keys import DevelopmentKeys, _create
-from infrastructure.key_set import FixedKey
-from infrastructure.session_tokens import ClerkSessions
+from infrastructure.identity.development_keys import DevelopmentKeys, _create
+from infrastructure.identity.key_set import FixedKey
+from infrastructure.identity.session_tokens import ClerkSessions
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +101,7 @@ def test_the_key_is_made_once_and_only_its_owner_may_read_it(made_once):
 
 def test_processes_that_start_at_once_get_the_same_key(tmp_path):
     program = (
-        "import pathlib, sys; from infrastructure.development_keys import DevelopmentKeys;"
+        "import pathlib, sys; from infrastructure.identity.development_keys import DevelopmentKeys;"
         "sys.stdin.read(1); print(DevelopmentKeys(pathlib.Path(sys.argv[1])).public_pem)"
     )
     started = [

@@ -24,8 +24,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from infrastructure.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-from infrastructure.embedded_postgres.binaries import PostgresBinaries
+from infrastructure.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
+from infrastructure.embedded.postgres.binaries import PostgresBinaries
 
 IS_ROOT = os.geteuid() == 0
 MAJOR = str(PostgresBinaries.locate().major)

@@ -11,8 +11,8 @@ from application.ports import UnreadableEvent
 from domain import preferences as _registers_the_topics  # noqa: F401 - importing it is what registers them
 from domain.events import NotificationToggled
 from domain.provenance import ERASED, UNREADABLE
-from infrastructure import event_codec
-from infrastructure.event_codec import decode, encode
+from infrastructure.log import event_codec
+from infrastructure.log.event_codec import decode, encode
 from tests.support.events import KEY, continued, erased, opened, toggled
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "events").glob("*.json"))

@@ -8,8 +8,8 @@ import pytest
 
 from application.ports import Append, AppendRefused, PreferencesStore
 from domain.errors import Unavailable
-from infrastructure.database import Database
-from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.postgres.database import Database
+from infrastructure.preferences.event_store import PostgresPreferencesStore
 from projections.current_preferences import CurrentPreferences
 from tests.support.events import ADA, BOB, opened, row_after, toggled
 from tests.support.memory_store import MemoryStore

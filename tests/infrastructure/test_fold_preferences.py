@@ -8,7 +8,7 @@ import orjson
 import psycopg
 import pytest
 
-from infrastructure.event_codec import encode
+from infrastructure.log.event_codec import encode
 from tests.support.events import ADA, BOB, KEY, erased, opened, row_after, toggled
 
 

@@ -14,12 +14,12 @@ from structlog.testing import capture_logs
 from api.bootstrap.followers import run_followers
 from application.followers import CannotReset
 from domain.errors import Unavailable
-from infrastructure import followers
-from infrastructure.database import Database
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.follower_journal import PostgresJournal
-from infrastructure.follower_register import FollowerRegister
-from infrastructure.followers import FollowerRunner
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.followers import runner as followers
+from infrastructure.followers.journal import PostgresJournal
+from infrastructure.followers.register import FollowerRegister
+from infrastructure.followers.runner import FollowerRunner
+from infrastructure.postgres.database import Database
 from tests.support import processes
 from tests.support.events import NOON
 from tests.support.ledger import TABLE, Ledger, positions, record, written_down

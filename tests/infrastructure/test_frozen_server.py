@@ -8,15 +8,16 @@ from time import monotonic
 import pytest
 from structlog.testing import capture_logs
 
-from application.feed import EVERYTHING, Selection
+from application.feed.feed import EVERYTHING, Selection
 from application.ports import Append, OutcomeUnknown
-from infrastructure import event_store, standings
-from infrastructure.connection import NoAnswer
-from infrastructure.database import Database
-from infrastructure.event_feed import PostgresEventFeed
-from infrastructure.event_store import PostgresPreferencesStore
-from infrastructure.log_watch import PostgresLogWatch
-from infrastructure.standings import PostgresStandings
+from infrastructure.decisions import stream_states as standings
+from infrastructure.decisions.stream_states import PostgresStandings
+from infrastructure.feed.event_feed import PostgresEventFeed
+from infrastructure.feed.log_watch import PostgresLogWatch
+from infrastructure.postgres.connection import NoAnswer
+from infrastructure.postgres.database import Database
+from infrastructure.preferences import event_store
+from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.events import ADA, opened, row_after
 from tests.support.processes import freeze, thaw
 

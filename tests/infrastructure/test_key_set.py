@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from structlog.testing import capture_logs
 
 from domain.errors import Unauthenticated, Unavailable
-from infrastructure.key_fetch import LARGEST_SET
-from infrastructure.key_set import FixedKey, RemoteKeySet
+from infrastructure.identity.key_fetch import LARGEST_SET
+from infrastructure.identity.key_set import FixedKey, RemoteKeySet
 
 HOUR = 60 * 60
 

@@ -16,8 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 from application.ports import Append
 from domain.events import NotificationToggled
 from domain.preferences import NotificationPreferences
-from infrastructure.database import Database
-from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.postgres.database import Database
+from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.events import ADA, BOB, opened, row_after, toggled
 
 

@@ -70,6 +70,6 @@ def test_the_program_on_the_page_follows_the_log_live_with_the_right_to_read_alo
 
 
 def test_every_stored_name_is_on_the_page() -> None:
-    from infrastructure.event_codec import TYPES
+    from infrastructure.log.event_codec import TYPES
 
     assert set(re.findall(r"^\| `(notification-preferences\.[a-z-]+)` \|", PAGE, re.MULTILINE)) == set(TYPES)

@@ -10,7 +10,7 @@ import pytest
 from psycopg import errors
 
 from domain.checkpoint import Checkpoint
-from infrastructure.log_tree import PostgresTreeStore, leaves, reading
+from infrastructure.evidence.log_tree import PostgresTreeStore, leaves, reading
 from tests.support.events import NOON
 from tests.support.filled_log import fill
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from application.ports import UnreadableEvent
-from infrastructure.log_watch import PostgresLogWatch
+from infrastructure.feed.log_watch import PostgresLogWatch
 from tests.support.filled_log import Chance, put
 
 

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from infrastructure import migrations
-from infrastructure.migrations import Migration, MigrationError
+from infrastructure.postgres import migrations
+from infrastructure.postgres.migrations import Migration, MigrationError
 from tests.support.former_schema import migrate_up_to
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import nats
 import pytest
 
-from infrastructure.nats_server import NatsServer, NatsServerError
+from infrastructure.embedded.nats_server import NatsServer, NatsServerError
 from tests.support import processes
 
 
@@ -77,7 +77,7 @@ async def test_a_second_process_uses_the_server_that_runs_and_leaves_it_running(
 
 def test_who_finds_the_server_of_a_killed_starter_takes_its_place(new_server, folder) -> None:
     script = (
-        "import os, signal, sys; from pathlib import Path; from infrastructure.nats_server import NatsServer\n"
+        "import os, signal, sys; from pathlib import Path; from infrastructure.embedded.nats_server import NatsServer\n"
         "NatsServer(Path(sys.argv[1])).start(); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", script, folder], check=False, cwd=Path(__file__).parents[2])

@@ -6,11 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from infrastructure import key_copy, person_keys
-from infrastructure.event_codec import encode
-from infrastructure.key_copy import NotACopy
-from infrastructure.key_repair import KeyRepair
-from infrastructure.person_keys import Fit, KeyedStream, SealedActor, fit
+from infrastructure.erasure import key_copy, person_keys
+from infrastructure.erasure.key_copy import NotACopy
+from infrastructure.erasure.key_repair import KeyRepair
+from infrastructure.erasure.person_keys import Fit, KeyedStream, SealedActor, fit
+from infrastructure.log.event_codec import encode
 from tests.support.events import ADA, BOB, erased, opened, toggled
 from tests.support.filled_log import key_of, put
 
@@ -93,8 +93,8 @@ def test_too_many_keys_to_try_are_said_to_be_untried_and_each_stream_gets_its_ow
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE person_keys SET key = %s WHERE originator_id = %s", [key_of(BOB), ADA])
         connection.execute("UPDATE person_keys SET key = %s WHERE originator_id = %s", [key_of(ADA), BOB])
-    monkeypatch.setattr("infrastructure.key_repair.PAIRS", 1)
-    monkeypatch.setattr("infrastructure.key_repair.REMEMBERED", 0)
+    monkeypatch.setattr("infrastructure.erasure.key_repair.PAIRS", 1)
+    monkeypatch.setattr("infrastructure.erasure.key_repair.REMEMBERED", 0)
     repaired = KeyRepair(database_url, {ADA: key_of(ADA)}).run()
     assert repaired.untried
     assert repaired.keys_set == [ADA]

@@ -15,12 +15,12 @@ from domain.catalogue import CATALOGUE
 from domain.continued_log import STREAM
 from domain.errors import Unavailable
 from domain.events import LogContinued, NotificationToggled
-from infrastructure.continuation import continue_where_moved, moves
-from infrastructure.database import Database
-from infrastructure.event_codec import decode
-from infrastructure.event_store import PostgresPreferencesStore
-from infrastructure.follower_register import FollowerRegister
-from infrastructure.sequence import behind, set_forward
+from infrastructure.followers.register import FollowerRegister
+from infrastructure.log.continuation import continue_where_moved, moves
+from infrastructure.log.event_codec import decode
+from infrastructure.log.sequence import behind, set_forward
+from infrastructure.postgres.database import Database
+from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.catalogues import publish
 from tests.support.events import ADA, opened, row_after, toggled
 from tests.support.ledger import record

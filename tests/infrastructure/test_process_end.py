@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.process_end import gone_afterwards
+from infrastructure.embedded.process_end import gone_afterwards
 from tests.support import processes
 from tests.support.eventually import until
 

@@ -11,9 +11,9 @@ import pytest
 from psycopg import sql
 
 from domain.errors import Unavailable
-from infrastructure.connection import LoginRefused, ReadOnly
-from infrastructure.database import Database
-from infrastructure.readiness import readiness
+from infrastructure.log.readiness import readiness
+from infrastructure.postgres.connection import LoginRefused, ReadOnly
+from infrastructure.postgres.database import Database
 
 WRITE = "CREATE TABLE IF NOT EXISTS written (number integer)"
 

@@ -16,8 +16,10 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 
 from application.ports import Recorded
 from domain.errors import Unavailable
-from infrastructure.event_log import read_after
-from infrastructure.event_stream import (
+from infrastructure.embedded.nats_server import NatsServer
+from infrastructure.followers.runner import FollowerRunner
+from infrastructure.log.event_log import read_after
+from infrastructure.nats.jetstream import (
     SUBJECTS,
     BrokerUnavailable,
     EventStream,
@@ -25,9 +27,7 @@ from infrastructure.event_stream import (
     StreamEnd,
     StreamUnusable,
 )
-from infrastructure.followers import FollowerRunner
-from infrastructure.nats_server import NatsServer
-from infrastructure.relay import NAME, Relay
+from infrastructure.nats.relay import NAME, Relay
 from projections.cloud_events import cloud_event
 from projections.nats_messages import message
 from tests.support import processes

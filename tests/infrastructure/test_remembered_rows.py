@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 import pytest
 from ulid_transform import ulid_now
 
-from application.preferences import Preferences
-from application.state import Change
+from application.preferences.preferences import Preferences
+from application.preferences.state import Change
 from domain.preferences import stream_id
 from domain.provenance import Provenance, Source
-from infrastructure.database import Database
-from infrastructure.event_store import PostgresPreferencesStore
-from infrastructure.sealing import new_key
+from infrastructure.log.sealing import new_key
+from infrastructure.postgres.database import Database
+from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.positions import execute
 
 ADA = stream_id("org_math", "user_ada")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from domain.errors import Unavailable
-from infrastructure.session_tokens import LEEWAY, ClerkSessions
+from infrastructure.identity.session_tokens import LEEWAY, ClerkSessions
 from tests.support.sessions import ISSUER, refusal
 
 

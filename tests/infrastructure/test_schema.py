@@ -5,8 +5,8 @@ from importlib.resources import files
 
 import psycopg
 
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.schema import differences
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.postgres.schema import differences
 from tests.support.golden_schema import made_by_the_migrations
 
 
@@ -14,7 +14,7 @@ def test_the_schema_that_a_database_is_held_to_is_what_the_migrations_make(postg
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE golden")
     made = made_by_the_migrations(postgres.database_url("golden"))
-    assert files("infrastructure").joinpath("schema.tsv").read_text() == made, "renew it with `make schema`"
+    assert files("infrastructure.postgres").joinpath("schema.tsv").read_text() == made, "renew it with `make schema`"
 
 
 ALTERATIONS = {

@@ -1,6 +1,6 @@
 import pytest
 
-from infrastructure.sealing import Unsealable, new_key, opens, seal, unseal
+from infrastructure.log.sealing import Unsealable, new_key, opens, seal, unseal
 
 EVENT = "01JTBQH2FZ8K1RXC0WJ4Z9P3VM"
 OTHER = "01JTBQH2FZ8K1RXC0WJ4Z9P3VN"

@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from infrastructure.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-from infrastructure.nats_server import NatsServer, NatsServerError
-from infrastructure.server_keeper import FIRST_PAUSE, ServerKeeper
+from infrastructure.embedded.nats_server import NatsServer, NatsServerError
+from infrastructure.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
+from infrastructure.embedded.server_keeper import FIRST_PAUSE, ServerKeeper
 from tests.support import processes
 from tests.support.eventually import until
 

@@ -12,14 +12,14 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from infrastructure.connection import NoAnswer
-from infrastructure.database import Database
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.followers import FollowerRunner
-from infrastructure.log_tree import PostgresTreeStore
-from infrastructure.log_watch import PostgresLogWatch
-from infrastructure.session import Session, connect, connect_blocking
-from infrastructure.shadow_table import ShadowTable
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.evidence.log_tree import PostgresTreeStore
+from infrastructure.feed.log_watch import PostgresLogWatch
+from infrastructure.followers.runner import FollowerRunner
+from infrastructure.postgres.connection import NoAnswer
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.session import Session, connect, connect_blocking
+from infrastructure.preferences.shadow_table import ShadowTable
 from tests.support.ledger import TABLE, Ledger, record
 from tests.support.processes import freeze, thaw
 
@@ -244,7 +244,7 @@ def test_nothing_else_in_the_house_opens_a_connection() -> None:
             }
             if opens := called & (opening | pools | ours):
                 found[str(file.relative_to(HOUSE))] = opens
-    assert found == {"infrastructure/session.py": {*ours, "AsyncConnectionPool"}}
+    assert found == {"infrastructure/postgres/session.py": {*ours, "AsyncConnectionPool"}}
 
 
 async def test_each_part_of_the_service_keeps_to_the_rules(database_url: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from application.identity import UserSession
 from domain.errors import Unavailable
-from infrastructure.key_set import RemoteKeySet
-from infrastructure.session_tokens import LEEWAY, LONGEST, ClerkSessions
+from infrastructure.identity.key_set import RemoteKeySet
+from infrastructure.identity.session_tokens import LEEWAY, LONGEST, ClerkSessions
 from tests.support.sessions import APP, ISSUER, refusal
 
 SESSION, TEMPLATE, MACHINE, UNSPECIFIED = (

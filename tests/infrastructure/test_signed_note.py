@@ -5,8 +5,8 @@ from base64 import b64decode
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from application.evidence import UnknownKey
-from infrastructure.signed_note import BadNote, NoteReader, NoteSigner, VerifierKey
+from application.evidence.checkpoints import UnknownKey
+from infrastructure.evidence.signed_note import BadNote, NoteReader, NoteSigner, VerifierKey
 
 KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PRIVATE = b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:]

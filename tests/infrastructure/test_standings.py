@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from domain.preferences import stream_id, stream_keys
-from infrastructure.database import Database
-from infrastructure.decision_evidence import PostgresEvidenceStore
-from infrastructure.standings import PostgresStandings
+from infrastructure.decisions.basis import PostgresEvidenceStore
+from infrastructure.decisions.stream_states import PostgresStandings
+from infrastructure.postgres.database import Database
 from tests.support.catalogues import publish
 from tests.support.events import ADA, erased, opened, toggled
 from tests.support.filled_log import forget, put

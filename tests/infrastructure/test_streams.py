@@ -7,18 +7,18 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 
+from application.audit.users import END_OF_TIME, Evidence
 from application.ports import Append
 from application.rebuild import BrokenStream
-from application.users import END_OF_TIME, Evidence
 from domain.events import NotificationToggled, PreferencesEvent
 from domain.preferences import NotificationPreferences
 from domain.provenance import ERASED, Provenance, Source
 from domain.published_catalogues import STREAM
-from infrastructure.audit_log import open_database
-from infrastructure.database import Database
-from infrastructure.event_store import PostgresPreferencesStore
-from infrastructure.sql import queries
-from infrastructure.streams import PostgresStreams
+from infrastructure.audit.log import open_database
+from infrastructure.audit.streams import PostgresStreams
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.sql import queries
+from infrastructure.preferences.event_store import PostgresPreferencesStore
 from projections.as_of import PreferencesAsOf
 from tests.support.catalogues import catalogue, publish
 from tests.support.events import ADA, BOB, NOON, erased, opened, row_after, toggled

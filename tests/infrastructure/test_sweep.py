@@ -15,27 +15,27 @@ import pytest
 from ulid_transform import ulid_now
 
 from application.erasure import Erasure
-from application.preferences import Preferences
+from application.evidence.sweep import Finding, Subject
+from application.preferences.preferences import Preferences
+from application.preferences.state import Change
 from application.rebuild import Rebuild
-from application.state import Change
-from application.sweep import Finding, Subject
 from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from domain.provenance import Actor, Provenance, Source
-from infrastructure.audit_index import AuditIndexer
-from infrastructure.database import Database
-from infrastructure.erasure import PostgresErasures
-from infrastructure.event_store import PostgresPreferencesStore
-from infrastructure.follower_register import FollowerRegister
-from infrastructure.index_repair import compare_index
-from infrastructure.sealing import new_key
-from infrastructure.shadow_table import ShadowTable
-from infrastructure.sweep.index_leg import IndexLeg
-from infrastructure.sweep.journal import sweep_status
-from infrastructure.sweep.leg import Leg, check, sweeping
-from infrastructure.sweep.log_leg import LogLeg
-from infrastructure.sweep.stream_leg import StreamLeg
-from infrastructure.sweep.sweeper import sweep_at_once, take
+from infrastructure.audit.index import AuditIndexer
+from infrastructure.audit.index_repair import compare_index
+from infrastructure.erasure.erasure import PostgresErasures
+from infrastructure.evidence.sweep.index_leg import IndexLeg
+from infrastructure.evidence.sweep.journal import sweep_status
+from infrastructure.evidence.sweep.leg import Leg, check, sweeping
+from infrastructure.evidence.sweep.log_leg import LogLeg
+from infrastructure.evidence.sweep.stream_leg import StreamLeg
+from infrastructure.evidence.sweep.sweeper import sweep_at_once, take
+from infrastructure.followers.register import FollowerRegister
+from infrastructure.log.sealing import new_key
+from infrastructure.postgres.database import Database
+from infrastructure.preferences.event_store import PostgresPreferencesStore
+from infrastructure.preferences.shadow_table import ShadowTable
 from tests.support.events import NOON
 from tests.support.evidence import Evidence
 from tests.support.filled_log import Chance, put, take_in

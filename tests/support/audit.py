@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from application.audit_filter import AuditFilter
-from application.audit_log import AuditIndex, Place, Reach
-from application.audit_reads import AuditReads, Reading
+from application.audit.filter import AuditFilter
+from application.audit.log import AuditIndex, Place, Reach
+from application.audit.reads import AuditReads, Reading
 from application.identity import OrganizationReader
 from application.ports import Recorded
 from domain.errors import Unavailable

@@ -11,8 +11,8 @@ from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
 from domain.events import CataloguePublished
 from domain.preferences import stream_id
 from domain.published_catalogues import channels_of
-from infrastructure.catalogues import PostgresCatalogues
-from infrastructure.database import Database
+from infrastructure.log.catalogues import PostgresCatalogues
+from infrastructure.postgres.database import Database
 from tests.support.events import NOON, catalogue_published
 
 

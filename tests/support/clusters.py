@@ -3,8 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from infrastructure import migrations
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.postgres import migrations
 
 
 class ReadyCluster:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from infrastructure.api_keys import PostgresApiKeys
-from infrastructure.database import Database
+from infrastructure.identity.api_keys import PostgresApiKeys
+from infrastructure.postgres.database import Database
 
 EVENTS = "/v1/events"
 

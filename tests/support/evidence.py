@@ -12,19 +12,19 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typing_extensions import override
 
-from application.checkpointing import Checkpointer
-from application.differences import Fault
-from application.verification import Verdict, Verification
-from application.verified import Verified
+from application.evidence.checkpointing import Checkpointer
+from application.evidence.differences import Fault
+from application.evidence.verification import Verdict, Verification
+from application.evidence.verified import Verified
 from domain.checkpoint import Checkpoint
 from domain.leaf import POSITION
 from domain.merkle import TILE, GrowingTree, leaf_hash
 from domain.preferences import stream_id
-from infrastructure.checkpoint_file import CheckpointFile
-from infrastructure.event_codec import encode
-from infrastructure.log_evidence import PostgresEvidence
-from infrastructure.log_tree import PostgresTree, PostgresTreeStore
-from infrastructure.signed_note import NoteReader, NoteSigner
+from infrastructure.evidence.checkpoint_file import CheckpointFile
+from infrastructure.evidence.log_evidence import PostgresEvidence
+from infrastructure.evidence.log_tree import PostgresTree, PostgresTreeStore
+from infrastructure.evidence.signed_note import NoteReader, NoteSigner
+from infrastructure.log.event_codec import encode
 from tests.support.events import opened, toggled
 
 ORIGIN = "example.com/preferences"

@@ -13,9 +13,9 @@ from application.followers import Following, Step
 from domain.events import Event
 from domain.preferences import stream_id
 from domain.provenance import Source
-from infrastructure.audit_index import AuditIndexer
-from infrastructure.event_codec import encode
-from infrastructure.follower_journal import PostgresJournal
+from infrastructure.audit.index import AuditIndexer
+from infrastructure.followers.journal import PostgresJournal
+from infrastructure.log.event_codec import encode
 from tests.support.events import NOON, erased, opened, toggled
 
 ORGANIZATIONS = ("org_math", "org_chess", None)

@@ -11,7 +11,7 @@ import psycopg
 
 from domain.catalogue import CATALOGUE, Choices, Resolved
 from domain.events import NotificationToggled, PreferencesEvent
-from infrastructure.event_codec import decode
+from infrastructure.log.event_codec import decode
 from projections.current_preferences import CurrentPreferences
 from tests.support.events import row_after
 

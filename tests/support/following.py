@@ -12,7 +12,7 @@ import psycopg
 
 from application.ports import Recorded
 from infrastructure import logs
-from infrastructure.followers import FollowerRunner
+from infrastructure.followers.runner import FollowerRunner
 from tests.support.ledger import Ledger, write_down
 
 BATCH = 7

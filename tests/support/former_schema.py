@@ -3,7 +3,7 @@
 import psycopg
 from psycopg import sql
 
-from infrastructure import migrations
+from infrastructure.postgres import migrations
 
 
 def migrate_up_to(url: str, number: int) -> None:

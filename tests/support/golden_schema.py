@@ -1,12 +1,12 @@
-"""`make schema`: what the migrations make of an empty database, as infrastructure/schema.tsv keeps it."""
+"""`make schema`: what the migrations make of an empty database, as infrastructure/postgres/schema.tsv keeps it."""
 
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from infrastructure import migrations, schema
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.session import Session, connect_blocking
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.postgres import migrations, schema
+from infrastructure.postgres.session import Session, connect_blocking
 
 
 def made_by_the_migrations(url: str) -> str:

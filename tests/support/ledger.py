@@ -9,8 +9,8 @@ import psycopg
 
 from application.ports import Append, Recorded
 from domain.events import PreferencesEvent
-from infrastructure.database import Database
-from infrastructure.event_store import PostgresPreferencesStore
+from infrastructure.postgres.database import Database
+from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.events import opened, row_after, toggled
 
 TABLE = "CREATE TABLE IF NOT EXISTS ledger (number bigserial, position bigint NOT NULL)"

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, suppress
 
 from typing_extensions import override
 
-from application.feed import EventFeed, Selection, Slice
-from application.live_tail import LogWatch
+from application.feed.feed import EventFeed, Selection, Slice
+from application.feed.live_tail import LogWatch
 from application.ports import Recorded, UnreadableEvent
 from domain.continued_log import Continuation
 from domain.errors import Unavailable

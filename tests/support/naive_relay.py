@@ -18,9 +18,9 @@ from application.followers import CannotReset
 from application.ports import Recorded
 from domain.errors import Unavailable
 from infrastructure import logs
-from infrastructure.follower_journal import Connection
-from infrastructure.followers import FollowerRunner
-from infrastructure.relay import NAME
+from infrastructure.followers.journal import Connection
+from infrastructure.followers.runner import FollowerRunner
+from infrastructure.nats.relay import NAME
 from projections.nats_messages import message
 from tests.support.handed_on import connected
 

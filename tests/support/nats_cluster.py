@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from infrastructure.nats_server import NatsServer
+from infrastructure.embedded.nats_server import NatsServer
 
 
 class NatsCluster:

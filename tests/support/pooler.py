@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres import EmbeddedPostgres
 from tests.support.counterparts import counterpart
 from tests.support.eventually import until
 

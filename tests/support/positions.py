@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from infrastructure import migrations
+from infrastructure.postgres import migrations
 
 
 def move_elsewhere(url: str) -> None:

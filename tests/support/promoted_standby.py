@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
-from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.embedded_postgres.binaries import PostgresBinaries
-from infrastructure.embedded_postgres.home import home_of
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.embedded.postgres.binaries import PostgresBinaries
+from infrastructure.embedded.postgres.home import home_of
 
 
 @contextmanager

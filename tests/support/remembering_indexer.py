@@ -8,8 +8,8 @@ from typing import Any, Final
 import orjson
 
 from application.ports import Recorded
-from infrastructure.audit_index import AuditIndexer
-from infrastructure.follower_journal import Connection
+from infrastructure.audit.index import AuditIndexer
+from infrastructure.followers.journal import Connection
 from tests.support.index_rows import EventClass, index_row
 
 _CLASSES: Final = """

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.errors import Unauthenticated
-from infrastructure.session_tokens import ClerkSessions
+from infrastructure.identity.session_tokens import ClerkSessions
 
 ISSUER = "https://clerk.example.com"
 APP = "https://app.example.com"

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from infrastructure import migrations
-from infrastructure.embedded_postgres.account import ServerAccount
-from infrastructure.embedded_postgres.binaries import PostgresBinaries
+from infrastructure.embedded.postgres.account import ServerAccount
+from infrastructure.embedded.postgres.binaries import PostgresBinaries
+from infrastructure.postgres import migrations
 from tests.support import processes
 
 _SETTINGS = {

@@ -1,0 +1,55 @@
+"""A page of the audit log, in the product's shape."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from api.preferences.history import Who
+from api.schemas import ULID
+
+
+class Resource(BaseModel):
+    type: Literal["user"]
+    id: str = Field(
+        description="The user; `erased` where nobody can say any more who it was, `unreadable` where the key does not fit."
+    )
+
+
+class RecordedChoice(BaseModel):
+    channel: str
+    toggle: str
+    enabled: bool | None = Field(description="What was recorded; null where nothing was, and the default applied.")
+
+
+class Payload(BaseModel):
+    before: RecordedChoice | None
+    after: RecordedChoice | None
+
+
+class AuditEntry(BaseModel):
+    id: str = Field(description="ULID of the event.", pattern=ULID)
+    occurred_at: datetime = Field(description="When it happened, in UTC.")
+    actor: Who
+    action: Literal["notification_preferences.toggle", "notification_preferences.erase"]
+    resource: Resource
+    reason: str | None = Field(default=None, description="Always null: nobody is asked for one.")
+    request_id: str = Field(description="ULID of the request that did it.", pattern=ULID)
+    payload: Payload | None = Field(default=None, description="Only with `include=payload`.")
+
+
+class AuditMeta(BaseModel):
+    total: int = Field(description="Always 0.", ge=0)
+    limit: int = Field(description="As asked for.", ge=1, le=200)
+    offset: int = Field(description="Always 0.", ge=0)
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    last_event_at: datetime | None = Field(
+        description="How far the feed is complete: everything that was recorded until then is in it. It is the moment of "
+        "this answer, unless the feed lags behind. Null before the feed has begun."
+    )
+
+
+class AuditLogPage(BaseModel):
+    success: bool = Field(description="true; an error has false.")
+    data: list[AuditEntry]
+    meta: AuditMeta

@@ -1,0 +1,118 @@
+"""The schemas that /openapi.json has by name, so that generated clients name their types after them.
+
+An answer may get new fields at any time, so that its schemas leave them open; a request is refused for a field that is
+unknown, so that its schemas are closed. A boolean or a number is never a `const`: generators make a string of it.
+"""
+
+from typing import Final
+
+from api.decisions import description as decisions_description
+from api.feed import cloud_event_description
+from api.http.errors import STATUS
+from api.schemas import ULID_SCHEMA, Json, reference
+from domain.catalogue import Catalogue
+
+SUCCESS: Final[Json] = {"type": "boolean", "description": "true; an error has false."}
+
+_ERROR: Final[Json] = {
+    "type": "object",
+    "required": ["success", "error"],
+    "properties": {
+        "success": {"type": "boolean", "description": "false; every other answer has true."},
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "request_id"],
+            "properties": {
+                "code": {"type": "string", "description": "Stable; safe to branch on.", "enum": sorted(STATUS)},
+                "message": {"type": "string", "description": "For people; may change."},
+                "details": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string"},
+                    "description": "Where a field is at fault: its dotted path, and what is wrong with it.",
+                },
+                "request_id": {**ULID_SCHEMA, "description": "The one in `X-Request-Id`."},
+            },
+        },
+    },
+}
+_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
+_FINDING: Final[Json] = {"type": "string", "enum": ["ok"]}
+_FOLLOWER: Final[Json] = {
+    "type": "object",
+    "required": ["name", "state", "position", "lag_events", "lag_seconds"],
+    "properties": {
+        "name": {"type": "string"},
+        "state": {"type": "string", "enum": ["running", "not running", "paused", "failed"]},
+        "position": {**_COUNT, "description": "Of the last event that it has handled."},
+        "lag_events": {**_COUNT, "description": "How many it has yet to handle; exact up to 10,000."},
+        "lag_seconds": {
+            "type": "number",
+            "minimum": 0,
+            "description": "How long ago the first of them was recorded.",
+        },
+        "failed_position": {**_COUNT, "description": "Of the event that it can't handle."},
+    },
+}
+
+
+def components(catalogue: Catalogue) -> Json:
+    return {
+        "ErrorAnswer": _ERROR,
+        "Preferences": preferences(catalogue),
+        "MyPreferencesAnswer": _answer(reference("Preferences")),
+        "PreferencesChange": preferences_change(catalogue),
+        "HealthAnswer": _answer(_findings("process")),
+        "ReadinessAnswer": _answer(_readiness()),
+        "Follower": _FOLLOWER,
+        "DecisionsAnswer": _answer(reference("Decisions")),
+        **decisions_description.components(catalogue),
+        **cloud_event_description.components(),
+    }
+
+
+def preferences(catalogue: Catalogue) -> Json:
+    """Every toggle, resolved."""
+    channels = {
+        channel.name: _complete(
+            {
+                toggle.name: {"type": "boolean", "description": f"Default: {str(toggle.default).lower()}."}
+                for toggle in channel.visible
+            }
+        )
+        for channel in catalogue.channels
+        if any(channel.visible)
+    }
+    return _complete(channels)
+
+
+def preferences_change(catalogue: Catalogue) -> Json:
+    """A strict partial: any subset of the toggles, booleans only, nothing else."""
+    return _partial(
+        {
+            channel.name: _partial({toggle.name: {"type": "boolean"} for toggle in channel.visible})
+            for channel in catalogue.channels
+        }
+    )
+
+
+def _readiness() -> Json:
+    """The findings, and what follows the log, as far as the database could tell it in time."""
+    schema = _findings("database", "migrations", "catalogue", "keys")
+    schema["properties"]["followers"] = {"type": "array", "items": reference("Follower")}
+    return schema
+
+
+def _findings(*names: str) -> Json:
+    return _complete(dict.fromkeys(names, _FINDING))
+
+
+def _answer(data: Json) -> Json:
+    return _complete({"success": SUCCESS, "data": data})
+
+
+def _complete(properties: Json) -> Json:
+    return {"type": "object", "required": [*properties], "properties": properties}
+
+
+def _partial(properties: Json) -> Json:
+    return {"type": "object", "additionalProperties": False, "properties": properties}

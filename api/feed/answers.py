@@ -1,0 +1,113 @@
+"""The three forms in which the feed is answered: a page, lines, a stream. An event is the same in each."""
+
+import base64
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from api.feed.server_sent_events import EventStream, StillAllowed
+from api.http.answer import Answer
+from api.http.streamed import Streamed
+from api.http.trailer import last_line
+from application.feed.feed import EventFeed, Readable, Selection, as_json, readable, slices
+from application.isolation import Cleared
+from domain.errors import BeyondTheEnd
+
+PAGE: Final = "application/json"
+LINES: Final = "application/x-ndjson"
+STREAM: Final = "text/event-stream"
+
+NEXT_AFTER: Final = b"x-next-after"
+"""The header that tells a reader of lines where to go on, since no line can: each is an event."""
+
+# A proxy that gathers what it passes on would make a live feed a late one.
+_UNBUFFERED: Final = (b"x-accel-buffering", b"no")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedAnswers:
+    """`send_within`: seconds in which a reader has to take each piece of what it is sent."""
+
+    feed: EventFeed
+    events: EventStream
+    send_within: float
+
+    async def page(self, after: int, limit: int, selection: Selection) -> Answer:
+        piece = await self._piece(after, limit, selection, as_json)
+        meta = {
+            "total": 0,
+            "limit": limit,
+            "offset": 0,
+            "next_cursor": encode_cursor(piece.position) if piece.more else None,
+            "next_after": piece.position,
+        }
+        events = b",".join(piece.made)
+        return Answer(200, b'{"success":true,"data":[%b],"meta":%b}' % (events, orjson.dumps(meta)))
+
+    async def lines(self, after: int, limit: int | None, selection: Selection, *, trailer: bool) -> Streamed:
+        """Up to the end of the log, where it is now; or `limit` events, which are one piece."""
+        if limit is not None:
+            piece = await self._piece(after, limit, selection, _as_line)
+            return self._lines(_once(piece.made), piece.position, trailer=trailer)
+        end = await self.feed.end()
+        if after > end:
+            raise BeyondTheEnd(end)
+        return self._lines(_until(self.feed, after, end, selection), end, trailer=trailer)
+
+    def stream(self, after: int, selection: Selection, still_allowed: StillAllowed) -> Streamed:
+        headers = ((b"content-type", STREAM.encode()), _UNBUFFERED)
+        chunks = self.events.of(after, selection, still_allowed)
+        return Streamed(chunks, headers, send_within=self.send_within, endless=True)
+
+    async def _piece(
+        self, after: int, limit: int, selection: Selection, make: Callable[[Cleared], bytes]
+    ) -> Readable[bytes]:
+        """Raises `BeyondTheEnd`."""
+        piece = readable(await self.feed.read(after, limit, selection), selection.audience, make)
+        # Nothing stands behind the position. Only now the end is asked for: the log only grows, so it was no further before.
+        if piece.position == after > 0 and not piece.more and (end := await self.feed.end()) < after:
+            raise BeyondTheEnd(end)
+        return piece
+
+    def _lines(self, pieces: AsyncGenerator[list[bytes], None], position: int, *, trailer: bool) -> Streamed:
+        chunks = _written(pieces, position, trailer=trailer)
+        headers = ((b"content-type", LINES.encode()), (NEXT_AFTER, b"%d" % position), _UNBUFFERED)
+        return Streamed(chunks, headers, send_within=self.send_within)
+
+
+def encode_cursor(position: int) -> str:
+    """Opaque to clients, as everywhere in the product: base64 of JSON."""
+    return base64.urlsafe_b64encode(json.dumps({"position": position}).encode()).decode()
+
+
+async def _until(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[list[bytes], None]:
+    async with aclosing(slices(feed, after, end, selection)) as pieces:
+        async for piece in pieces:
+            lines = readable(piece, selection.audience, _as_line)
+            yield lines.made
+            if lines.unreadable is not None:
+                raise lines.unreadable
+
+
+async def _once(lines: list[bytes]) -> AsyncGenerator[list[bytes], None]:
+    yield lines
+
+
+async def _written(
+    pieces: AsyncGenerator[list[bytes], None], next_after: int, *, trailer: bool
+) -> AsyncGenerator[bytes, None]:
+    count = 0
+    async with aclosing(pieces):
+        async for lines in pieces:
+            count += len(lines)
+            yield b"".join(lines)
+    if trailer:
+        yield last_line(count, next_after=next_after)
+
+
+def _as_line(recorded: Cleared) -> bytes:
+    return as_json(recorded) + b"\n"

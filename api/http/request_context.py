@@ -1,0 +1,83 @@
+"""The outermost layer: every request gets an id, every response carries it, nothing gets past unanswered or unlogged."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final, TypeAlias
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http import request_durations
+from api.http.answer import Answer, failure
+from api.http.cross_origin import CrossOrigin, Headers
+
+REQUEST_ID: Final = "request_id"
+# Under /v1 every answer is somebody's own: a shared cache must not keep it, a browser must ask again before it uses it.
+PRIVATE: Final = (b"cache-control", b"private, no-cache")
+
+PROBED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+LogRequest: TypeAlias = Callable[[str, str, str, int, float], None]
+"""Notes that a request was answered: its id, method and path, the status, and how many seconds it took."""
+
+log = structlog.get_logger("http")
+
+
+class RequestContext:
+    """Puts a ULID under `request_id` into the scope, and into the header `X-Request-Id` of whatever is answered."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        new_id: Callable[[], str],
+        log_request: LogRequest,
+        cross_origin: CrossOrigin | None = None,
+    ) -> None:
+        self._app = app
+        self._cross_origin = cross_origin
+        self._new_id = new_id
+        self._log_request = log_request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope[REQUEST_ID] = self._new_id()
+        started = perf_counter()
+        status = 0
+        app = self._app
+        for_pages: Headers = ()
+        if self._cross_origin is not None:
+            for_pages = self._cross_origin.headers(scope)
+            if scope["method"] == "OPTIONS":
+                app = self._cross_origin.preflight(scope, for_pages) or app
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message["headers"], (b"x-request-id", request_id.encode()), *for_pages]
+                # Most answers say so themselves, which is seen without looking at each of their headers.
+                if PRIVATE not in headers and scope["path"].startswith("/v1") and not _says_who_may_keep_it(headers):
+                    headers.append(PRIVATE)
+                message["headers"] = headers
+            await send(message)
+
+        try:
+            await app(scope, receive, send_with_id)
+        except Exception:
+            # The one place where an error that nobody foresaw becomes an answer.
+            log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=scope["path"])
+            if not status:
+                answer = Answer(500, failure("INTERNAL", "internal error", request_id))
+                await answer(scope, receive, send_with_id)
+        finally:
+            seconds = perf_counter() - started
+            self._log_request(request_id, scope["method"], scope["path"], status, seconds)
+            # Whatever found the route has left it there.
+            request_durations.observe(scope["method"], getattr(scope.get("route"), "path_format", ""), status, seconds)
+
+
+def _says_who_may_keep_it(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"cache-control" for name, _ in headers)

@@ -1,0 +1,114 @@
+"""GET /metrics: how long requests took, how far the followers, the sweep and the signing are, and how wrong the clock is, in the text
+format of Prometheus."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from api import description
+from api.http import request_durations
+from api.http.answer import Answer
+from api.services import Services
+from application.evidence.signing import SigningStatus
+from application.evidence.sweep import Subject, SweepStatus
+from application.followers import FollowerStatus
+from domain.continued_log import Moves
+from domain.errors import Unavailable
+
+GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = (
+    ("position", "Position in the log of the last event that was handled.", lambda of: of.position),
+    ("lag_events", "Events yet to be handled; exact up to 10,000.", lambda of: of.lag_events),
+    ("lag_seconds", "How long ago the first event yet to be handled was recorded.", lambda of: of.lag_seconds),
+    ("failed", "1 if an event that could not be handled has stopped it.", lambda of: of.state == "failed"),
+    ("paused", "1 if an operator has paused it.", lambda of: of.paused),
+    ("leading", "1 if a process runs it at this moment.", lambda of: of.leading),
+)
+
+
+def add(app: FastAPI, services: Services) -> None:
+    @app.get("/metrics", response_model=None, **description.metrics())
+    async def metrics() -> Answer:
+        # When the database is away, what becomes of the requests is what somebody wants to see.
+        try:
+            stored = [*_followers(await services.followers(), known=True), *_moves(await services.moves())]
+        except Unavailable:
+            stored = [*_followers([], known=False)]
+        with suppress(Unavailable):
+            stored += [*_sweep(await services.swept()), *_signing(await services.signing())]
+        families = [*request_durations.collect(), *services.counted(), *stored, *_clock(services)]
+        text = generate_latest(_Collected(families))
+        return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
+
+
+class _Collected(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _signing(status: SigningStatus) -> Iterable[Metric]:
+    """Asked of the database as well. Where no checkpoint was ever written, there is no time of the last one."""
+    if status.last is not None:
+        what = "When the newest checkpoint of the log was signed."
+        yield GaugeMetricFamily("preferences_checkpoint_last_timestamp_seconds", what, value=status.last.timestamp())
+    what = "For how long the first event behind it has waited for the next one."
+    yield GaugeMetricFamily("preferences_checkpoint_lag_seconds", what, value=status.lag_seconds)
+
+
+def _clock(services: Services) -> Iterable[Metric]:
+    if (offset := services.clock_offset()) is not None:
+        what = "Seconds by which this machine's clock is ahead of the database's; behind it where negative."
+        yield GaugeMetricFamily("preferences_clock_offset_seconds", what, value=offset)
+
+
+def _moves(moves: Moves) -> Iterable[Metric]:
+    what = "How often the log was continued on another server: after a failover, or from a backup."
+    yield GaugeMetricFamily("preferences_log_continuations", what, value=moves.times)
+    what = "Position at which the log was last continued; 0 if it never was."
+    yield GaugeMetricFamily("preferences_log_continued_position", what, value=moves.position)
+    what = "Last position before that; what stood between both is gone."
+    yield GaugeMetricFamily("preferences_log_continued_previous_end", what, value=moves.previous_end)
+
+
+def _followers(statuses: Sequence[FollowerStatus], *, known: bool) -> Iterable[Metric]:
+    """Asked for anew each time: they stand in the database, so that every worker process tells the same."""
+    what = "1 if the database could say how far the followers are."
+    yield GaugeMetricFamily("preferences_followers_known", what, value=known)
+    for name, what, value in GAUGES:
+        family = GaugeMetricFamily(f"preferences_follower_{name}", what, labels=["follower"])
+        for status in statuses:
+            family.add_metric([status.name], value(status))
+        yield family
+
+
+def _sweep(status: SweepStatus) -> Iterable[Metric]:
+    """The same holds for it. A leg that was never completed has no time of its last completion."""
+    progress = GaugeMetricFamily(
+        "preferences_sweep_progress", "How much of the leg's pass under way is done, from 0 to 1.", labels=["leg"]
+    )
+    events = GaugeMetricFamily(
+        "preferences_sweep_events", "Events that the leg's pass under way has gone through.", labels=["leg"]
+    )
+    completed = GaugeMetricFamily(
+        "preferences_sweep_last_completed_timestamp_seconds", "When the leg was last completed.", labels=["leg"]
+    )
+    for leg in status.legs:
+        progress.add_metric([leg.leg], leg.progress)
+        events.add_metric([leg.leg], leg.events)
+        if leg.completed_at is not None:
+            completed.add_metric([leg.leg], leg.completed_at.timestamp())
+    findings = GaugeMetricFamily("preferences_sweep_findings", "What isn't as the log says.", labels=["kind"])
+    counts = Counter(found.finding.subject for found in status.findings)
+    for subject in Subject:
+        findings.add_metric([subject], counts[subject])
+    yield from (progress, events, completed, findings)

@@ -1,0 +1,65 @@
+"""What all connections of one server process share, and the process's way of stopping."""
+
+import asyncio
+import signal
+from typing import Any, Final
+
+from api.http.connection import Stopping
+from api.server.http_protocol import HttpProtocol
+from api.server.patience import Limits
+
+AT_ONCE: Final = 50
+"""Connections that are looked at before requests have their turn."""
+
+
+class Serving:
+    """Makes the protocol of each connection, for uvicorn's `http`; `each_second` is for its `callback_notify`.
+
+    It is handed to worker processes by way of pickling, so each process has one of its own.
+
+    `drain_seconds`: after SIGTERM, the process goes on as before for so long, except that `/readyz` says 503 and that each
+    answer ends its connection, and only then stops listening. A proxy that learns of the end only from a failed probe, or from
+    its own configuration, sends requests until then. Ctrl-C doesn't wait for any proxy.
+    """
+
+    def __init__(self, limits: Limits, *, drain_seconds: float) -> None:
+        self._most_header_bytes, self._patience = limits.header_bytes, limits.seconds()
+        self._drain_seconds = drain_seconds
+        self._stopping = Stopping()
+        self._connections: set[HttpProtocol] = set()
+        self._started = False
+
+    def __call__(self, *, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> HttpProtocol:
+        self._connections = server_state.connections
+        return HttpProtocol(config, server_state, app_state, self._patience, self._most_header_bytes, self._stopping)
+
+    async def each_second(self) -> None:
+        if not self._started:
+            self._started = True
+            self._drain_before_sigterm()
+        now = asyncio.get_running_loop().time()
+        for number, connection in enumerate(list(self._connections), 1):
+            connection.look(now)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _drain_before_sigterm(self) -> None:
+        """Put the time to drain between SIGTERM and what the server does then."""
+        loop, stop = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+        if self._drain_seconds == 0 or not callable(stop):
+            return
+
+        def drain(number: int, _: object) -> None:
+            if not self._stopping.begun:
+                self._stopping.begun = True
+                loop.call_soon_threadsafe(loop.call_later, self._drain_seconds, stop, number, None)
+                loop.call_soon_threadsafe(self._end_after_answers)
+
+        signal.signal(signal.SIGTERM, drain)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # One of several workers: a Ctrl-C reaches all processes of a terminal, and the first one then sends SIGTERM.
+            signal.signal(signal.SIGINT, lambda *_: signal.signal(signal.SIGTERM, stop))
+
+    def _end_after_answers(self) -> None:
+        for connection in self._connections:
+            connection.end_after_answer()

@@ -1,0 +1,70 @@
+"""What a batch of changes makes of one stream, before it is written."""
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+from application.ports import Append
+from application.preferences.state import Change, State
+from domain.errors import PreconditionFailed
+from domain.events import PreferencesEvent
+from domain.preferences import NotificationPreferences
+from domain.provenance import Provenance
+from projections.current_preferences import CurrentPreferences
+
+
+class Draft:
+    """Decides one change after the other, each from the state that the one before it left behind."""
+
+    def __init__(self, stream: UUID, row: CurrentPreferences | None) -> None:
+        self.stream = stream
+        self.events: list[PreferencesEvent] = []
+        self.state = State.of(stream, row)
+        self._row = row
+        self._aggregate: NotificationPreferences | None = None
+
+    def decide(self, change: Change, event_ids: Iterator[str]) -> State:
+        """The state after `change`. Raises `PreconditionFailed`, which leaves the draft as it was."""
+        if change.precondition is not None and not change.precondition(self.state):
+            raise PreconditionFailed
+        if change.requested:
+            aggregate = self._aggregate = self._aggregate or self._restored(change, event_ids)
+            aggregate.choose(change.requested, change.provenance, event_ids)
+            self._collect(aggregate)
+        return self.state
+
+    def erase(self, provenance: Provenance, event_ids: Iterator[str]) -> None:
+        """Record that the person was erased. Only for a draft with a row."""
+        row = self._row
+        assert row is not None
+        aggregate = NotificationPreferences.restore(row.stream, row.version, row.choices, row.modified_at)
+        aggregate.erase(provenance, event_ids)
+        self._collect(aggregate)
+
+    def append(self, new_key: Callable[[], bytes] | None) -> Append:
+        """What to write. Only for a draft with events.
+
+        `new_key` makes a key where the person has none (any more); None is for events that name nobody.
+        """
+        known = self._row.key if self._row else None
+        opened = new_key() if known is None and new_key is not None else None
+        _, version, choices = self.state
+        modified_at = self.events[-1].timestamp
+        return Append(
+            expected_version=version - len(self.events),
+            events=self.events,
+            row=CurrentPreferences(self.stream, version, choices, modified_at, known or opened),
+            opens_key=opened is not None,
+            expected_choices=self._row.choices if self._row else {},
+        )
+
+    def _collect(self, aggregate: NotificationPreferences) -> None:
+        if pending := aggregate.collect_events():
+            self.events += pending
+            # A copy: the aggregate goes on with the next change of the batch, and this answer is already given.
+            self.state = State(self.stream, aggregate.version, dict(aggregate.choices))
+
+    def _restored(self, change: Change, event_ids: Iterator[str]) -> NotificationPreferences:
+        row = self._row
+        if row is None:
+            return NotificationPreferences.open(self.stream, change.provenance, event_ids)
+        return NotificationPreferences.restore(row.stream, row.version, row.choices, row.modified_at)

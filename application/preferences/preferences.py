@@ -1,0 +1,175 @@
+"""The two use cases that this service exists for: read a user's preferences, and change them."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from application.batching import Batcher
+from application.ports import Append, AppendRefused, OutcomeUnknown, PreferencesStore
+from application.preferences.draft import Draft
+from application.preferences.remembered import RememberedRows
+from application.preferences.state import Change, State
+from domain.errors import PreconditionFailed, Unavailable
+from domain.events import PreferencesEvent
+from projections.current_preferences import CurrentPreferences
+
+ROUNDS: Final = 50
+"""How often a change is decided anew because another process was faster. Each time, somebody else got ahead."""
+
+PAUSE: Final = 0.05
+"""Seconds between two attempts to learn what became of a commit whose answer was lost."""
+
+Outcome: TypeAlias = State | Exception
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A change on its way. `decided` becomes its `outcome` once everything that it was decided from is recorded.
+
+    `unsure` remembers what was sent to be recorded and never confirmed: an event of each try, and the state it led to.
+    """
+
+    change: Change
+    outcome: Outcome | None = None
+    decided: Outcome | None = None
+    event: PreferencesEvent | None = None
+    unsure: list[tuple[PreferencesEvent, Outcome]] = field(default_factory=list)
+
+
+class Preferences:
+    """Reads and changes preferences. Calls of the same moment share their round trips to the store.
+
+    `event_ids` yields fresh ULIDs and `new_key` makes keys to seal actors with; `resolve_for` is how long, in seconds, the
+    fate of a lost commit is looked into.
+    """
+
+    def __init__(
+        self,
+        store: PreferencesStore,
+        event_ids: Iterator[str],
+        new_key: Callable[[], bytes],
+        *,
+        resolve_for: float = 1.0,
+    ) -> None:
+        self._store = store
+        self._event_ids = event_ids
+        self._new_key = new_key
+        self._resolve_for = resolve_for
+        self._remembered = RememberedRows()
+        self._reads: Batcher[UUID, State] = Batcher(self._read_together, gather=True)
+        self._changes: Batcher[Change, State] = Batcher(self._change_together)
+
+    async def read(self, stream: UUID) -> State:
+        return await self._reads.submit(stream)
+
+    async def change(self, change: Change) -> State:
+        """The state after the change. Raises `PreconditionFailed`, or `Unavailable` with the outcome possibly unknown.
+
+        After an `Unavailable` it is safe to ask again: a choice that was recorded is not recorded twice.
+        """
+        return await self._changes.submit(change)
+
+    async def close(self) -> None:
+        """Finish what was accepted."""
+        await self._changes.close()
+        await self._reads.close()
+
+    async def _read_together(self, streams: Sequence[UUID]) -> Sequence[State]:
+        rows = await self._store.load(list(set(streams)))
+        self._remembered.put(rows.values())
+        return [State.of(stream, rows.get(stream)) for stream in streams]
+
+    async def _change_together(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        attempts = [Attempt(change) for change in changes]
+        deadline: float | None = None
+        clock = asyncio.get_running_loop().time
+        for _ in range(ROUNDS):
+            unfinished = [attempt for attempt in attempts if attempt.outcome is None]
+            if not unfinished:
+                break
+            try:
+                await self._round(unfinished)
+            except Unavailable as error:
+                # Where nothing was sent, nothing was recorded, and to say so at once is best. Otherwise the truth
+                # stands in the log, as soon as it can be read again.
+                if deadline is None and isinstance(error, OutcomeUnknown):
+                    deadline = clock() + self._resolve_for
+                if deadline is None or clock() > deadline:
+                    for attempt in unfinished:
+                        attempt.outcome = attempt.outcome or error
+                else:
+                    await asyncio.sleep(PAUSE)
+        return [attempt.outcome or Unavailable("others were always faster") for attempt in attempts]
+
+    async def _round(self, attempts: Sequence[Attempt]) -> None:
+        """Read, decide, append. What has no outcome afterwards was overtaken and needs another round.
+
+        A row that is remembered saves reading it. It is a guess: if something is appended to it, the version check has
+        proven it; if not, it is read in the next round.
+        """
+        streams = {attempt.change.stream for attempt in attempts}
+        guesses = self._remembered.take(streams)
+        unknown = list(streams - guesses.keys())
+        rows = guesses | (await self._store.load(unknown) if unknown else {})
+        # Only after the states were read: what isn't in the log by now, and gets there yet, makes our append fail its
+        # version check, and is found in the next round.
+        await self._recognise([attempt for attempt in attempts if attempt.unsure])
+        drafts = self._decide([attempt for attempt in attempts if attempt.outcome is None], rows)
+        written = [draft.append(self._new_key) for draft in drafts if draft.events]
+        recorded = await self._append(written, attempts) if written else frozenset()
+        self._remembered.put(append.row for append in written if append.row.stream in recorded)
+        unchanged = {draft.stream for draft in drafts if not draft.events}
+        settled = (unchanged - guesses.keys()) | recorded
+        for attempt in attempts:
+            if attempt.outcome is None and attempt.change.stream in settled:
+                attempt.outcome = attempt.decided
+
+    async def _recognise(self, attempts: Sequence[Attempt]) -> None:
+        """Give those their outcome whose events stand in the log after all."""
+        unsure = [(attempt, event, outcome) for attempt in attempts for event, outcome in attempt.unsure]
+        if unsure:
+            recorded = await self._store.recorded([event for _, event, _ in unsure])
+            for attempt, event, outcome in unsure:
+                if event.event_id in recorded:
+                    attempt.outcome = outcome
+
+    def _decide(self, attempts: Sequence[Attempt], rows: Mapping[UUID, CurrentPreferences]) -> Sequence[Draft]:
+        drafts: dict[UUID, Draft] = {}
+        for attempt in attempts:
+            stream = attempt.change.stream
+            draft = drafts.get(stream) or drafts.setdefault(stream, Draft(stream, rows.get(stream)))
+            known = len(draft.events)
+            try:
+                attempt.decided = draft.decide(attempt.change, self._event_ids)
+            except PreconditionFailed as error:
+                attempt.decided = error
+            attempt.event = draft.events[known] if len(draft.events) > known else None
+        return list(drafts.values())
+
+    async def _append(self, appends: Sequence[Append], attempts: Sequence[Attempt]) -> AbstractSet[UUID]:
+        """The streams that were appended to. One bad member never harms the others: they are tried one by one."""
+        try:
+            return await self._store.append(appends)
+        except OutcomeUnknown:
+            streams = {append.row.stream for append in appends}
+            for attempt in attempts:
+                if attempt.change.stream in streams and attempt.event and attempt.decided:
+                    attempt.unsure.append((attempt.event, attempt.decided))
+            raise
+        except AppendRefused as error:
+            if len(appends) > 1:
+                recorded: set[UUID] = set()
+                for append in appends:
+                    recorded |= await self._append([append], attempts)
+                    # At once: if the next one loses its connection, this one has its outcome all the same.
+                    for attempt in attempts:
+                        if attempt.outcome is None and attempt.change.stream in recorded:
+                            attempt.outcome = attempt.decided
+                return recorded
+            for attempt in attempts:
+                if attempt.change.stream == appends[0].row.stream:
+                    attempt.outcome = error
+            return frozenset()

@@ -1,0 +1,112 @@
+"""The audit log of an organization, found by its index and read from the log."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from typing_extensions import override
+
+from application.audit.filter import AuditFilter
+from application.audit.log import AuditIndex, Place, Reach
+from application.ports import Recorded
+from application.rebuild import BrokenStream
+from domain.errors import Unavailable
+from infrastructure.audit import index as audit_index
+from infrastructure.log.event_log import read_at
+from infrastructure.postgres.connection import Connection
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.sql import queries
+from projections.audit_log import Action
+
+BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+END: Final = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def open_database(url: str, *, size: int = 2, answer_within: float = 10.0) -> Database:
+    """A small pool of its own: who reads the audit log may wait for others who do, and nobody else waits for them.
+
+    A plan for any class is made for the average one, which may be so small that to collect and sort it seems cheapest.
+    Without bitmap scans there is no other way than the index that has the entries in order.
+    """
+    return Database(
+        url,
+        size=size,
+        connect_within=5,
+        answer_within=answer_within,
+        application="preferences audit",
+        options="-c enable_bitmapscan=off",
+    )
+
+
+class PostgresAuditLog(AuditIndex):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = queries("audit_log")
+
+    @override
+    async def newest(
+        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int, at_least: int = 0
+    ) -> list[Recorded]:
+        statement = "newest_of_stream" if wanted.stream else "newest_of_organization"
+        parameters = {**_parameters(organization, wanted, before), "limit": limit}
+
+        async def read(connection: Connection) -> list[Recorded]:
+            [(reached, positions)] = await connection.rows(self._queries[statement], parameters, prepare=False)
+            if (reached or 0) < at_least:
+                raise Unavailable(f"the index of the audit log was set back from position {at_least} to {reached or 0}")
+            events = await read_at(connection, positions)
+            # Left out, it would make a page that is too short, which is how the last one is told.
+            if missing := set(positions) - {event.position for event in events}:
+                raise BrokenStream(f"the log has no event at position {min(missing)}, where the audit log has an entry")
+            return events
+
+        return await self._database.read(read)
+
+    @override
+    async def count(self, organization: str, wanted: AuditFilter) -> int:
+        parameters = _parameters(organization, wanted, None)
+        statement = self._queries["count"]
+        [(count,)] = await self._database.read(lambda its: its.rows(statement, parameters, prepare=False))
+        return int(count)
+
+    @override
+    async def at(self, position: int) -> Recorded | None:
+        events = await self._database.read(lambda connection: read_at(connection, [position]))
+        return events[0] if events else None
+
+    @override
+    async def complete_until(self) -> Reach:
+        [(reached, end, now, earliest)] = await self._database.fetch_in_time(
+            self._queries["progress"], {"follower": audit_index.AuditIndexer.name}, prepare=False
+        )
+        if not reached:
+            return Reach(0, None)
+        if reached >= (end or 0):
+            return Reach(reached, now)
+        return Reach(reached, _at_most(now, earliest))
+
+
+def _at_most(now: datetime, earliest: str | None) -> datetime | None:
+    """The earlier one. Where no event says its time, nothing is promised."""
+    try:
+        return min(now, datetime.fromisoformat(earliest or ""))
+    except ValueError:
+        return None
+
+
+def _parameters(organization: str, wanted: AuditFilter, before: Place | None) -> dict[str, Any]:
+    # `until` is a place, too: the one before all entries of that moment, since positions begin at 1.
+    last = min([Place(wanted.until or END, 0), *([before] if before else [])])
+    return {
+        "follower": audit_index.AuditIndexer.name,
+        "organization": organization,
+        "stream": wanted.stream,
+        "actions": [wanted.action] if wanted.action else [*Action],
+        "actor_kind": wanted.actor_kind,
+        "channel": wanted.channel,
+        "toggle": wanted.toggle,
+        "enabled": wanted.enabled,
+        "source": wanted.source,
+        "since": wanted.since or BEGINNING,
+        "before": last.occurred_at,
+        "before_position": last.position,
+    }

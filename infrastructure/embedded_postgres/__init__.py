@@ -1,6 +1,0 @@
-"""PostgreSQL without a database server to install: its programs come with pip, its life is ours."""
-
-from infrastructure.embedded_postgres.account import EmbeddedPostgresError
-from infrastructure.embedded_postgres.server import EmbeddedPostgres
-
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]

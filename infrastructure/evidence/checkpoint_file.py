@@ -1,0 +1,130 @@
+"""Checkpoints in a file outside of the database: one signed note after the other, an empty line behind each."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from typing_extensions import override
+
+from application.evidence.checkpoints import KeptNote, Place, PublishedCheckpoints
+
+_NOTE: Final = re.compile(rb"(?:[^\n]+\n)+\n(?:\xe2\x80\x94 [^\n]+\n)+(?=\n)")
+_LARGEST: Final = 16384
+"""Bytes that a note has at most, by far."""
+
+
+class CheckpointFile(PublishedCheckpoints):
+    """It is only appended to; but what a crash left half-written at its end was never a checkpoint, and goes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @override
+    def last(self) -> KeptNote | None:
+        notes = list(_NOTE.finditer(self._tail()))
+        return KeptNote(str(self._path), notes[-1][0].decode(errors="replace")) if notes else None
+
+    @override
+    def append(self, note: str) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tail = self._tail()
+        notes = list(_NOTE.finditer(tail))
+        written = note.encode()
+        if not notes and not _begins(tail, written):
+            raise OSError(f"{self._path} is not a file of checkpoints")
+        torn = len(tail) - (notes[-1].end() + 1 if notes else 0)
+        with self._path.open("ab") as file:
+            if torn > 0:
+                file.truncate(file.tell() - torn)
+            file.write(written + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def fault(self) -> str | None:
+        """What is in the way of the next checkpoint; None if nothing is. Changes nothing."""
+        if not self._path.exists():
+            there = next(parent for parent in self._path.absolute().parents if parent.exists())
+            return None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else f"{there} can't be written to"
+        try:
+            with self._path.open("ab"):
+                pass
+            tail = self._tail()
+        except OSError as error:
+            return f"{self._path} can't be written to: {error.strerror}"
+        return f"{self._path} is not a file of checkpoints" if tail and not _NOTE.search(tail) else None
+
+    @contextmanager
+    def as_of_now(self, *, required: bool = False, torn: bool = True) -> Iterator["FileAsOfNow | None"]:
+        """What stands in it at this moment; None where there is no file, unless it is `required`.
+
+        Without `torn`, what a crash left half-written at its end is passed over, as the next checkpoint will remove it.
+        """
+        if not required and not self._path.exists():
+            yield None
+            return
+        with self._path.open("rb") as file:
+            yield FileAsOfNow(str(self._path), file, os.fstat(file.fileno()).st_size, torn=torn)
+
+    def _tail(self) -> bytes:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _LARGEST))
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+
+class FileAsOfNow:
+    """The file up to where it ended when it was opened."""
+
+    def __init__(self, place: str, file: IO[bytes], end: int, *, torn: bool) -> None:
+        self.place = place
+        self._file = file
+        self._end = end
+        self._torn = torn
+
+    def notes(self, after: Place) -> Iterator[KeptNote]:
+        """Piece by piece, from a mark on; what is no note is for whoever opens notes to refuse.
+
+        Where the mark isn't one of this file, those that were read are passed over from its beginning on, by their sizes: the file
+        may be another machine's, or a new one.
+        """
+        known = after.mark == 0 or self._ends_note(after)
+        self._file.seek(after.mark if known else 0)
+        for piece in self._pieces():
+            size = _size(piece)
+            if known or size is None or size > after.size:
+                known = True
+                yield KeptNote(self.place, piece.decode(errors="replace"), self._file.tell())
+
+    def _pieces(self) -> Iterator[bytes]:
+        lines: list[bytes] = []
+        while self._file.tell() < self._end and (line := self._file.readline()):
+            lines.append(line)
+            if line == b"\n" and lines.count(b"\n") == 2:
+                yield b"".join(lines[:-1])
+                lines = []
+        if lines and self._torn:
+            yield b"".join(lines)
+
+    def _ends_note(self, after: Place) -> bool:
+        """Whether the note of this size ends at this mark."""
+        self._file.seek(max(0, after.mark - _LARGEST))
+        notes = list(_NOTE.finditer(self._file.read(min(after.mark, _LARGEST))))
+        return bool(notes) and notes[-1].end() == min(after.mark, _LARGEST) - 1 and _size(notes[-1][0]) == after.size
+
+
+def _size(note: bytes) -> int | None:
+    """What it says of its size; None where that is no number."""
+    _, _, rest = note.partition(b"\n")
+    line, _, _ = rest.partition(b"\n")
+    return int(line) if line.isdigit() else None
+
+
+def _begins(torn: bytes, note: bytes) -> bool:
+    """Whether this can be all that was written of a note of the same origin, which is a note's first line."""
+    origin = note[: note.index(b"\n") + 1]
+    return torn.startswith(origin) or origin.startswith(torn)

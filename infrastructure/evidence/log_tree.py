@@ -1,0 +1,178 @@
+"""The Merkle tree of the log, in PostgreSQL. Nothing here waits for anything but the database, so nothing is async."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.abc import Buffer
+from psycopg.errors import error_from_result
+from psycopg.generators import fetch_many
+from psycopg.rows import TupleRow
+from typing_extensions import override
+
+from application.evidence.checkpoints import DATABASE, KeptNote, StoredTree, TreeStore
+from application.ports import UnreadableEvent
+from domain.checkpoint import Checkpoint
+from domain.continued_log import STREAM, Continuation
+from domain.events import LogContinued
+from domain.merkle import TILE, Tile
+from infrastructure.log.event_codec import decode
+from infrastructure.postgres.session import Session, connect_blocking
+from infrastructure.postgres.sql import queries
+
+_QUERIES: Final[dict[str, LiteralString]] = queries("evidence")
+_COPY_HEADER: Final = 19
+"""Bytes before the first row, and in the first message."""
+_COPY_TRAILER: Final = b"\xff\xff"
+_READ_WITHIN: Final = 300.0
+"""Seconds in which the server sends the next row: an operator's command may wait, but not for ever."""
+
+Connection = psycopg.Connection[TupleRow]
+
+
+def leaves(connection: Connection, first: int = 1, limit: int | None = None) -> Iterator[bytes]:
+    """The log from a position on, as leaf data, row by row as the server sends it.
+
+    The connection has `enable_sort` off: the index has the order already, and a sort would read all of the log first, and may
+    write it out.
+    """
+    query = sql.SQL(_QUERIES["leaves"].rstrip(";")).format(first=sql.Literal(first), limit=sql.Literal(limit))
+    with connection.cursor() as cursor, cursor.copy(query) as copy:
+        rows = _received(copy)
+        # The header comes with what is behind it: the first row, the trailer of a log without any, or nothing.
+        behind = bytes(next(rows))[_COPY_HEADER:]
+        if len(behind) > len(_COPY_TRAILER):
+            yield behind
+        for row in rows:
+            if row != _COPY_TRAILER:
+                yield bytes(row)
+
+
+def _received(copy: psycopg.Copy) -> Iterator[Buffer]:
+    """The rows of a COPY. `read` waits for a row; the rows that came with it are taken as they are, which takes half the time.
+
+    The trailer comes last, alone or behind the header, and `read` sees how the statement ended behind it. An error in its place is raised
+    here. A row that ends like the trailer is followed by a `read`, too, which is only slower.
+    """
+    pgconn = copy.connection.pgconn
+    while row := copy.read():
+        yield row
+        while row[-len(_COPY_TRAILER) :] != _COPY_TRAILER:
+            size, row = pgconn.get_copy_data(1)
+            if size == 0:
+                break
+            if size < 0:
+                raise error_from_result(copy.connection.wait(fetch_many(pgconn))[0])
+            yield row
+
+
+def misplaced(connection: Connection) -> list[int]:
+    return [position for (position,) in connection.execute(_QUERIES["misplaced"])]
+
+
+def continuations(connection: Connection) -> list[Continuation]:
+    """Those that can be read: whoever alters the log may alter these, and then they explain nothing."""
+    found = []
+    for position, *stored in connection.execute(queries("continuation")["continuations"], [STREAM]):
+        with suppress(UnreadableEvent):
+            event = decode(*stored)
+            if isinstance(event, LogContinued):
+                found.append(Continuation.of(position, event))
+    return found
+
+
+def entries(connection: Connection, level: int, first: int, count: int) -> Sequence[bytes]:
+    index, offset = divmod(first, TILE)
+    row = connection.execute(_QUERIES["tile"], [level, index]).fetchone()
+    return _split(row[0] if row else None)[offset : offset + count]
+
+
+def _split(hashes: bytes | None) -> list[bytes]:
+    """Whatever stands there: who altered it may have dropped the constraint as well. What it is worth shows in the hashes."""
+    hashes = hashes or b""
+    return [hashes[start : start + 32] for start in range(0, len(hashes), 32)]
+
+
+class PostgresTree(StoredTree):
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @override
+    def misplaced(self) -> list[int]:
+        return misplaced(self._connection)
+
+    @override
+    def continuations(self) -> list[Continuation]:
+        return continuations(self._connection)
+
+    @override
+    def edge(self) -> tuple[list[Tile], bytes]:
+        rows = self._connection.execute(_QUERIES["edge"]).fetchall()
+        tiles = [Tile(level, index, _split(hashes)) for level, index, hashes, _ in rows]
+        return tiles, (rows[0][3] if rows else None) or b""
+
+    @override
+    def leaves(self, first: int, limit: int) -> Iterator[bytes]:
+        return leaves(self._connection, first, limit)
+
+    @override
+    def write(self, tiles: Sequence[Tile], positions: bytes, first: int) -> None:
+        rows = [
+            (
+                tile.level,
+                tile.index,
+                b"".join(tile.hashes),
+                positions[(tile.index - first) * TILE * 8 :][: len(tile.hashes) * 8] if tile.level == 0 else None,
+            )
+            for tile in tiles
+        ]
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_QUERIES["write_tile"], rows)
+
+    @override
+    def entries(self, level: int, first: int, count: int) -> Sequence[bytes]:
+        return entries(self._connection, level, first, count)
+
+    @override
+    def last(self) -> KeptNote | None:
+        row = self._connection.execute(_QUERIES["last_checkpoint"]).fetchone()
+        return KeptNote(DATABASE, row[0]) if row else None
+
+    @override
+    def keep(self, checkpoint: Checkpoint, note: str) -> None:
+        row = [checkpoint.size, checkpoint.position, checkpoint.root, note, checkpoint.time]
+        self._connection.execute(_QUERIES["keep_checkpoint"], row)
+
+
+class PostgresTreeStore(TreeStore):
+    """`patience`: seconds that one waits for another, and that one may stand still, in a process that was suspended, before
+    the server lets the next one go on. A step takes a fraction of it."""
+
+    def __init__(self, url: str, patience: float = 30.0) -> None:
+        self._url = url
+        limit = f"{int(patience * 1000)}"
+        self._session = Session(
+            application="preferences checkpoint",
+            settings={"lock_timeout": limit, "idle_in_transaction_session_timeout": limit, "enable_sort": "off"},
+            connect_within=5,
+            # Longer than it waits for another one, which the server ends by itself.
+            answer_within=patience + 5,
+        )
+
+    @override
+    @contextmanager
+    def exclusively(self) -> Iterator[PostgresTree]:
+        with connect_blocking(self._url, self._session) as connection:
+            connection.execute(_QUERIES["hold"])
+            yield PostgresTree(connection)
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Connection]:
+    session = Session(application="preferences audit", connect_within=5, answer_within=_READ_WITHIN)
+    with connect_blocking(url, session) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        yield connection

@@ -1,0 +1,156 @@
+"""The feed, read from PostgreSQL."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final, LiteralString
+from uuid import UUID
+
+from typing_extensions import override
+
+from application.feed.feed import CHUNK, EVERYTHING, EventFeed, Selection, Slice
+from application.ports import Recorded, UnreadableEvent
+from application.rebuild import BrokenStream
+from domain import continued_log, published_catalogues
+from domain.continued_log import Continuation
+from domain.events import (
+    CataloguePublished,
+    Event,
+    LogContinued,
+    NotificationToggled,
+    PreferencesErased,
+    PreferencesOpened,
+)
+from infrastructure.audit.index import AuditIndexer
+from infrastructure.log import event_log
+from infrastructure.log.continuation import continuations
+from infrastructure.postgres.connection import Connection
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.sql import queries
+from projections.audit_log import OPEN, Action
+
+SEARCHED: Final = 20_000
+"""Events that are looked at for one piece of the feed, at most: a few tenths of a second."""
+
+READ_WITHIN: Final = 15.0
+"""Seconds for one piece of the feed, those included in which its reader waits for a connection."""
+
+_QUERIES: Final[dict[str, LiteralString]] = queries("event_feed")
+
+_ACTIONS: Final[dict[type[Event], str]] = {
+    PreferencesOpened: OPEN,
+    NotificationToggled: Action.TOGGLE,
+    PreferencesErased: Action.ERASE,
+}
+"""What the index of the audit log calls the kinds of events."""
+
+_COMMON: Final[dict[type[Event], UUID]] = {
+    CataloguePublished: published_catalogues.STREAM,
+    LogContinued: continued_log.STREAM,
+}
+"""The streams of the kinds that are in no index, since they are everybody's."""
+
+
+class PostgresEventFeed(EventFeed):
+    """On a pool of its own: whoever reads the whole log must not keep connections from those who change something.
+
+    A piece that hasn't come `within` so many seconds is given up, with its connection: a few that never come would else
+    keep the whole pool from everybody.
+    """
+
+    def __init__(self, database: Database, *, within: float = READ_WITHIN) -> None:
+        self._database = database
+        self._within = within
+
+    @override
+    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
+        async def read(connection: Connection) -> Slice:
+            if selection.organization is None:
+                return await _search(connection, after, limit, selection)
+            return await _of_organization(connection, after, limit, selection)
+
+        return await self._database.read_within(self._within, read)
+
+    @override
+    async def end(self) -> int:
+        return await self._database.read_within(self._within, event_log.end_of_log)
+
+    @override
+    async def continuations(self) -> list[Continuation]:
+        return await self._database.read_within(self._within, continuations)
+
+
+async def _of_organization(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
+    """By the index of the audit log as far as it has come, and from there by going through the log.
+
+    So an organization doesn't pay for the others, nor does it wait until what it did is in the index.
+    """
+    by_choice = selection.channel is not None or selection.toggle is not None
+    kinds = [NotificationToggled] if by_choice else [*_ACTIONS, *_COMMON]
+    wanted = [kind for kind in kinds if selection.kind in (None, kind)]
+    parameters = {
+        "follower": AuditIndexer.name,
+        "organization": selection.organization,
+        "actions": [_ACTIONS[kind] for kind in wanted if kind in _ACTIONS],
+        "channel": selection.channel,
+        "toggle": selection.toggle,
+        "common": [_COMMON[kind] for kind in wanted if kind in _COMMON],
+        "after": after,
+        "limit": limit + 1,
+    }
+    rows = await (await connection.execute(_QUERIES["of_organization"], parameters, prepare=False)).fetchall()
+    positions: list[int] = [position for _, position in rows if position is not None]
+    for position, following in pairwise(positions):
+        if position == following:
+            raise BrokenStream(f"the audit log's index has position {position} twice")
+    events, unreadable = await _readable_at(connection, positions[:limit])
+    if unreadable is not None:
+        return Slice(events, unreadable - 1, more=True)
+    if len(positions) > limit:
+        return Slice(events, positions[limit - 1], more=True)
+    reached = max(after, rows[0][0] if rows else 0)
+    try:
+        rest = await _search(connection, reached, limit - len(events), selection)
+    except UnreadableEvent:
+        if reached == after:
+            raise
+        return Slice(events, reached, more=True)
+    return Slice([*events, *rest.events], rest.position, rest.more)
+
+
+async def _readable_at(connection: Connection, positions: Sequence[int]) -> tuple[list[Recorded], int | None]:
+    """The events at these positions, which go up, and the position of the first one that can't be read. Raises
+    `UnreadableEvent` where nothing precedes it."""
+    unreadable = None
+    while True:
+        try:
+            return await event_log.read_at(connection, positions), unreadable
+        except UnreadableEvent as error:
+            # Any of them, since they are read in any order; so once more, up to there.
+            unreadable = error.position
+            positions = [position for position in positions if position < unreadable]
+            if not positions:
+                raise
+
+
+async def _search(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
+    """Goes through the log itself, and picks what is selected."""
+    if selection == EVERYTHING:
+        return Slice(*await event_log.fetch_after(connection, after, limit))
+    found: list[Recorded] = []
+    position = after
+    for _ in range(0, SEARCHED, CHUNK):
+        looked_at = await event_log.fetch_after(connection, position, CHUNK)
+        try:
+            for recorded in looked_at.events:
+                if len(found) == limit:
+                    return Slice(found, position, more=True)
+                position = recorded.position
+                if selection.has(recorded.event):
+                    found.append(recorded)
+        except UnreadableEvent:
+            if position == after:
+                raise
+            return Slice(found, position, more=True)
+        if not looked_at.more:
+            return Slice(found, position, more=False)
+    return Slice(found, position, more=True)

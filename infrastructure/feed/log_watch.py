@@ -1,0 +1,74 @@
+"""A connection of its own to the log, that is told when it grows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Final, Self
+
+import psycopg
+import structlog
+from typing_extensions import override
+
+from application.feed.feed import Slice, readable
+from application.feed.live_tail import LogWatch
+from application.isolation import Cleared
+from domain.errors import Unavailable
+from domain.isolation import PLATFORM
+from infrastructure.log import event_log
+from infrastructure.postgres.connection import Connection, translated
+from infrastructure.postgres.session import Session, connect
+
+CHANNEL: Final = "preferences_log"
+
+LOOK_WITHIN: Final = 5.0
+"""Seconds for one look at the log. Who has no answer by then looks again on another connection."""
+
+log = structlog.get_logger("feed")
+
+
+class PostgresLogWatch(LogWatch):
+    def __init__(self, connection: Connection, within: float) -> None:
+        self._connection = connection
+        self._within = within
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, application: str, *, within: float = LOOK_WITHIN) -> AsyncIterator[Self]:
+        """Raises `Unavailable` now, or later, when the connection has gone or hasn't answered `within` so many seconds.
+        Whoever asked goes on as if nothing were, so it is logged here."""
+        try:
+            async with await _connected(url, application) as connection:
+                with connection.answering_by(monotonic() + within):
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                yield cls(connection, within)
+        except (psycopg.Error, Unavailable) as error:
+            log.warning("the log can't be watched", reason=str(error))
+            raise (translated(error) if isinstance(error, psycopg.Error) else error) from error
+
+    @override
+    async def read_after(self, position: int, limit: int) -> list[Cleared]:
+        with self._connection.answering_by(monotonic() + self._within):
+            found = await event_log.fetch_after(self._connection, position, limit)
+        return readable(Slice(*found), PLATFORM, lambda recorded: recorded).made
+
+    @override
+    async def wait(self, seconds: float) -> None:
+        async for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+            pass
+
+
+async def _connected(url: str, application: str) -> Connection:
+    """A reader comes and goes at any moment. Who is cancelled while it connects would leave a connection behind, which nobody
+    closes until the collector happens to find it; so it is let come about, and closed."""
+    connecting = asyncio.create_task(connect(url, Session(application=application, connect_within=5)))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_close)
+        raise
+
+
+def _close(connecting: asyncio.Task[Connection]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().pgconn.finish()

@@ -1,0 +1,64 @@
+"""Looking after followers from outside of their process: how far each is, and holding it, releasing it, setting it back."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Any
+
+from application.followers import CannotReset, Follower, FollowerStatus
+from infrastructure.followers.journal import Connection
+from infrastructure.log.event_codec import recorded_at
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.sql import queries
+
+
+class FollowerRegister:
+    """All that they do takes effect on a running follower with its next transaction, in whatever process it is."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+        self._queries = queries("followers")
+
+    async def statuses(self, names: Collection[str]) -> list[FollowerStatus]:
+        """Of these followers, and of all that have ever run, by name."""
+        rows = await self._database.fetch_in_time(self._queries["status"], {"names": [*names]}, prepare=False)
+        return [self._status(*row) for row in rows]
+
+    async def pause(self, name: str) -> None:
+        """Return when nothing more is handled."""
+        await self._database.execute(self._queries["pause"], {"name": name})
+
+    async def resume(self, name: str) -> bool:
+        """False where no such follower has ever run."""
+        return bool(await self._database.write(self._queries["resume"], {"name": name}))
+
+    async def reset(self, follower: Follower[Connection], to: int) -> None:
+        """Undo what it made of the events after `to`, and let them come again. Raises `CannotReset`."""
+        name = {"name": follower.name}
+        async with self._database.connection() as connection, connection.transaction():
+            row = await (await connection.execute(self._queries["hold"], name)).fetchone()
+            if row is None:
+                raise CannotReset(f"{follower.name} has never run")
+            if to > row[0]:
+                raise CannotReset(f"{follower.name} is at position {row[0]}: no event may be passed over")
+            await follower.reset(to, connection)
+            await connection.execute(self._queries["set_back"], {**name, "to": to})
+
+    def _status(
+        self,
+        name: str,
+        position: int,
+        paused: bool,
+        failed_position: int | None,
+        failure: str | None,
+        moved_at: datetime | None,
+        leading: bool,
+        lag_events: int,
+        next_state: Any,
+    ) -> FollowerStatus:
+        lag = 0.0
+        if next_state is not None:
+            # Where the event doesn't even say when it was recorded, it has waited at least since the last move.
+            since = recorded_at(next_state) or moved_at or self._clock()
+            lag = max((self._clock() - since).total_seconds(), 0.0)
+        return FollowerStatus(name, position, paused, failed_position, failure, leading, lag_events, lag)

@@ -1,0 +1,145 @@
+"""Running a follower: one process leads it, the others wait to take over."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import psycopg
+import structlog
+
+from application.followers import LARGEST, Follower, Following, StandsAt, Step
+from domain.errors import Unavailable
+from infrastructure.followers.journal import Connection, PostgresJournal
+from infrastructure.log.continuation import continue_where_moved
+from infrastructure.postgres.connection import NoAnswer, translated
+from infrastructure.postgres.session import Session, connect
+from infrastructure.postgres.sql import queries
+
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+"""Seconds before the database, or whatever else a follower needs, is tried again."""
+
+FIRST_PATIENCE: Final = 4.0
+LONGEST_PATIENCE: Final = 64.0
+"""Seconds in which the server answers a statement, or is given up: it may be frozen, and another one serve in its place. A server
+that is slow is given twice as long the next time, so that even then the follower gets on."""
+
+log = structlog.get_logger("followers")
+
+
+class FollowerRunner:
+    """Leads a follower along the log, on a connection of its own, for as long as the process is to run.
+
+    `poll` is how long, in seconds, it sleeps at most: a notification wakes it, and may be lost. `rest` is how long it lets
+    events gather after it has caught up, so that a busy log is handled in batches and not event by event. `patience` is how
+    long, in seconds, its `handle` may say nothing to the database before the server takes it for dead.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        follower: Follower[Connection],
+        *,
+        stands_at: StandsAt | None = None,
+        batch: int = LARGEST,
+        poll: float = 1.0,
+        rest: float = 0.02,
+        patience: int = 60,
+    ) -> None:
+        self._url = url
+        self._follower = follower
+        self._stands_at = stands_at
+        self._batch = batch
+        self._poll = poll
+        self._rest = rest
+        self._patience = patience
+        self._pause = FIRST_PAUSE
+        self._answer_within = FIRST_PATIENCE
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; the transaction under way is finished. What is unavailable is waited for."""
+        name = self._follower.name
+        while not stop.is_set():
+            try:
+                async with self._connected() as connection:
+                    await self._run(connection, stop)
+            except Unavailable as error:
+                if isinstance(error, NoAnswer):
+                    self._answer_within = min(self._answer_within * 2, LONGEST_PATIENCE)
+                log.warning("follower waits", follower=name, reason=str(error), seconds=self._pause)
+                await _sleep(stop, self._pause)
+                self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    async def _run(self, connection: Connection, stop: asyncio.Event) -> None:
+        journal = PostgresJournal(connection, self._follower.name)
+        await journal.register()
+        with journal.translated():
+            await continue_where_moved(connection)
+        while not await journal.lead():
+            if await _sleep(stop, self._poll):
+                return
+        log.info("follower leads", follower=self._follower.name)
+        await connection.execute(queries("followers")["listen"])
+        following = Following(self._follower, journal, largest=self._batch, stands_at=self._stands_at)
+        while not stop.is_set():
+            step = await following.step()
+            # All that it needs was there, also where there was nothing to do.
+            self._pause = FIRST_PAUSE
+            match step:
+                case Step.HELD:
+                    await _sleep(stop, self._poll)
+                case Step.CAUGHT_UP:
+                    await _sleep(stop, self._rest)
+                    await _notified(connection, stop, self._poll)
+                case Step.ON:
+                    self._answer_within = FIRST_PATIENCE
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        try:
+            connection = await connect(
+                self._url,
+                Session(
+                    application=f"preferences follower {self._follower.name}",
+                    settings={
+                        # The server ends a session that says nothing for so long: a leader that is frozen, or that the network
+                        # has cut off, must not keep another one from leading. One that works comes by at least once a second.
+                        "idle_session_timeout": "5s",
+                        "idle_in_transaction_session_timeout": f"{self._patience}s",
+                    },
+                    # Nothing is lost by not waiting for the disk where position and effect would be lost together.
+                    durable=self._stands_at is not None,
+                    answer_within=self._answer_within,
+                ),
+            )
+            async with connection:
+                yield connection
+        except psycopg.Error as error:
+            raise translated(error) from error
+
+
+async def _notified(connection: Connection, stop: asyncio.Event, seconds: float) -> None:
+    """Return when something was appended, or `stop` was set, or the time is over."""
+
+    async def listen() -> None:
+        async for _ in connection.notifies(timeout=seconds, stop_after=1):
+            pass
+
+    listening = asyncio.create_task(listen())
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({listening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        listening.cancel()
+        # A connection that broke is found by the next step.
+        await asyncio.gather(listening, stopped, return_exceptions=True)
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> bool:
+    """Whether `stop` was set meanwhile."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    return stop.is_set()

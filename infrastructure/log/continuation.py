@@ -1,0 +1,94 @@
+"""Continuing the log on another server: after a failover, or from a backup.
+
+A standby may lack events that were acknowledged and read, and a backup does. Their positions must not be given a second time: a
+reader that has passed them would never see the new events. So the log goes on far beyond them, with an event that says so.
+"""
+
+from time import monotonic
+from typing import Final, LiteralString, cast
+
+import psycopg
+import structlog
+from psycopg.rows import TupleRow
+from ulid_transform import ulid_now
+
+from domain.catalogue import CATALOGUE
+from domain.continued_log import STREAM, Continuation, Moves, continued
+from domain.events import LogContinued
+from infrastructure.log.event_codec import decode, encode
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.sql import queries
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+_QUERIES: Final[dict[str, LiteralString]] = queries("continuation")
+
+ANSWERED_WITHIN: Final = 5.0
+"""Seconds after which a server that hasn't answered to all of it is taken for lost."""
+
+log = structlog.get_logger("continuation")
+
+
+async def continuations(connection: Connection) -> list[Continuation]:
+    """Every continuation of the log, in its order."""
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(_QUERIES["continuations"], [STREAM], prepare=False)
+        rows = await cursor.fetchall()
+    return [Continuation.of(position, cast("LogContinued", decode(*stored))) for position, *stored in rows]
+
+
+async def moves(database: Database) -> Moves:
+    """Raises `Unavailable`."""
+    [row] = await database.fetch_in_time(_QUERIES["moved"])
+    return Moves(*row)
+
+
+async def continue_where_moved(connection: Connection) -> None:
+    """Continue the log if it was last written on another server. For a process that starts, or has lost its connection."""
+    cursor = await connection.execute(_QUERIES["elsewhere"], prepare=False)
+    if await cursor.fetchone() == (True,):
+        await continue_log(connection)
+
+
+async def continue_on(database: Database) -> None:
+    """Continue the log after it has refused an append."""
+    async with database.connection() as connection:
+        with connection.answering_by(monotonic() + ANSWERED_WITHIN):
+            await continue_log(connection)
+
+
+async def continue_log(connection: Connection) -> Continuation | None:
+    """Continue the log, in a transaction of its own; None where another process has done it already."""
+    async with connection.transaction(), psycopg.AsyncClientCursor(connection) as cursor:
+        await cursor.execute(_QUERIES["hold"])
+        await cursor.execute(_QUERIES["place"], {"stream": STREAM})
+        row = await cursor.fetchone()
+        if row is None:
+            return None
+        previous_end, position, version, at = row
+        event = continued(
+            previous_end,
+            version,
+            at=at,
+            event_id=ulid_now(),
+            request_id=ulid_now(),
+            catalogue_version=CATALOGUE.version,
+        )
+        stored = encode(event)
+        await cursor.execute(
+            _QUERIES["append"],
+            {
+                "position": position,
+                "stream": stored.originator_id,
+                "version": stored.originator_version,
+                "topic": stored.topic,
+                "state": stored.state,
+            },
+        )
+        await cursor.execute(_QUERIES["move"], {"position": position, "previous_end": previous_end})
+    log.critical(
+        "the log was continued on another server: what stood behind its end is lost, if anything did",
+        previous_end=previous_end,
+        position=position,
+    )
+    return Continuation.of(position, event)

@@ -1,0 +1,51 @@
+"""What a process asks of its database to know whether it can serve."""
+
+from collections.abc import Sequence
+from typing import Final, LiteralString, NamedTuple, cast
+
+import psycopg
+
+from domain.errors import Unavailable
+from domain.events import CataloguePublished
+from domain.published_catalogues import STREAM, PublishedCatalogues
+from infrastructure.log.event_codec import decode
+from infrastructure.postgres.connection import LoginRefused
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.migrations import Applied
+from infrastructure.postgres.sql import queries
+
+_QUERIES: Final[dict[str, LiteralString]] = queries("readiness")
+
+READ_ONLY: Final = "refuses writes: it is read-only"
+
+
+class Readiness(NamedTuple):
+    """`database`: what is wrong with it, None if nothing is. The others are None where it couldn't be asked; `applied` are
+    the migrations that it has."""
+
+    database: str | None
+    applied: Sequence[Applied] | None = None
+    published: PublishedCatalogues | None = None
+
+
+async def readiness(database: Database) -> Readiness:
+    try:
+        rows = await database.fetch_in_time(_QUERIES["readiness"], [STREAM])
+    except psycopg.errors.UndefinedTable:
+        return Readiness(None, [])
+    except LoginRefused:
+        return Readiness("refuses the login")
+    except (Unavailable, OSError):
+        return Readiness("can't be reached")
+    except psycopg.Error as error:
+        return Readiness(f"answers with an error: {type(error).__name__}")
+    read_only, applied, *_ = rows[0]
+    if read_only:
+        # Where it is another one's turn by now, the next connection leads there.
+        await database.start_anew()
+    published = [cast("CataloguePublished", decode(*event)) for _, _, *event in rows if event[0] is not None]
+    return Readiness(
+        READ_ONLY if read_only else None,
+        [Applied(*migration) for migration in applied or []],
+        PublishedCatalogues(published),
+    )

@@ -1,0 +1,27 @@
+"""The sequence that positions come from, where it is behind the end of the log."""
+
+from typing import Final
+
+from infrastructure.postgres.session import Session, connect_blocking
+from infrastructure.postgres.sql import queries
+
+_SESSION: Final = Session(application="preferences check", connect_within=5)
+
+
+def behind(url: str) -> tuple[int, int] | None:
+    """The end of the log, and where the sequence stands; None where it isn't behind, as after each append by a role that may set it."""
+    with connect_blocking(url, _SESSION) as connection:
+        row = connection.execute(queries("sequence")["behind"]).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def set_forward(url: str) -> int | None:
+    """Set it to the end of the log, which is returned; None where it isn't behind."""
+    statements = queries("sequence")
+    with connect_blocking(url, _SESSION) as connection:
+        connection.execute(statements["hold"])
+        row = connection.execute(statements["behind"]).fetchone()
+        if row is None:
+            return None
+        connection.execute(statements["set_forward"], [row[0]])
+        return int(row[0])

@@ -1,0 +1,108 @@
+"""The relay: a follower of the log whose effect is a stream at a broker.
+
+The stream itself says which event is its last, so nothing has to be committed in two places. What the followers' table
+keeps beside it counts for one case only: that the last message was purged.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from application.followers import CannotReset
+from application.ports import Recorded
+from domain.continued_log import loss_of
+from domain.isolation import PLATFORM
+from infrastructure.followers.journal import Connection
+from infrastructure.log.continuation import continuations
+from infrastructure.log.event_log import read_after
+from infrastructure.nats.jetstream import LARGEST_BATCH, BrokerUnavailable, EventStream, StreamEnd, StreamUnusable
+from projections.nats_messages import message
+
+NAME: Final = "relay"
+
+log = structlog.get_logger("relay")
+
+
+class Relay:
+    """Hands every event on, once and in log order."""
+
+    name = NAME
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+        self._end: StreamEnd | None = None
+        self._compared_with: Connection | None = None
+
+    async def stands_at(self, position: int) -> int:
+        """The position that the stream really has reached, given the one that was noted; never a later one.
+
+        It is behind where the stream was made anew, or where a broker lost what it had acknowledged: all of that is
+        handed on again.
+        """
+        if self._end is None or not self._stream.is_open:
+            self._end, self._compared_with = None, None
+            await self._stream.open()
+            end = await self._stream.end()
+            if end.position is not None and end.position < position:
+                log.warning("stream is behind", stream_position=end.position, noted_position=position)
+            self._end = end
+        return position if self._end.position is None else min(position, self._end.position)
+
+    async def handle(self, events: Sequence[Recorded], transaction: Connection) -> None:
+        end, self._end = self._end, None
+        if end is None:
+            raise BrokerUnavailable("the connection to NATS was lost")
+        # Behind another connection there may be another log.
+        if self._compared_with is not transaction:
+            await _refuse_another_log(self._stream, end, transaction)
+            self._compared_with = transaction
+        # Where nobody can say what the stream held, what was noted counts, which is just before these events.
+        after = events[0].position - 1 if end.position is None else end.position
+        new = [recorded for recorded in events if recorded.position > after]
+        for first in range(0, len(new), LARGEST_BATCH):
+            batch = new[first : first + LARGEST_BATCH]
+            sequence = await self._stream.append(
+                [message(position, PLATFORM.clear(event, position)) for position, event in batch], end.sequence
+            )
+            end = StreamEnd(sequence, batch[-1].position, batch[-1].event.event_id)
+        # Only now: after a failure it is unknown, and asked for before anything else is written.
+        self._end = end
+
+    async def reset(self, position: int, transaction: Connection) -> None:
+        raise CannotReset("what was handed on can't be taken back: delete the stream, and it is handed on anew")
+
+    async def close(self) -> None:
+        await self._stream.close()
+
+
+async def _refuse_another_log(stream: EventStream, end: StreamEnd, transaction: Connection) -> None:
+    """Raise `StreamUnusable` unless the stream's last event stands in this log at its position: in a log that was restored
+    from a backup, or that is another one altogether, positions mean other events, which would silently be left out.
+
+    Where the log says itself that it has lost what stood there, before it was continued, nothing of it is left out: it goes on
+    behind all that the stream has. Then the stream's last event of before the loss must stand in the log.
+    """
+    if not end.position or await _stands(end, transaction):
+        return
+    lost = loss_of(end.position, await continuations(transaction))
+    if lost is not None:
+        before = await stream.last_up_to(lost.previous_end)
+        if not before.position or await _stands(before, transaction):
+            log.warning(
+                "the stream has events that the log has lost",
+                previous_end=lost.previous_end,
+                stream_position=end.position,
+                continued_at=lost.position,
+            )
+            return
+    raise StreamUnusable(
+        f"the stream's last event, {end.event_id} at position {end.position}, doesn't stand there in this log: "
+        "the stream was written from another one, or this one was restored from a backup"
+    )
+
+
+async def _stands(end: StreamEnd, transaction: Connection) -> bool:
+    """Whether a message's event stands in this log at its position."""
+    assert end.position is not None
+    return [event.event_id for _, event in await read_after(transaction, end.position - 1, 1)] == [end.event_id]

@@ -1,0 +1,231 @@
+"""A pool of connections to PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from math import inf
+from time import monotonic
+from typing import Any, Final, Self, TypeVar
+
+import orjson
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_loads
+from psycopg_pool import PoolClosed, PoolTimeout
+
+from domain.errors import Unavailable
+from infrastructure.postgres.connection import Connection, ConnectionLost, LoginRefused, ReadOnly, translated
+from infrastructure.postgres.session import Session, make_pool, settings_in
+
+Read = TypeVar("Read")
+
+KEYED: Final = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
+"""Options for a pool whose statements find everything by a key. What is prepared is planned once, while PostgreSQL would plan a
+look-up of several keys anew each time, which takes longer than the look-up; and a plan that was made while a table was
+small still uses its index when it is large."""
+
+KEPT_FOR: Final = 60.0
+"""Seconds after which a connection goes through the pool, which replaces the old ones."""
+
+RENEWED_AFTER: Final = 0.5
+"""Seconds between two times that all connections are given up, while the server refuses writes."""
+
+FAILED_LATELY: Final = 10.0
+"""Seconds for which the last failure to connect is the reason that there is no connection."""
+
+
+class Database:
+    """A pool of autocommitting connections: a statement is a transaction.
+
+    `connect_within`, `answer_within` and `patience` are in seconds. The first bounds how long a request waits for a
+    connection; the second how long the server may work on one statement; the third how long a caller of `fetch_in_time`
+    waits altogether. `options` are more of PostgreSQL's own, such as `-c work_mem=64MB`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 8,
+        connect_within: float = 0.7,
+        answer_within: float = 10.0,
+        patience: float = 0.9,
+        application: str = "preferences",
+        options: str = "",
+    ) -> None:
+        self._connect_within = connect_within
+        self._patience = patience
+        self._waiting = 0
+        self._at_hand: Connection | None = None
+        # Of the monotonic clock: what was taken from the pool before is kept at hand no more.
+        self._kept_from = 0.0
+        self._failed: tuple[float, Exception | None] = (0.0, None)
+        settings = {
+            "statement_timeout": f"{int(answer_within * 1000)}",
+            # A process that stands still within a transaction keeps no lock.
+            "idle_in_transaction_session_timeout": "5s",
+            **settings_in(options),
+        }
+        self._pool = make_pool(
+            url,
+            Session(application=application, settings=settings),
+            failed=self._note_failure,
+            min_size=1,
+            max_size=size,
+            configure=_configure,
+            timeout=connect_within,
+            # No patience in the pool: a failed attempt is over, and the next request makes the next one. With the
+            # pool's own back-off, the service would stay away for minutes after the database is back.
+            reconnect_timeout=0,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._pool.open(wait=False)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._kept_from = inf
+        await self._put_away()
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self, within: float | None = None) -> AsyncIterator[Connection]:
+        """A connection, `within` so many seconds, by default `connect_within`. Raises `Unavailable`; as `ConnectionLost`
+        where a statement's outcome is unknown."""
+        try:
+            connection = await self._take(within)
+            try:
+                yield connection
+            finally:
+                await self._give_back(connection)
+        except PoolTimeout as error:
+            within = self._connect_within if within is None else within
+            raise self._no_connection(f"no connection to the database within {within:.1f} s") from error
+        except PoolClosed as error:
+            raise Unavailable("the connections to the database are closed") from error
+        except psycopg.Error as error:
+            ours = translated(error)
+            if isinstance(ours, ReadOnly):
+                await self.start_anew()
+            raise ours from error
+
+    async def _take(self, within: float | None) -> Connection:
+        """The one at hand, or one from the pool, which takes a tenth of a lone GET to hand it out and take it back."""
+        if self._at_hand is not None:
+            connection, self._at_hand = self._at_hand, None
+            return connection
+        self._waiting += 1
+        try:
+            connection = await self._out_of_the_pool(within)
+        finally:
+            self._waiting -= 1
+        connection.taken_at = monotonic()
+        return connection
+
+    async def _out_of_the_pool(self, within: float | None) -> Connection:
+        """The pool waits by Python's `wait_for`, which before 3.12 forgets that it was cancelled when what it waits for comes
+        in that same moment. Whoever was told to end would go on, for ever where the work has no end."""
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
+        connection = await self._pool.getconn(within)
+        self._failed = (0.0, None)
+        if task.cancelling() > before:
+            await self._pool.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
+
+    async def _give_back(self, connection: Connection) -> None:
+        well = connection.pgconn.transaction_status == TransactionStatus.IDLE
+        young = connection.taken_at > self._kept_from and monotonic() < connection.taken_at + KEPT_FOR
+        if well and young and self._at_hand is None and not self._waiting:
+            self._at_hand = connection
+        else:
+            await self._pool.putconn(connection)
+
+    async def _put_away(self) -> None:
+        if self._at_hand is not None:
+            connection, self._at_hand = self._at_hand, None
+            await self._pool.putconn(connection)
+
+    async def fetch(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
+        """The rows of a statement that only reads. What is not prepared is planned each time, for the tables as they are then."""
+        return await self.read(lambda connection: connection.rows(query, parameters, prepare=prepare))
+
+    async def read(self, read: Callable[[Connection], Awaitable[Read]], *, deadline: float | None = None) -> Read:
+        """What comes of reading, which may be done again: on a connection that turns out dead, it is, once, and not after
+        `deadline`, a time of the monotonic clock."""
+        try:
+            async with self.connection() as connection:
+                return await read(connection)
+        except ConnectionLost:
+            await self._renew(connection)
+            within = None if deadline is None else min(self._connect_within, max(0.0, deadline - monotonic()))
+            async with self.connection(within) as connection:
+                return await read(connection)
+
+    async def read_within(self, seconds: float, read: Callable[[Connection], Awaitable[Read]]) -> Read:
+        """The same, with so many seconds for all of its statements together. Raises `NoAnswer` when they are over."""
+        deadline = monotonic() + seconds
+
+        async def bounded(connection: Connection) -> Read:
+            with connection.answering_by(deadline):
+                return await read(connection)
+
+        return await self.read(bounded, deadline=deadline)
+
+    def _no_connection(self, sentence: str) -> Unavailable:
+        """With the reason, which only those attempts know that the pool made in the background."""
+        at, error = self._failed
+        if error is None or monotonic() - at > FAILED_LATELY:
+            return Unavailable(sentence)
+        reason = translated(error) if isinstance(error, psycopg.Error) else error
+        return LoginRefused(str(reason)) if isinstance(reason, LoginRefused) else Unavailable(f"{sentence}: {reason}")
+
+    def _note_failure(self, error: Exception) -> None:
+        self._failed = (monotonic(), error)
+
+    async def start_anew(self) -> None:
+        """Give up all connections as they come back: they lead to a server that takes no writes, and that is no longer the
+        one where the URL leads to, or will soon not be. Once in `RENEWED_AFTER` seconds at most."""
+        if monotonic() - self._kept_from > RENEWED_AFTER:
+            self._kept_from = monotonic()
+            await self._put_away()
+            await self._pool.drain()
+
+    async def _renew(self, lost: Connection) -> None:
+        """When one connection is dead, the others usually are too. To ask each of them would be to wait for any that stands
+        still, so those that nobody uses are given up unasked, and the next one is new.
+
+        Many lose theirs at the same moment, and find it out one after the other. The first one does this for all whose
+        connections are as old as its own: what the others would give up is new already.
+        """
+        if lost.taken_at > self._kept_from:
+            self._kept_from = monotonic()
+            await self._put_away()
+            await self._pool.drain()
+
+    async def fetch_in_time(
+        self, query: Any, parameters: Any = (), *, prepare: bool = True, patience: float | None = None
+    ) -> list[TupleRow]:
+        """What `fetch` finds. Raises `Unavailable` when the patience, in seconds, is at an end; by default the caller's own."""
+        deadline = monotonic() + (self._patience if patience is None else patience)
+        return await self.read(
+            lambda connection: connection.rows(query, parameters, prepare=prepare, deadline=deadline), deadline=deadline
+        )
+
+    async def write(self, query: Any, parameters: Any = ()) -> list[TupleRow]:
+        """The rows of a statement that writes. Raises `ConnectionLost` where its outcome is unknown: done again, it could
+        find that there was nothing to do."""
+        async with self.connection() as connection:
+            return await connection.rows(query, parameters)
+
+    async def execute(self, query: Any, parameters: Any = ()) -> None:
+        """Run a statement that answers nothing."""
+        async with self.connection() as connection:
+            await connection.execute(query, parameters)
+
+
+async def _configure(connection: Connection) -> None:
+    set_json_loads(orjson.loads, connection)

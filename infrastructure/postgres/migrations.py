@@ -1,0 +1,182 @@
+"""Numbered, forward-only, checksummed changes of the schema, applied under a lock, each in a transaction of its own
+that makes no request wait for a table that somebody else holds.
+
+A migration says in a line of its own, `-- leaves-working: 0007`, which releases work with the schema that it makes: those that carry migration
+0007, and all after them. The database keeps that number, so that an older release, which doesn't have the file, knows that it may start.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Collection
+from functools import cache, partial
+from importlib.resources import files
+from typing import Final, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.rows import TupleRow
+
+from infrastructure.postgres.session import Session, connect_blocking
+
+LOCK: Final = 7305114882902
+
+ATTEMPTS: Final = 30
+"""How often a migration is tried while others hold a table that it changes."""
+
+PAUSE: Final = 1.0
+"""Seconds between two attempts, in which those whom one of them kept waiting are served."""
+
+_PATIENCE: Final = "200ms"
+"""For how long a migration waits for a table: everybody who comes after it waits as well."""
+
+_SESSION: Final = Session(application="preferences migrate", connect_within=5)
+
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    number     integer     NOT NULL PRIMARY KEY,
+    name       text        NOT NULL,
+    checksum   text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    leaves_working integer
+)
+"""
+
+_HAS_COLUMN: Final = """
+SELECT FROM pg_attribute
+WHERE attrelid = 'schema_migrations'::regclass AND attname = 'leaves_working' AND NOT attisdropped
+"""
+
+_ADD_COLUMN: Final = "ALTER TABLE schema_migrations ADD COLUMN leaves_working integer"
+
+APPLIED: Final = "SELECT number, checksum, (to_jsonb(m) ->> 'leaves_working')::integer FROM schema_migrations m"
+"""What a database has, also where a release that didn't know the last column has made the table: there it is null."""
+
+_LEAVES_WORKING: Final = re.compile(r"^-- leaves-working: (\d{4})$", re.MULTILINE)
+
+
+class MigrationError(Exception):
+    """One sentence on why the schema can't be brought up to date."""
+
+
+class Migration(NamedTuple):
+    number: int
+    name: str
+    sql: LiteralString
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def leaves_working(self) -> int | None:
+        """The newest migration of the oldest release that works with the schema as it is after this one; None if it doesn't say."""
+        said = _LEAVES_WORKING.search(self.sql)
+        return int(said[1]) if said else None
+
+
+class Applied(NamedTuple):
+    """A migration that a database has, as far as it remembers."""
+
+    number: int
+    checksum: str
+    leaves_working: int | None
+
+
+@cache
+def available() -> list[Migration]:
+    """The migrations that this release carries, in order. They are read once."""
+    folder = files("infrastructure").joinpath("migrations")
+    named = [(re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name), file) for file in folder.iterdir()]
+    return sorted(Migration(int(name[1]), name[2], file.read_text("utf-8")) for name, file in named if name)
+
+
+def pending(applied: Collection[Applied]) -> list[Migration]:
+    """Those not among `applied`.
+
+    Raises `MigrationError` if one that was applied has been edited since, or if a newer one doesn't leave this release working.
+    """
+    known = {migration.number: migration for migration in available()}
+    newest = max(known)
+    for number, checksum, leaves_working in applied:
+        if number not in known:
+            if number > newest and leaves_working is not None and leaves_working <= newest:
+                continue
+            if leaves_working is None:
+                raise MigrationError(f"the database has migration {number:04}, and this release is too old to know it")
+            raise MigrationError(
+                f"the database has migration {number:04}, which only leaves releases working that have {leaves_working:04}: this one is too old"
+            )
+        if known[number].checksum != checksum:
+            raise MigrationError(f"migration {number:04}_{known[number].name} was edited after it had been applied")
+    numbers = {migration.number for migration in applied}
+    return [migration for migration in known.values() if migration.number not in numbers]
+
+
+def verdict(applied: Collection[Applied]) -> str | None:
+    """What is wrong with a database that has these migrations; None if nothing is. It is the same for a process that serves already
+    and for one that starts: while a newer release is rolled out, both work from the database that was migrated for it."""
+    try:
+        due = pending(applied)
+    except MigrationError as error:
+        return str(error)
+    return f"{len(due)} not applied: run `preferences migrate`" if due else None
+
+
+def status(url: str) -> str | None:
+    """What is wrong with the schema of this database; None if nothing is."""
+    return verdict(applied_at(url))
+
+
+def applied_at(url: str) -> list[Applied]:
+    """The migrations that this database has; none where it has no schema yet."""
+    with connect_blocking(url, _SESSION) as connection:
+        try:
+            return applied(connection)
+        except errors.UndefinedTable:
+            return []
+
+
+def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> list[Migration]:
+    """Apply what is pending and return it. Several processes may call this at once: one does it, the others wait.
+
+    Raises `MigrationError` for what `pending` refuses, and where a table can't be had.
+    """
+    with connect_blocking(url, _SESSION, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        connection.execute(_TABLE)
+        due = pending(applied(connection))
+        if not connection.execute(_HAS_COLUMN).fetchall():
+            _in_time(connection, "the change of schema_migrations", partial(connection.execute, _ADD_COLUMN))
+        for migration in due:
+            report(migration)
+            name = f"migration {migration.number:04}_{migration.name}"
+            _in_time(connection, name, partial(_apply, connection, migration))
+        return due
+
+
+def _apply(connection: psycopg.Connection[TupleRow], migration: Migration) -> None:
+    connection.execute(migration.sql)
+    connection.execute(
+        "INSERT INTO schema_migrations (number, name, checksum, leaves_working) VALUES (%s, %s, %s, %s)",
+        [migration.number, migration.name, migration.checksum, migration.leaves_working],
+    )
+
+
+def _in_time(connection: psycopg.Connection[TupleRow], what: str, change: Callable[[], object]) -> None:
+    """Make a change in a transaction, as soon as nobody holds the tables that it needs; nobody waits for long behind it."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            with connection.transaction():
+                connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_PATIENCE))
+                change()
+            return
+        except errors.LockNotAvailable as error:
+            if not left:
+                raise MigrationError(f"{what} couldn't have its tables: others held them, time and again") from error
+        time.sleep(PAUSE)
+
+
+def applied(connection: psycopg.Connection[TupleRow]) -> list[Applied]:
+    """Raises `UndefinedTable` where there is no schema yet."""
+    return [Applied(*row) for row in connection.execute(APPLIED).fetchall()]

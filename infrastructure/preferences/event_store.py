@@ -1,0 +1,118 @@
+"""The log and the current preferences in PostgreSQL."""
+
+from binascii import b2a_base64
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from time import monotonic
+from typing import Final, cast
+from uuid import UUID
+
+import orjson
+import psycopg
+from psycopg import errors
+from typing_extensions import override
+
+from application.ports import Append, AppendRefused, OutcomeUnknown, PreferencesStore
+from domain.events import NotificationToggled, PreferencesEvent
+from infrastructure.log.continuation import continue_on
+from infrastructure.log.event_codec import decode, encode
+from infrastructure.postgres.connection import ConnectionLost, LogElsewhere, NoAnswer
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.sql import queries
+from projections.current_preferences import CurrentPreferences
+
+NEWEST = 2**63 - 1
+
+ANSWERED_WITHIN: Final = 5.0
+"""Seconds after which a server that hasn't answered to an append is taken for lost: it mustn't keep all changes for ever."""
+
+
+class PostgresPreferencesStore(PreferencesStore):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = queries("preferences")
+
+    @override
+    async def load(self, streams: Sequence[UUID]) -> dict[UUID, CurrentPreferences]:
+        # An array as PostgreSQL writes it: the driver takes longer to find out what it is given.
+        ids = "{" + ",".join([stream.hex for stream in streams]) + "}"
+        rows = await self._database.fetch_in_time(self._queries["load"], [ids])
+        return {row[0]: CurrentPreferences(*row) for row in rows}
+
+    @override
+    async def append(self, appends: Sequence[Append]) -> AbstractSet[UUID]:
+        try:
+            batch = stored_batch(appends)
+        except ValueError as error:
+            raise AppendRefused(str(error)) from error
+        try:
+            try:
+                return await self._append(batch)
+            except LogElsewhere:
+                await continue_on(self._database)
+                return await self._append(batch)
+        except (ConnectionLost, NoAnswer) as error:
+            raise OutcomeUnknown(error.reason) from error
+        except errors.UniqueViolation as error:
+            # Somebody who doesn't take our lock was faster, the library's own application for one. Alone, that is a
+            # stream that has moved on; among others, it is the one that the others must not suffer for.
+            if len(appends) == 1:
+                return frozenset()
+            raise AppendRefused(str(error)) from error
+        except psycopg.Error as error:
+            raise AppendRefused(str(error)) from error
+
+    async def _append(self, batch: str) -> AbstractSet[UUID]:
+        async with self._database.connection() as connection:
+            deadline = monotonic() + ANSWERED_WITHIN
+            rows = await connection.rows(self._queries["append"], [batch], deadline=deadline)
+            return {stream for (stream,) in rows}
+
+    @override
+    async def recorded(self, events: Sequence[PreferencesEvent]) -> AbstractSet[str]:
+        places = [[event.originator_id for event in events], [event.originator_version for event in events]]
+        rows = await self._database.fetch_in_time(self._queries["recorded"], places)
+        return {decode(*row).event_id for row in rows}
+
+    @override
+    async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:
+        rows = await self._database.fetch_in_time(
+            self._queries["changes"],
+            {
+                "stream": stream,
+                "up_to": NEWEST if up_to is None else up_to,
+                "topic": NotificationToggled.TOPIC,
+                "limit": limit,
+            },
+        )
+        return [cast("NotificationToggled", decode(*row)) for row in rows]
+
+
+def stored_batch(appends: Sequence[Append]) -> str:
+    """What `append_events` takes: the streams where they stand, and all events in the order of the log."""
+    streams = [
+        {
+            "stream": append.row.stream,
+            "expected_version": append.expected_version,
+            "expected_choices": append.expected_choices,
+            "new_key": _base64(append.row.key) if append.opens_key and append.row.key else None,
+        }
+        for append in appends
+    ]
+    events = [
+        {
+            "stream": stream,
+            "version": version,
+            "topic": topic,
+            "state": orjson.Fragment(state),
+            "sealed_actor": _base64(sealed_actor),
+        }
+        for append in appends
+        for event in append.events
+        for stream, version, topic, state, sealed_actor in (encode(event, append.row.key),)
+    ]
+    return orjson.dumps({"streams": streams, "events": events}).decode()
+
+
+def _base64(value: bytes) -> str:
+    return b2a_base64(value, newline=False).decode()

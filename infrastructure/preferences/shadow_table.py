@@ -1,0 +1,160 @@
+"""The shadow of the current preferences, in PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Final, LiteralString, Self
+from uuid import UUID
+
+import psycopg
+from psycopg import IsolationLevel, errors
+from psycopg.rows import TupleRow
+from typing_extensions import override
+
+from application.rebuild import BrokenStream, Comparison, Folded, Shadow, TableInUse
+from domain.errors import Unavailable
+from domain.events import PreferencesOpened
+from infrastructure.log.event_codec import decode
+from infrastructure.postgres.connection import Connection
+from infrastructure.postgres.session import Session, connect
+from infrastructure.postgres.sql import queries
+
+_QUERIES: Final[dict[str, LiteralString]] = queries("rebuild")
+
+_SESSION: Final = Session(
+    application="preferences rebuild",
+    settings={
+        "jit": "off",
+        # What is sorted for a stretch of the log fits, so that nothing is written to disk for it.
+        "work_mem": "128MB",
+        "hash_mem_multiplier": "1",
+        # Each stream is looked up in the shadow by its index: with few rows when that is planned, a scan would be chosen, and grow
+        # with what the other connection adds.
+        "enable_seqscan": "off",
+        # Whoever waits for a table makes everybody behind wait as well, so nobody waits for long.
+        "lock_timeout": "200ms",
+    },
+)
+
+
+class ShadowTable(Shadow):
+    """On connections of its own, which a rebuild keeps to itself from beginning to end: one for each part."""
+
+    parts = 2
+
+    def __init__(self, connections: list[Connection]) -> None:
+        self._connections = connections
+        self._connection = connections[0]
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator[Self]:
+        """Raise `Unavailable` if another rebuild is under way, `TableInUse` if what it left behind is held by somebody."""
+        async with AsyncExitStack() as opened:
+            connections = [await opened.enter_async_context(await connect(url, _SESSION)) for _ in range(cls.parts)]
+            shadow = cls(connections)
+            if not (await shadow._one("guard"))[0]:
+                raise Unavailable("another rebuild is under way")
+            try:
+                await shadow._connection.execute(_QUERIES["create_shadow"])
+            except errors.LockNotAvailable as error:
+                raise await shadow._in_use() from error
+            try:
+                yield shadow
+            finally:
+                if not shadow._connection.closed:
+                    # Where somebody holds it, it stays for the next one to drop.
+                    with suppress(errors.LockNotAvailable):
+                        await shadow._connection.execute("DROP TABLE IF EXISTS current_preferences_rebuild")
+
+    @override
+    async def end(self) -> int:
+        return int((await self._one("end_of_log"))[0])
+
+    @override
+    async def about(self) -> int:
+        return int((await self._one("about"))[0])
+
+    @override
+    async def before_next(self, position: int) -> int:
+        cursor = await self._connection.execute(_QUERIES["before_next"], [position], prepare=False)
+        [(before,)] = await cursor.fetchall()
+        return int(before)
+
+    @override
+    async def fold(self, after: int, up_to: int, part: int) -> Folded:
+        return await self._fold(self._connections[part], after, up_to, part, self.parts)
+
+    @override
+    async def fold_rest(self, after: int, up_to: int) -> Folded:
+        return await self._fold(self._connection, after, up_to, 0, 1)
+
+    @override
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[int]:
+        # One snapshot for the log and the live table: since both change in one transaction, they agree in it, and
+        # nobody has to be stopped for the comparison to be exact.
+        await self._connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+        async with self._connection.transaction():
+            yield await self.end()
+        await self._connection.set_isolation_level(None)
+
+    @override
+    @asynccontextmanager
+    async def swap(self) -> AsyncIterator[int]:
+        try:
+            async with self._connection.transaction():
+                # Whoever stands still here, in a shell that was suspended, must not keep all writers waiting.
+                await self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = '5s'")
+                await self._one("hold_writers")
+                await self._connection.execute(_QUERIES["hold_tables"])
+                yield await self.end()
+                await self._connection.execute(_QUERIES["swap"])
+        except errors.LockNotAvailable as error:
+            raise await self._in_use() from error
+
+    @override
+    async def compare(self) -> Comparison:
+        await self._connection.execute("SET LOCAL enable_seqscan = on")  # all rows of both are wanted
+        live, rebuilt = await self._one("checksum")
+        if live == rebuilt:
+            return Comparison(live, rebuilt, 0, [])
+        cursor = await self._connection.execute(_QUERIES["differences"])
+        rows = await cursor.fetchall()
+        sentences = [
+            f"{_whose(stream, *first)}: live version {live_version} {live_choices}, "
+            f"the log says version {version} {choices}"
+            for stream, live_version, live_choices, version, choices, *first, _ in rows
+        ]
+        return Comparison(live, rebuilt, rows[0][-1] if rows else 0, sentences)
+
+    async def _fold(self, connection: Connection, after: int, up_to: int, part: int, parts: int) -> Folded:
+        stretch = {"after": after, "up_to": up_to, "part": part, "parts": parts}
+        # Not prepared, and its parameters sent within it: the plan has to know how long the stretch is.
+        async with psycopg.AsyncClientCursor(connection) as cursor:
+            await cursor.execute(_QUERIES["fold"], stretch)
+            row = await cursor.fetchone()
+        assert row is not None
+        events, opened, broken = row
+        if broken is not None:
+            raise BrokenStream(f"stream {broken} has a gap between positions {after} and {up_to}")
+        return Folded(events, opened)
+
+    async def _in_use(self) -> TableInUse:
+        (holders,) = await self._one("in_use")
+        return TableInUse(
+            f"the preferences are held by {holders or 'others, time and again'}; nothing was changed, try again later"
+        )
+
+    async def _one(self, name: str) -> TupleRow:
+        row = await (await self._connection.execute(_QUERIES[name])).fetchone()
+        assert row is not None
+        return row
+
+
+def _whose(stream: UUID, topic: str | None, state: bytes, sealed_actor: bytes, key: bytes | None) -> str:
+    """The user and the organization that a stream belongs to, as far as its first event says."""
+    if topic != PreferencesOpened.TOPIC:
+        return f"stream {stream}"
+    first = decode(stream, 1, topic, state, sealed_actor, key)
+    assert isinstance(first, PreferencesOpened)
+    return f"{first.actor['user']} of {first.organization or 'no organization'}"

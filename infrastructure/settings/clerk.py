@@ -1,0 +1,122 @@
+"""The settings of who signs session tokens, for which applications, and which pages may call from a browser."""
+
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode
+
+from infrastructure.identity.key_set import FixedKey
+
+NO_ORIGIN: Final = "none"
+
+
+class ClerkSettings(BaseSettings):
+    clerk_issuer: str | None = Field(
+        default=None, description="Issuer of the session tokens, e.g. `https://clerk.example.com`."
+    )
+    clerk_jwks_url: str | None = Field(
+        default=None, description="Where its keys are; by default the issuer's `/.well-known/jwks.json`."
+    )
+    clerk_jwt_key: str | None = Field(
+        default=None, description="Its public key as a PEM, instead: no network is needed."
+    )
+    clerk_authorized_parties: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Origins that tokens may be issued for (`azp`), separated by commas; their pages may call the API. Empty: any token, no page.",
+    )
+    clerk_audience: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Audiences of which a token must name one (`aud`), separated by commas. Empty: `aud` isn't looked at.",
+    )
+    cors_origins: Annotated[frozenset[str] | None, NoDecode] = Field(
+        default=None,
+        description="Origins whose pages may call the API, separated by commas, or `none`; by default CLERK_AUTHORIZED_PARTIES.",
+    )
+
+    @property
+    def development(self) -> bool:
+        """Without any Clerk setting: a signing key of our own, loopback only, tokens for whoever asks."""
+        return not (self.clerk_issuer or self.clerk_jwks_url or self.clerk_jwt_key or self.clerk_authorized_parties)
+
+    @cached_property
+    def jwks_url(self) -> str:
+        return self.clerk_jwks_url or f"{self.clerk_issuer or ''}/.well-known/jwks.json"
+
+    @property
+    def page_origins(self) -> frozenset[str]:
+        return self.clerk_authorized_parties if self.cors_origins is None else self.cors_origins
+
+    @field_validator("clerk_authorized_parties", "clerk_audience", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return _parts(value) if isinstance(value, str) else value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _listed_unless_none(cls, value: object) -> object:
+        if not isinstance(value, str) or not value.strip():
+            return value or None
+        return [] if value.strip().lower() == NO_ORIGIN else _parts(value)
+
+    @field_validator("clerk_authorized_parties", "cors_origins")
+    @classmethod
+    def _as_browsers_write_them(cls, value: frozenset[str] | None) -> frozenset[str] | None:
+        return None if value is None else frozenset(map(origin, value))
+
+    @field_validator("clerk_issuer", "clerk_jwks_url", "clerk_jwt_key", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("clerk_jwt_key")
+    @classmethod
+    def _usable_key(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        pem = with_line_breaks(value)
+        FixedKey(pem)
+        return pem
+
+    @field_validator("clerk_issuer", "clerk_jwks_url")
+    @classmethod
+    def _encrypted(cls, value: str | None) -> str | None:
+        if value is not None:
+            url = urlsplit(value)
+            if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname or "")):
+                raise ValueError("must start with https://, or anybody on the way could hand us keys of their own")
+        return value
+
+    @field_validator("clerk_issuer")
+    @classmethod
+    def _without_slash(cls, value: str | None) -> str | None:
+        """As Clerk writes it in tokens. With a slash at the end, every token would be refused."""
+        return value.rstrip("/") if value is not None else None
+
+
+def origin(text: str) -> str:
+    """An origin as browsers write it (RFC 6454): lower case, no default port, no slash. Raises ValueError for what is none."""
+    url = urlsplit(text)
+    if not url.scheme or not url.netloc or url.path not in ("", "/") or url.query or url.fragment or "@" in url.netloc:
+        raise ValueError(f"must be origins, such as https://app.example.com: {text}")
+    default = {"http": 80, "https": 443}.get(url.scheme)
+    netloc = url.netloc.lower()
+    return f"{url.scheme}://{netloc.removesuffix(f':{default}')}"
+
+
+def with_line_breaks(pem: str) -> str:
+    """An environment file often has a PEM on one line, with the line breaks written as \\n."""
+    return pem.replace("\\n", "\n")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
