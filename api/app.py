@@ -1,4 +1,4 @@
-"""The web application, made of the services that it is given."""
+"""Makes the web application from the services."""
 
 from collections.abc import AsyncIterator, Callable
 from collections.abc import Set as AbstractSet
@@ -31,8 +31,7 @@ def create(
     *,
     page_origins: AbstractSet[str] = frozenset(),
 ) -> ASGIApp:
-    """The whole application. `lifespan` surrounds the time in which it serves; `new_id` makes ULIDs; pages of `page_origins`
-    may call it from a browser."""
+    """The whole application. It serves inside `lifespan`. `new_id` makes ULIDs. Pages of `page_origins` may call it from a browser."""
     return RequestContext(
         LeanRoutes(framework(services, lifespan)),
         cross_origin=CrossOrigin(page_origins) if page_origins else None,
@@ -42,7 +41,7 @@ def create(
 
 
 def framework(services: Services, lifespan: Lifespan) -> FastAPI:
-    """The routes, their description and their errors. It counts on `RequestContext` around it."""
+    """The routes, their description and their errors. It needs `RequestContext` around it."""
 
     @asynccontextmanager
     async def surrounded(_: FastAPI) -> AsyncIterator[None]:

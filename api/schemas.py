@@ -1,6 +1,8 @@
-"""The parts that operations are described with: headers, responses, errors."""
+"""Parts of the descriptions of operations: headers, responses, errors."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, Field
 
 from api.http.errors import STATUS, MethodNotAllowed, PayloadTooLarge, Unforeseen
 from domain.catalogue import Catalogue
@@ -113,9 +115,33 @@ _DETAILS: Final[dict[type[ServiceError], Json]] = {
     BeyondTheEnd: {"after": "the log ends at position 406"},
 }
 
+# For operations without credentials. It must be explicit: tools assume that an operation without `security` was forgotten.
+PUBLIC: Final[Json] = {"security": []}
+ANOTHER_METHOD: Final[dict[int, Json]] = {405: {"$ref": "#/components/responses/MethodNotAllowed"}}
+
+
+def readers(scope: str) -> Json:
+    """The security of an operation that sessions and API keys with this scope may call.
+
+    OpenAPI 3.1 allows the scope inside `security`. Tools that know only 3.0 refuse it, because there only OAuth has scopes.
+    """
+    return {"security": [{"clerkJWT": []}, {"apiKey": []}], "x-scope": scope}
+
+
+SourceName: TypeAlias = Literal["dashboard", "api", "one_click", "import", "admin", "system"]
+"""`Source` as a type that the framework describes and checks. A test checks that both have the same values."""
+
+
+class Who(BaseModel):
+    kind: Literal["customer", "platform"] = Field(description="`platform` is our staff acting in the user's name.")
+    label: str = Field(description="The user's id; staff appear under one generic label.")
+
 
 def choice_filters(catalogue: Catalogue) -> dict[str, Json]:
-    """The query values `channel` and `toggle` of what reads the log: examples, and no closed list, as it has former ones too."""
+    """The query values `channel` and `toggle` of endpoints that read the log.
+
+    They have examples instead of a closed list, because the log has former channels and toggles, too.
+    """
     channels = [channel.name for channel in catalogue.channels]
     toggles = sorted({toggle.name for channel in catalogue.channels for toggle in channel.visible})
     return {
@@ -133,7 +159,7 @@ def choice_filters(catalogue: Catalogue) -> dict[str, Json]:
 
 
 def reference(name: str) -> Json:
-    """A schema of `api/documentation/components.py`, by its name."""
+    """A reference to a schema of `api/documentation/components.py`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -147,7 +173,7 @@ def success(
 
 
 def lines(of: str, example: str) -> Json:
-    """The media type of NDJSON. OpenAPI 3.1 has a schema for the whole of it alone, which is text; each line is an `of`."""
+    """The media type of NDJSON, in which each line is an `of`. OpenAPI 3.1 can only describe the whole body, which is text."""
     text = {
         "type": "string",
         "description": f"One `{of}` in JSON a line, each with a line feed at its end; `trailer=true` adds a last line.",
@@ -157,9 +183,9 @@ def lines(of: str, example: str) -> Json:
 
 
 def failures(*errors: type[ServiceError]) -> dict[int, Json]:
-    """The responses of these errors, by status; several errors of one status are one response with several examples.
+    """The responses of these errors, by status. Several errors of one status become one response with several examples.
 
-    What nobody foresaw can happen to each operation, so it is always among them.
+    `Unforeseen` is always among them, because it can happen to every operation.
     """
     responses: dict[int, Json] = {500: failure(Unforeseen)}
     for error in errors:

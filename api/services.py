@@ -1,4 +1,4 @@
-"""What the web layer is given. Everything real is made in the composition root and handed down through here."""
+"""The services that the web layer uses. `api/bootstrap/service.py` makes them and passes them in here."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -7,7 +7,6 @@ from datetime import datetime
 
 from prometheus_client import Metric
 
-from api.feed.answers import FeedAnswers
 from api.http.authentication import Authenticator
 from api.http.rate_limit import RateLimit
 from application.audit.log import AuditLog
@@ -15,6 +14,8 @@ from application.audit.users import Users
 from application.decisions import Decisions
 from application.evidence.signing import SigningStatus
 from application.evidence.sweep import SweepStatus
+from application.feed.feed import EventFeed
+from application.feed.live_feed import LiveFeed
 from application.followers import FollowerStatus
 from application.preferences.history import History
 from application.preferences.preferences import Preferences
@@ -23,13 +24,13 @@ from domain.catalogue import Catalogue
 from domain.continued_log import Moves
 
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
-"""What the service depends on, each with what is wrong with it, or None where nothing is."""
+"""The dependencies of the service, each with its fault, or None if it has none."""
 
 FollowerStatuses = Callable[[], Awaitable[list[FollowerStatus]]]
-"""How far those are that follow the log. Raises `Unavailable`."""
+"""How far the followers of the log are. Raises `Unavailable`."""
 
 Counted = Callable[[], Iterable[Metric]]
-"""What this process counted, other than its requests."""
+"""The metrics of this process, apart from its requests."""
 
 Swept = Callable[[], Awaitable[SweepStatus]]
 """How far the sweep is, and what it found. Raises `Unavailable`."""
@@ -41,7 +42,7 @@ Signing = Callable[[], Awaitable[SigningStatus]]
 """How far the log is signed. Raises `Unavailable`."""
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
-"""The time in which the services can be used."""
+"""The context in which the services can be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,12 @@ class Services:
     history: History
     users: Users
     audit_log: AuditLog
-    feed: FeedAnswers
+    feed: EventFeed
+    live_feed: LiveFeed
+    feed_heartbeat: float
+    """Seconds after which a reader of the live feed gets a message even if there are no new events."""
+    feed_send_within: float
+    """Seconds within which a reader of the feed must take each piece of the answer."""
     readiness: Readiness
     followers: FollowerStatuses
     counted: Counted
@@ -64,4 +70,4 @@ class Services:
     rate_limit: RateLimit
     clock: Callable[[], datetime]
     clock_offset: Callable[[], float | None]
-    """Seconds by which the machine's own clock is ahead of the database's; None where that isn't known."""
+    """Seconds by which this machine's clock is ahead of the database's; None if that isn't known."""

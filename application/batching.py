@@ -1,4 +1,4 @@
-"""Group commit: what waits together is handled together."""
+"""Group commit: items that wait at the same time are handled together."""
 
 import asyncio
 from collections import deque
@@ -8,33 +8,34 @@ from typing import Final, Generic, TypeVar
 from domain.errors import Unavailable
 
 TICK: Final = 0.05
-"""Seconds between two looks for callers who have waited for too long."""
+"""Seconds between two checks for callers who have waited too long."""
 
 LINGER: Final = 2.0
-"""Seconds that what nobody waits for any more is still given at the end."""
+"""Seconds for which `close` still waits for items after the patience of their callers has ended."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Hands items to `handle` in batches, one batch at a time, in the order of arrival.
+    """Passes items to `handle` in batches, one batch at a time, in the order of arrival.
 
-    An item that comes alone is handled at once: nobody waits for a batch to fill. Whatever arrives while a batch is under
-    way makes up the next one, so batches grow with the load and the fixed price of one is shared.
+    An item that comes alone is handled at once; it doesn't wait for a batch to fill. Items that arrive while a batch is being
+    handled form the next batch. So batches grow with the load, and the items of a batch share its fixed cost.
 
-    `handle` answers with one result for each item, in their order; an exception in place of a result fails that item
-    alone. `largest` bounds a batch and `queue_limit` the items that wait; past it `submit` raises `Unavailable` at once.
-    `patience` is how long a caller waits, in seconds, before it is told `Unavailable`. If its item is under way by then, it is
-    handled all the same, since it may be part of a transaction. If it still waits it is dropped: handled later, it could
-    undo what the caller, or somebody else, has done elsewhere since.
+    `handle` returns one result for each item, in the same order. An exception in place of a result fails that item alone.
+    `largest` bounds a batch. `queue_limit` bounds the waiting items; beyond it `submit` raises `Unavailable` at once.
+    `patience` is how many seconds a caller waits before it gets `Unavailable`. If its item is being handled by then, the handling
+    goes on, since the item may be part of a transaction. If the item still waits, it is dropped: handled later, it could undo a
+    change that the caller or another client has made meanwhile by another way.
 
-    With `gather`, others have a turn of the event loop between two batches, so that those who arrive meanwhile join the next
-    one. That is for a `handle` whose price is mostly its own, which larger batches share; one that waits for somebody else is
-    better handed its next batch at once.
+    With `gather`, other tasks get a turn of the event loop between two batches, so that items which arrive meanwhile join the
+    next batch. Use it for a `handle` whose cost is mostly its own work, which larger batches share. A `handle` that mostly waits
+    for another system should get its next batch at once.
 
-    With `at_once`, an item that comes alone is handled in its caller's own task, two turns of the event loop sooner. That is
-    for a `handle` that bounds its own time, may be cancelled, since nothing else does it then, and may run beside a batch.
+    With `at_once`, an item that comes alone is handled in its caller's own task, two turns of the event loop sooner. Use it for
+    a `handle` that limits its own time (`patience` doesn't apply), may be cancelled together with its caller, and may run
+    beside a batch.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Batcher(Generic[Item, Result]):
         return await future
 
     def _give_up(self) -> None:
-        """Tell those who have waited for too long. One timer for all of them: one for each costs more than its item."""
+        """Fail the callers who have waited too long. They share one timer, because a timer for each costs more than its item."""
         loop = asyncio.get_running_loop()
         while self._unanswered:
             due, future = self._unanswered[0]
@@ -97,13 +98,13 @@ class Batcher(Generic[Item, Result]):
         self._watch = loop.call_later(TICK, self._give_up) if self._unanswered else None
 
     async def close(self) -> None:
-        """Take nothing more; return when everything that was accepted has been handled.
+        """Accept no more items. Return when every accepted item has been handled.
 
-        What isn't handled `LINGER` seconds after the last caller's patience has ended is given up: somebody who never
+        Items that aren't handled `LINGER` seconds after the end of the last caller's patience are given up: a system that never
         answers, such as a frozen database, must not keep this process from ending.
         """
         self._closed = True
-        while self._alone:  # noqa: ASYNC110 - an event for each item would cost what is saved
+        while self._alone:  # noqa: ASYNC110 - an event for each item would cost as much as `at_once` saves
             await asyncio.sleep(TICK)
         if self._worker is not None:
             done, _ = await asyncio.wait({self._worker}, timeout=self._patience + LINGER)
@@ -121,11 +122,11 @@ class Batcher(Generic[Item, Result]):
             self._worker = None
 
     def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result]]]:
-        """Empty, where of all who wait each has been told that nothing came of it."""
+        """The next items to handle. Empty if every waiting caller has already received `Unavailable`."""
         batch: list[tuple[Item, asyncio.Future[Result]]] = []
         while self._waiting and len(batch) < self._largest:
             item, future = self._waiting.popleft()
-            # Who has only gone was told nothing, and what was handed in is done.
+            # A cancelled caller received no error, so its item still runs.
             if not future.done() or future.cancelled():
                 batch.append((item, future))
         return batch
@@ -136,11 +137,11 @@ class Batcher(Generic[Item, Result]):
             results = await self._handle([item for item, _ in batch])
             if len(results) != len(batch):
                 raise RuntimeError(f"{len(results)} results for {len(batch)} items: no telling whose they are")
-        except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait, not to the worker
+        except Exception as error:  # noqa: BLE001 - every error goes to the callers, not to the worker
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():
-                continue  # the caller has gone; its item was handled all the same
+                continue  # The caller has left; its item was handled anyway.
             if isinstance(result, Exception):
                 future.set_exception(result)
             else:

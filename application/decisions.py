@@ -1,4 +1,4 @@
-"""May these users be written to? Answered for up to thousands at once, with what proves each answer later."""
+"""May these users be written to? Answers for thousands of users at once, with the positions that prove each answer later."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,41 +13,41 @@ from domain.preferences import stream_id, stream_keys
 from domain.send_question import SendQuestion
 
 SLICE: Final = 1000
-"""Users handled in one go, in a millisecond or two: whoever changes preferences meanwhile waits for no more than that."""
+"""Users handled without a pause, in a millisecond or two. Other requests wait no longer than that."""
 
 FEW: Final = 16
-"""Up to so many users, questions of the same moment share their round trip. More of them are asked for alone."""
+"""Questions about at most this many users share their round trips. A question about more users has a round trip of its own."""
 
 END_SERVES: Final = 0.1
-"""Seconds for which the end of the log, once read, serves for questions about few."""
+"""Seconds for which the end of the log, once read, is used again."""
 
 
-class Standing(NamedTuple):
-    """What a stream stands at, as far as one toggle goes. `position` is that of its last event."""
+class StreamState(NamedTuple):
+    """The state of a stream for one toggle. `position` is that of the stream's last event."""
 
     version: int
     position: int | None
     choice: bool | None
 
 
-NEVER_CHOSE: Final = Standing(0, None, None)
+NEVER_CHOSE: Final = StreamState(0, None, None)
 
 
-class Standings(NamedTuple):
-    """The streams that exist, by their key, all as of one moment: when the log ended at `end`, or None if that wasn't read."""
+class StreamStates(NamedTuple):
+    """The streams that exist, by their key, all as of one moment. `end` is the end of the log at that moment; None if it wasn't read."""
 
     end: int | None
-    of: Mapping[bytes, Standing]
+    of: Mapping[bytes, StreamState]
 
 
-class StandingsStore(Protocol):
-    async def standings(self, streams: Sequence[bytes], path: str, *, with_end: bool) -> Standings:
-        """In one query. Raises `Unavailable` while the database can't be reached, or doesn't answer in time."""
+class StreamStateStore(Protocol):
+    async def stream_states(self, streams: Sequence[bytes], path: str, *, with_end: bool) -> StreamStates:
+        """Read them in one query. Raises `Unavailable` while the database can't be reached or doesn't answer in time."""
         ...
 
 
 class UserDecision(TypedDict):
-    """As it is answered: a plain dict is made, and encoded, in half of the time of anything else."""
+    """A decision as the answer has it. It is a plain dict, because making and encoding a dict takes half the time of anything else."""
 
     user: str
     allowed: bool
@@ -57,10 +57,10 @@ class UserDecision(TypedDict):
 
 
 class Decided(NamedTuple):
-    """The decisions, in the order of the question, as of the log's `position`: what its users did up to there is in them, and
-    nothing that they did later.
+    """The decisions, in the order of the question, as of the log's `position`. They include every change of these users up to
+    that position, and no later change.
 
-    `decided_at` is when they were asked for, in UTC: what was acknowledged by then is in them.
+    `decided_at` is when the service began to answer, in UTC. The decisions include every change that was acknowledged by then.
     """
 
     decided_at: datetime
@@ -75,18 +75,21 @@ class Asked(NamedTuple):
 
 class Answered(NamedTuple):
     position: int
-    of: Mapping[bytes, Standing]
+    of: Mapping[bytes, StreamState]
 
 
 class Decisions:
-    """Questions about many users are put to the store one at a time, so that they never take the connections of all others;
-    while one is answered, the next one is looked up. Those about few share their round trips; who comes alone asks at once."""
+    """Answers questions of senders.
+
+    Questions about many users go to the store one at a time, so they never take all connections. While one answer is being made,
+    the next question is looked up. Questions about few users share their round trips; a question that comes alone is sent at once.
+    """
 
     def __init__(
-        self, store: StandingsStore, clock: Callable[[], datetime], catalogue_held: Callable[[], Awaitable[bool]]
+        self, store: StreamStateStore, clock: Callable[[], datetime], catalogue_held: Callable[[], Awaitable[bool]]
     ) -> None:
-        """`catalogue_held` says whether the catalogue that questions are put with is in force, or was. It is asked until it
-        has been once."""
+        """`catalogue_held` says whether the catalogue of the questions is, or once was, in force. After its first yes it isn't
+        called again."""
         self._store = store
         self._clock = clock
         self._catalogue_held = catalogue_held
@@ -97,8 +100,8 @@ class Decisions:
         self._many: Batcher[Asked, Answered] = Batcher(self._look_up, largest=1, queue_limit=16, patience=5.0)
 
     async def decide(self, question: SendQuestion) -> Decided:
-        """Raises `Unavailable`, also until the catalogue is published: a receipt that names it wouldn't hold."""
-        # Before anything is read: so the position of the answer is never one of before the publishing.
+        """Raises `Unavailable`, also until the catalogue is published: a receipt that names an unpublished catalogue can't be verified."""
+        # Check this before anything is read, so that the position of the answer is never before the publishing.
         if not self._verifiable:
             self._verifiable = await self._catalogue_held()
             if not self._verifiable:
@@ -121,7 +124,7 @@ class Decisions:
         return Decided(decided_at, position, decisions)
 
     async def close(self) -> None:
-        """Finish what was accepted."""
+        """Finish all questions that were accepted."""
         await self._few.close()
         await self._many.close()
 
@@ -136,14 +139,14 @@ class Decisions:
         return [found[one.path] for one in asked]
 
     async def _answer(self, path: str, streams: Sequence[bytes]) -> Answered:
-        """What these streams stand at, and a position of the log at which they stood just so.
+        """The states of these streams, and a position of the log at which they had exactly these states.
 
-        To read the end of the log takes half as long as all the rest, so one that was read a moment before has to serve as
-        well. What happened up to it is in the answer. What happened since to any of the streams is, too, and moves the
-        position to where it did; writers commit in the order of their positions, so what it moves past is in there as well.
+        Reading the end of the log takes half as long as all the rest, so an end that was read a moment ago is used again. The
+        answer includes all events up to that end. It also includes every later event of these streams, and the position moves
+        up to the last of those. Writers commit in the order of their positions, so the answer includes every event before it, too.
         """
         now, before = asyncio.get_running_loop().time(), self._end
-        end, of = await self._store.standings(streams, path, with_end=now >= self._end_serves_until)
+        end, of = await self._store.stream_states(streams, path, with_end=now >= self._end_serves_until)
         if end is None:
             return Answered(max([before, *[standing.position or 0 for standing in of.values()]]), of)
         self._end, self._end_serves_until = end, now + END_SERVES

@@ -1,4 +1,4 @@
-"""Erasing a person: the key goes, and with it who acted; the log, its order and the opt-outs stay."""
+"""Erasing a person. The erasure destroys the key, so the actors can no longer be read. The log, its order and the choices stay."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from application.ports import Append
 from application.preferences.draft import Draft
+from application.preferences.store import Append
 from domain.catalogue import Catalogue
 from domain.preferences import stream_id
 from domain.provenance import ERASED, Provenance, Source
@@ -15,24 +15,24 @@ from projections.current_preferences import CurrentPreferences
 
 
 class Erasing(Protocol):
-    """One attempt, as a whole: what is done within takes effect together, or not at all."""
+    """One attempt at an erasure. All of its effects are committed together, or none is."""
 
     async def destroy_key(self, stream: UUID) -> bool:
-        """False if there is none: this person never chose anything, or was erased before."""
+        """False if there is no key: the person never chose anything, or was erased before."""
         ...
 
     async def current(self, stream: UUID) -> CurrentPreferences: ...
 
     async def append(self, append: Append) -> bool:
-        """False if the stream has moved on meanwhile."""
+        """False if another writer has appended to the stream meanwhile."""
         ...
 
     async def blank_projections(self, stream: UUID) -> int:
-        """Take the person out of whatever is kept beside the log; how many places named them."""
+        """Remove the person from all data that is kept beside the log. Returns how many places named the person."""
         ...
 
-    async def in_the_open(self, stream: UUID) -> int:
-        """How many events of the stream say who acted without being sealed: those older than sealing."""
+    async def count_unsealed_events(self, stream: UUID) -> int:
+        """How many events of the stream name their actor unsealed. They are older than sealing."""
         ...
 
 
@@ -41,16 +41,16 @@ class Erasures(Protocol):
 
 
 class MovedOn(Exception):
-    """The stream was appended to while its person was being erased. Nothing took effect; try again."""
+    """Another writer appended to the stream during the erasure. Nothing took effect; try again."""
 
 
 class Erased(NamedTuple):
-    """`destroyed`: there was a key, and it is gone. `blanked`: places beside the log that named the person.
-    `in_the_open`: events that an erasure can't reach."""
+    """`destroyed`: there was a key, and it is destroyed. `blanked`: how many places beside the log named the person.
+    `unsealed_events`: how many events name the person unsealed; an erasure can't change those."""
 
     destroyed: bool
     blanked: int
-    in_the_open: int
+    unsealed_events: int
 
 
 class Erasure:
@@ -65,7 +65,7 @@ class Erasure:
         self._clock = clock
 
     async def erase(self, organization: str | None, user: str) -> Erased:
-        """Erase a user of an organization. A second time changes nothing, and records nothing."""
+        """Erase a user of an organization. A second erasure changes nothing and records nothing."""
         while True:
             try:
                 return await self._attempt(organization, stream_id(organization, user))
@@ -74,16 +74,16 @@ class Erasure:
 
     async def _attempt(self, organization: str | None, stream: UUID) -> Erased:
         async with self._erasures.attempt() as erasing:
-            in_the_open = await erasing.in_the_open(stream)
-            # Whoever never chose anything may have read, and is named for that.
+            unsealed_events = await erasing.count_unsealed_events(stream)
+            # Blank first: a user who never chose anything has no key, but the record of reading may name them.
             blanked = await erasing.blank_projections(stream)
             if not await erasing.destroy_key(stream):
-                return Erased(False, blanked, in_the_open)
+                return Erased(False, blanked, unsealed_events)
             draft = Draft(stream, await erasing.current(stream))
             draft.erase(self._provenance(organization), self._event_ids)
             if not await erasing.append(draft.append(None)):
                 raise MovedOn
-            return Erased(True, blanked, in_the_open)
+            return Erased(True, blanked, unsealed_events)
 
     def _provenance(self, organization: str | None) -> Provenance:
         return Provenance(

@@ -1,8 +1,8 @@
-"""Followers: whatever is made of the log behind the hot path, each at a position of its own.
+"""Followers: code that takes in each event outside of the hot path, each with a position of its own.
 
-A follower is handed every event once, in log order. What it makes of them and the position it has reached are
-written in one transaction, so it takes effect exactly once, whatever dies when. An event that it can't handle stops it,
-with its position, until somebody has seen to the cause: no event is ever passed over.
+A follower gets every event once, in log order. Its results and its position are written in one transaction, so each event
+takes effect exactly once, even after a crash at any moment. An event that it can't handle stops the follower, and the
+position of that event is noted. It stays stopped until an operator has fixed the cause: a follower never skips an event.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,72 +11,75 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
-from application.ports import Recorded, UnreadableEvent
+from application.log import Recorded, UnreadableEvent
 from domain.errors import Unavailable
 
 LARGEST: Final = 1000
-"""Events that are handled in one transaction."""
+"""Events that are handled in one transaction, at most."""
 
 Transaction = TypeVar("Transaction")
 Given = TypeVar("Given", contravariant=True)
 Offered = TypeVar("Offered", covariant=True)
 
 
-StandsAt: TypeAlias = Callable[[int], Awaitable[int]]
-"""Asked before each step by a follower whose effect is elsewhere and may be lost there: given the position that was noted,
-the one from which it must go on, which is that or an earlier one. Raises `Unavailable`."""
+ConfirmedPosition: TypeAlias = Callable[[int], Awaitable[int]]
+"""For a follower whose effect is in another system, which may lose it. Called before each step with the noted position.
+
+Returns the position from which the follower must go on: the noted one or an earlier one. Raises `Unavailable`.
+"""
 
 
 class CannotReset(Exception):
-    """One sentence on why a follower can't be set back."""
+    """One sentence on why a follower can't be reset."""
 
 
 class Follower(Protocol[Given]):
-    """`Given` is the transaction in which its effect belongs, as the journal has it."""
+    """`Given` is the type of the journal's transaction, in which the follower writes its results."""
 
     @property
     def name(self) -> str:
-        """Under which its position is kept: part of the contract with the database, so it never changes."""
+        """The follower's position is stored under this name. So the name is a contract with the database and never changes."""
         ...
 
     async def handle(self, events: Sequence[Recorded], transaction: Given) -> None:
-        """Take in these events, which come after all that were handed over before. All of them, or none.
+        """Handle these events, all of them or none. They come after all events that were handled before.
 
-        What is written in `transaction` is committed with the position. A follower with an effect elsewhere (a broker)
-        must see to it that a repetition changes nothing: it is handed the same events again where the commit failed.
-        Raises `Unavailable` where nothing is wrong with the events and it should be tried again; whatever else it raises
-        stops the follower for good.
+        Writes in `transaction` are committed together with the position. A follower with an effect in another system (a broker)
+        gets the same events again if the commit failed, so a repetition must change nothing. Raise `Unavailable` if nothing is
+        wrong with the events and the step should be tried again. Any other exception stops the follower until an operator
+        resumes it.
         """
         ...
 
     async def reset(self, position: int, transaction: Given) -> None:
-        """Undo the effect of all events after `position`, which are about to come again. Raises `CannotReset`.
+        """Undo the effect of all events after `position`. The follower will get them again. Raises `CannotReset`.
 
-        This is called in an operator's process, while another one may go on handling: what `handle` keeps in memory
-        must be right also after somebody else has undone things.
+        An operator's process calls this, while another process may still handle events. So anything that `handle` keeps in
+        memory must stay right after another process has undone effects.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FollowerState:
-    """How far a follower is. `failed_position` is that of the event that stopped it."""
+    """How far a follower is. `failed_position` is the position of the event that stopped it."""
 
     position: int
     paused: bool
     failed_position: int | None
 
     @property
-    def held(self) -> bool:
+    def stopped(self) -> bool:
         return self.paused or self.failed_position is not None
 
 
 @dataclass(frozen=True, slots=True)
 class FollowerStatus:
-    """What there is to know of a follower. `lag_events` is how many it has yet to handle, exact up to 10,000 and a little
-    too large beyond; `lag_seconds` is how long ago the first of them was recorded, 0 where there is none.
+    """The status of a follower, for operators.
 
-    `leading` says whether a process runs it at this moment; `failure`, why the event at `failed_position` stopped it.
+    `lag_events` is how many events it has yet to handle: exact up to 10,000, and a little too large beyond. `lag_seconds` is how
+    long ago the first of them was recorded, 0 if there is none. `leading` says whether a process runs the follower now.
+    `failure` says why the event at `failed_position` stopped it.
     """
 
     name: str
@@ -90,7 +93,7 @@ class FollowerStatus:
 
     @property
     def state(self) -> str:
-        """The one thing to know first: "failed", "paused", "running" or "not running"."""
+        """The status in one word: "failed", "paused", "running" or "not running"."""
         if self.failed_position is not None:
             return "failed"
         if self.paused:
@@ -99,38 +102,38 @@ class FollowerStatus:
 
 
 class Journal(Protocol[Offered]):
-    """The log, and where one follower stands in it. Every method raises `Unavailable` while the database can't be reached."""
+    """The log, and one follower's position in it. Every method raises `Unavailable` while the database can't be reached."""
 
     async def state(self) -> FollowerState: ...
 
     async def read_after(self, position: int, limit: int) -> Sequence[Recorded]:
-        """The first `limit` events after a position. Raises `UnreadableEvent`, whatever else is among them."""
+        """The first `limit` events after a position. Raises `UnreadableEvent` if any of them can't be read."""
         ...
 
     def move(self, position: int, to: int) -> AbstractAsyncContextManager[Offered | None]:
         """A transaction in which the follower moves from one position to another.
 
-        Gives None, and moves nothing, where somebody has paused it, stopped it or set it back meanwhile.
+        Gives None, and moves nothing, if the follower was paused, stopped or reset meanwhile.
         """
         ...
 
     async def stop(self, position: int, failed_position: int, error: Exception) -> None:
-        """Note, and say aloud, that the follower, which stands at `position`, is stopped by the event at `failed_position`."""
+        """Record and log that the event at `failed_position` has stopped the follower, which is at `position`."""
         ...
 
 
 class Step(Enum):
-    """What came of a step."""
+    """The result of a step."""
 
     ON = auto()
-    """There may be more to do at once."""
+    """There may be more events to handle now."""
     CAUGHT_UP = auto()
     HELD = auto()
     """Paused, or stopped by an event."""
 
 
 class _Refused(Exception):
-    """Of `count` events, the first at `position`, one could not be handled."""
+    """One of `count` events could not be handled. `position` is that of the first one."""
 
     def __init__(self, count: int, position: int, error: Exception) -> None:
         super().__init__()
@@ -140,7 +143,7 @@ class _Refused(Exception):
 
 
 class Following(Generic[Transaction]):
-    """Leads one follower along the log, step by step."""
+    """Moves one follower along the log, step by step."""
 
     def __init__(
         self,
@@ -148,7 +151,7 @@ class Following(Generic[Transaction]):
         journal: Journal[Transaction],
         *,
         largest: int = LARGEST,
-        stands_at: StandsAt | None = None,
+        stands_at: ConfirmedPosition | None = None,
     ) -> None:
         self._follower = follower
         self._journal = journal
@@ -157,13 +160,13 @@ class Following(Generic[Transaction]):
         self._size = largest
 
     async def step(self) -> Step:
-        """Handle the next events, if there are any. Raises `Unavailable`, having changed nothing.
+        """Handle the next events, if there are any. Raises `Unavailable`; then nothing has changed.
 
-        A batch that can't be handled is tried again at half its size, until a single event is left: so all before it
-        are handled, and it is the one that stops the follower.
+        If a batch can't be handled, the next step takes half as many events, down to a single one. So all events before the
+        bad one are handled, and the bad one stops the follower.
         """
         state = await self._journal.state()
-        if state.held:
+        if state.stopped:
             return Step.HELD
         if self._stands_at is not None and (position := await self._stands_at(state.position)) < state.position:
             async with self._journal.move(state.position, position):

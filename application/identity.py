@@ -1,4 +1,4 @@
-"""Who calls: what a credential proves once it has been verified, and the ports that verify it."""
+"""The caller's identity as a verified credential proves it, and the protocols that verify credentials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ EVENTS_READ: Final = "events:read"
 PREFERENCES_READ: Final = "preferences:read"
 
 SCOPES: Final = frozenset({AUDIT_READ, EVENTS_READ, PREFERENCES_READ})
-"""What can be asked for here. A key of the product may have others, which mean nothing to this service."""
+"""The scopes that this service checks. A key of the product may have other scopes, which this service ignores."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserSession:
-    """A user's session, as verified. Only a `SessionVerifier` makes one, so holding one is the proof.
+    """A verified session of a user. Only a `SessionVerifier` makes one, so the object itself is the proof.
 
-    `organization` is None where the token has no active organization: a scope of its own.
-    `role` is without Clerk's `org:` prefix. `impersonator` is the one who acts in the user's name, if any.
-    `expires_at` is in seconds since the epoch; a verdict is never remembered beyond it.
+    `organization` is None if the token has no active organization; that is a scope of its own.
+    `role` has no `org:` prefix, which Clerk adds. `impersonator` is the person who acts in the user's name, if any.
+    `expires_at` is in seconds since the epoch; a verified session is never remembered beyond it.
     """
 
     user: str
@@ -35,7 +35,7 @@ class UserSession:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key, as found by its hash. The key itself is never kept. `organization` is None for a key of the platform."""
+    """An API key, found by its hash. The key itself is never stored. `organization` is None for a key of the platform."""
 
     id: UUID
     organization: str | None
@@ -45,12 +45,12 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Somebody who may read what belongs to others, with the scope that was asked for. Holding one is the proof.
+    """A caller who has the required scope to read data of others. The object itself is the proof.
 
-    `organization` is the only one that the reader may see into; a key of the platform has none, and sees into all.
-    `label` names the reader in the record of reading: `user:<id>` or `api_key:<id> (<its label>)`. A user has a
-    `stream`, by which an erasure finds what names them in that record, and an `impersonator` where somebody acts in their
-    name. The record has both in the open.
+    `organization` is the only one that the reader may see. A key of the platform has none, and sees all organizations.
+    `label` names the reader in the record of reading: `user:<id>` or `api_key:<id> (<its label>)`. For a user, `stream` is the
+    user's stream, by which an erasure finds the entries that name the user, and `impersonator` is the person who acts in the
+    user's name, if any. The record stores both unsealed.
     """
 
     organization: str | None
@@ -65,7 +65,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class OrganizationReader(Reader):
-    """A reader who sees into exactly one organization."""
+    """A reader who may see exactly one organization."""
 
     organization: str
 
@@ -79,7 +79,7 @@ def key_reader(key: ApiKey, scope: str) -> Reader:
 
 
 def session_reader(session: UserSession, scope: str, role_scopes: Mapping[str, frozenset[str]]) -> OrganizationReader:
-    """`role_scopes`: what each role may do in its organization. Raises `MissingScope`."""
+    """`role_scopes` maps each role to its scopes in the organization. Raises `MissingScope`."""
     if session.organization is None:
         raise MissingScope("a session without an active organization")
     if scope not in role_scopes.get(session.role or "", ()):
@@ -90,15 +90,15 @@ def session_reader(session: UserSession, scope: str, role_scopes: Mapping[str, f
 
 class SessionVerifier(Protocol):
     async def verify(self, token: str) -> UserSession:
-        """Raise `Unauthenticated` (the reason is for the log) or, while no key could ever be fetched, `Unavailable`."""
+        """Raise `Unauthenticated` (its reason is only logged), or `Unavailable` as long as no key has ever been fetched."""
         ...
 
     def ready(self) -> bool:
-        """Whether tokens can be verified at this moment."""
+        """Whether tokens can be verified now."""
         ...
 
 
 class ApiKeys(Protocol):
     async def find(self, key: str) -> ApiKey | None:
-        """The key that this plain text belongs to, unless it is unknown or revoked. Marks it as used."""
+        """The API key with this plain text; None if it is unknown or revoked. Marks it as used."""
         ...

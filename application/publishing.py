@@ -1,4 +1,4 @@
-"""Bringing a catalogue into force, and saying beforehand what that would change."""
+"""Publishing a catalogue, and reporting beforehand what the publishing would change."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,11 @@ from domain.published_catalogues import PublishedCatalogues, catalogue_of
 
 @dataclass(frozen=True, slots=True)
 class Unchosen:
-    """Of `users` who ever chose something, how many recorded no choice for a toggle: for each, and for any of them."""
+    """Counts of users without a choice, among the `users` who ever chose something.
+
+    `by_path` counts, for each toggle, the users without a choice for it. `any` counts the users who lack at least one of
+    these choices.
+    """
 
     users: int
     by_path: Mapping[str, int]
@@ -22,9 +26,10 @@ class Unchosen:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What publishing `version` after the one `published` last would change. `affected` is the number of those `users` whose resolved answer would be another.
+    """The effect of publishing catalogue `version` after the last one, which is `published`.
 
-    `without_choice`: for each toggle whose default changes, how many of them get the new one.
+    `users` counts the users who ever chose something, `affected` those of them whose resolved preferences would change.
+    `without_choice` counts, for each toggle whose default changes, those of them who get the new default.
     """
 
     version: int
@@ -41,14 +46,14 @@ class CatalogueLog(Protocol):
     async def published(self) -> PublishedCatalogues: ...
 
     async def append(self, event: CataloguePublished, *, follows: CataloguePublished | None) -> bool:
-        """False, and nothing is recorded, if something else than `follows` is the newest one by now."""
+        """False, and nothing is recorded, if the newest event of the stream is no longer `follows`."""
         ...
 
     async def unchosen(self, paths: Sequence[str]) -> Unchosen: ...
 
 
 class Publishing:
-    """`ulids` yields fresh ULIDs, for the event and for the request, which is the publishing itself."""
+    """`ulids` yields fresh ULIDs: one for the event, and one for the request id of the publishing."""
 
     def __init__(self, log: CatalogueLog, ulids: Iterator[str], clock: Callable[[], datetime]) -> None:
         self._log = log
@@ -62,19 +67,19 @@ class Publishing:
             event = published.publishing(
                 catalogue, at=self._clock(), event_id=next(self._ulids), request_id=next(self._ulids)
             )
-            # Somebody else may publish at the same moment; then it is decided anew, from what they published.
+            # Another process may publish at the same moment. Then decide again, starting from its catalogue.
             if event is None or await self._log.append(event, follows=published.newest):
                 return event
 
     async def impact(self, catalogue: Catalogue) -> Impact:
-        """What publishing `catalogue` would change. Publishes nothing. Raises `CatalogueRefused` where it would."""
+        """The changes that publishing `catalogue` would make. Publishes nothing. Raises `CatalogueRefused` if publishing would."""
         published = await self._log.published()
         published.publishing(catalogue, at=self._clock(), event_id="", request_id="")
         newest = published.newest
         altered = alterations(catalogue_of(newest) if newest else None, catalogue)
         defaults = [alteration.path for alteration in altered if alteration.default_changed]
         unchosen = await self._log.unchosen(defaults)
-        # Before the first publishing the first catalogue held: it changes nobody's answer.
+        # The first catalogue was in force even before it was published, so the first publishing changes no answer.
         reshaped = newest is not None and any(alteration.answer_reshaped for alteration in altered)
         affected = unchosen.users if reshaped else unchosen.any
         return Impact(catalogue.version, newest, altered, unchosen.users, affected, unchosen.by_path)

@@ -1,4 +1,4 @@
-"""Making the current preferences anew from the whole log, beside the live ones, and putting them in their place."""
+"""Rebuilding the current preferences from the whole log in a second table, and swapping that table in."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,23 +9,23 @@ from typing import Final, NamedTuple, Protocol
 from domain.errors import Unavailable
 
 STRIDE: Final = 1_000_000
-"""Positions folded at a time, from an event on: what bounds the memory of a rebuild, and the steps in which its progress is told."""
+"""Positions folded at a time, starting at an event. This bounds the memory of a rebuild, and sets the steps of its progress report."""
 
 NEARLY_THERE: Final = 500
-"""Positions that may be left when the writers are made to wait for the rest: a few milliseconds' worth."""
+"""Positions that may be left when writers must wait for the rest: a few milliseconds of work."""
 
 ATTEMPTS: Final = 20
-"""How often the swap is tried while somebody else holds a table that it needs."""
+"""How often the swap is tried while another transaction holds a table that it needs."""
 
 PAUSE: Final = 1.0
-"""Seconds between two attempts, in which those whom one of them kept waiting are served."""
+"""Seconds between two attempts. In this time the requests that waited behind the last attempt are served."""
 
 Progress = Callable[[int, int], None]
-"""Called with how many events were read, and about how many there are. Positions would say nothing: they have gaps of any size."""
+"""Called with how many events were read, and about how many there are. Positions can't show progress: they have gaps of any size."""
 
 
 class Folded(NamedTuple):
-    """What a stretch of the log held: the events of users, and how many streams they began."""
+    """The counts of a stretch of the log: how many events of users it has, and how many streams begin in it."""
 
     events: int
     opened: int
@@ -33,7 +33,10 @@ class Folded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two tables at the same position of the log. `differences` has a sentence for each of the first differing users."""
+    """The live and the rebuilt table, compared at the same position of the log.
+
+    `differing` counts the users who differ. `differences` has a sentence for each of the first ones.
+    """
 
     live_checksum: str
     rebuilt_checksum: str
@@ -53,19 +56,15 @@ class RebuildResult:
         return self.comparison.differing == 0
 
 
-class BrokenStream(Exception):
-    """A stream has a gap: the log is not whole, and nothing that is made from it could be trusted."""
-
-
 class TableInUse(Unavailable):
-    """Somebody has held a table for longer than everybody behind us can be made to wait for it."""
+    """Another transaction holds a table for longer than the requests that queue behind the swap may wait."""
 
 
 class Shadow(Protocol):
-    """A table beside the live one, empty at first."""
+    """The table that is rebuilt beside the live one. It is empty at first."""
 
     parts: int
-    """Into how many parts the streams are divided, each of which can be folded at the same time as the others."""
+    """The number of parts that the streams are divided into. All parts can be folded at the same time."""
 
     async def about(self) -> int:
         """About how many events the log has."""
@@ -76,35 +75,35 @@ class Shadow(Protocol):
         ...
 
     async def before_next(self, position: int) -> int:
-        """The position just before the next event behind one that isn't the last."""
+        """The position just before the next event after `position`, which must not be the last one."""
         ...
 
     async def fold(self, after: int, up_to: int, part: int) -> Folded:
-        """Fold one part of the log between two positions into the shadow. Raises `BrokenStream`."""
+        """Fold one part of the streams, between two positions of the log, into the shadow. Raises `BrokenStream`."""
         ...
 
     def snapshot(self) -> AbstractAsyncContextManager[int]:
-        """A moment at which log and live table stand still for us, though not for others. Gives the last position."""
+        """Inside, this process sees log and live table as of one moment, while others go on writing. Gives the last position."""
         ...
 
     async def fold_rest(self, after: int, up_to: int) -> Folded:
-        """The same as `fold`, for all parts, and within the moment that is held by `snapshot` or `swap`."""
+        """The same as `fold`, for all parts, inside `snapshot` or `swap`."""
         ...
 
     async def compare(self) -> Comparison:
-        """Both tables, within a snapshot."""
+        """Compare both tables. Must be called inside a snapshot."""
         ...
 
     def swap(self) -> AbstractAsyncContextManager[int]:
-        """Nobody reads or writes inside; at the end the shadow is the live table. Gives the last position.
+        """Inside, all other readers and writers wait. At the end the shadow becomes the live table. Gives the last position.
 
-        Raises `TableInUse`, before anything was done.
+        Raises `TableInUse` before it changes anything.
         """
         ...
 
 
 class Rebuild:
-    """One pass over the log. Memory grows neither with the users nor with the events."""
+    """One pass over the log. Its memory doesn't grow with the number of users or events."""
 
     def __init__(self, shadow: Shadow, progress: Progress) -> None:
         self._shadow = shadow
@@ -115,9 +114,9 @@ class Rebuild:
         self._about = 0
 
     async def run(self, *, swap: bool) -> RebuildResult:
-        """Rebuild, compare, and swap where that is asked for, whatever the comparison says: the log is the truth.
+        """Rebuild and compare. With `swap`, swap the tables, whatever the comparison finds, because the log is the truth.
 
-        Raises `TableInUse` if the swap couldn't be made, and `BrokenStream`. The live table is then as it was.
+        Raises `TableInUse` if the swap isn't possible, and `BrokenStream`. The live table is then unchanged.
         """
         self._about = await self._shadow.about()
         await self._catch_up()
@@ -142,7 +141,7 @@ class Rebuild:
             await self._finish(end)
 
     async def _catch_up(self) -> None:
-        """Until so little is left that somebody can wait for the rest of it."""
+        """Fold until at most `NEARLY_THERE` positions are left, so that writers can wait for the rest."""
         while (end := await self._shadow.end()) - self._position > NEARLY_THERE:
             while self._position < end:
                 after = await self._shadow.before_next(self._position)

@@ -1,4 +1,4 @@
-"""The channels and toggles that can be asked for: what is in the log, and not only what can be chosen today."""
+"""The channels and toggles that a reader can ask for: all that the log contains, not only those that can be chosen today."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar
@@ -13,15 +13,17 @@ Published: TypeAlias = Callable[[], Awaitable[PublishedCatalogues]]
 """Every catalogue that was ever published. Raises `Unavailable`."""
 
 
-async def checked(catalogue: Catalogue, published: Published, check: Callable[[Catalogue], Checked]) -> Checked:
-    """What `check` makes of what was asked for. Raises its `ValidationFailed` for a channel or a toggle that no catalogue ever had.
+async def validate_with_history(
+    catalogue: Catalogue, published: Published, check: Callable[[Catalogue], Checked]
+) -> Checked:
+    """The result of `check`. Raises the `ValidationFailed` of `check` for a channel or a toggle that no catalogue ever had.
 
-    The log keeps the choices of a toggle that has left the catalogue, or became mandatory. The catalogues of before are
-    looked up only where the one in force doesn't know a word, so that nobody else pays for it.
+    The log keeps the choices of a toggle that has left the catalogue or became mandatory. Earlier catalogues are looked up
+    only if the one in force doesn't know the channel or toggle, so all other requests don't pay for the look-up.
     """
     try:
         return check(catalogue)
     except ValidationFailed as refused:
         if refused.details.keys().isdisjoint({"channel", "toggle"}):
             raise
-    return check((await published()).together_with(catalogue))
+    return check((await published()).merged_with_history(catalogue))

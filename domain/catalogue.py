@@ -1,6 +1,6 @@
-"""What can be chosen. Adding a channel or a toggle is an edit of `CATALOGUE`, and of nothing else.
+"""The channels and toggles that a user can choose. To add a channel or a toggle, edit `CATALOGUE` and nothing else.
 
-Absence is defined here, once: where a user recorded no choice for a toggle, the toggle's default is the answer.
+This module alone defines absence: if a user recorded no choice for a toggle, the toggle's default is the answer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,15 @@ from functools import cached_property
 from typing import Final, TypeAlias
 
 Choices: TypeAlias = Mapping[str, bool]
-"""Recorded choices: a toggle's path (`email.product_updates`) to what the user chose."""
+"""Recorded choices: maps a toggle's path (`email.product_updates`) to the user's choice."""
 
 Resolved: TypeAlias = dict[str, dict[str, bool]]
-"""The answer: every visible toggle of every channel, explicit. A channel without any is not in it."""
+"""The answer: names every visible toggle of every channel. It leaves out a channel without visible toggles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Toggle:
-    """`mandatory`: always sent. Nobody may change it and no response shows it."""
+    """A `mandatory` toggle is always sent. No user can change it and no response shows it."""
 
     name: str
     default: bool
@@ -43,7 +43,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """`version` counts up with every published edit; each event names the one that its user was shown."""
+    """Each published edit raises `version`. Each event names the version that its user was shown."""
 
     version: int
     channels: tuple[Channel, ...]
@@ -63,7 +63,7 @@ class Catalogue:
         }
 
     def resolve(self, choices: Choices) -> Resolved:
-        """The effective preferences. A choice whose toggle has left the catalogue is kept in the log and shown nowhere."""
+        """The effective preferences. If a toggle has left the catalogue, its choices stay in the log but no answer shows them."""
         return {
             channel.name: toggles
             for channel in self.channels

@@ -1,4 +1,4 @@
-"""What one catalogue changes about another, and for whom."""
+"""The differences between two catalogues, and which users they affect."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from domain.catalogue import Catalogue, Toggle, path
 
 
 class Alteration(NamedTuple):
-    """A toggle that two catalogues disagree about; None where one of them doesn't have it."""
+    """A toggle that differs between two catalogues. `before` or `after` is None if that catalogue does not have the toggle."""
 
     path: str
     before: Toggle | None
@@ -15,12 +15,12 @@ class Alteration(NamedTuple):
 
     @property
     def default_changed(self) -> bool:
-        """Shown before and after with different defaults: the answer changes for who recorded no choice for it."""
+        """Both catalogues show the toggle, with different defaults. The answer changes for each user without a choice for it."""
         return _shown(self.before) and _shown(self.after) and self.before != self.after
 
     @property
     def answer_reshaped(self) -> bool:
-        """It enters or leaves the answer, which is another one for everybody."""
+        """The toggle enters or leaves the answer. The answer changes for every user."""
         return _shown(self.before) is not _shown(self.after)
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ class Alteration(NamedTuple):
 
 
 def alterations(before: Catalogue | None, after: Catalogue) -> list[Alteration]:
-    """In the order of `after`, followed by what is removed. Nothing at all precedes the first catalogue."""
+    """In the order of `after`; removed toggles come last. `before` is None for the first catalogue."""
     old = dict(_toggles(before)) if before is not None else {}
     new = dict(_toggles(after))
     paths = [*new, *(path for path in old if path not in new)]

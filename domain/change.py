@@ -1,4 +1,4 @@
-"""What a caller asks for, checked against the catalogue."""
+"""The change that a caller asks for, checked against the catalogue."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,14 +13,14 @@ class Fault(NamedTuple):
     phrase: str
 
 
-# Several faults are one answer: the first of these kinds that occurs names it, and `details` lists every fault.
+# Several faults give one error: the first of these kinds that occurs sets its code, and `details` lists every fault.
 PRECEDENCE = (UnknownNotificationKey, ImmutableNotificationKey, ValidationFailed)
 
 
 def requested_choices(document: object, catalogue: Catalogue) -> Choices:
     """The choices that a parsed JSON document asks for, by path.
 
-    Raises a `RefusedChange` that lists every fault of the document; a document with a fault asks for nothing.
+    Raises a `RefusedChange` that lists every fault of the document. If there is one fault, no choice of the document is applied.
     """
     choices: dict[str, bool] = {}
     faults = list(_read(document, catalogue, choices))

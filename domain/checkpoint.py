@@ -1,4 +1,7 @@
-"""A checkpoint: what the log was at one moment, in the form of C2SP's tlog-checkpoint. Whoever keeps one can hold the log to it."""
+"""A checkpoint: the size and Merkle root of the log at one moment, in the form of C2SP's tlog-checkpoint.
+
+A copy of a checkpoint proves later whether the log still contains the same events.
+"""
 
 import re
 from base64 import b64decode, b64encode
@@ -15,9 +18,9 @@ _TEXT: Final = re.compile(
 
 
 class Checkpoint(NamedTuple):
-    """`size` counts the events, `root` is the Merkle root over them, `position` the last one's. `time` is in UTC.
+    """`size` counts the events, `root` is the Merkle root over them, `position` is that of the last event. `time` is in UTC.
 
-    A log without events has no checkpoint: it has nothing to hold anybody to.
+    A log without events has no checkpoint, because there is nothing to prove.
     """
 
     origin: str
@@ -28,13 +31,13 @@ class Checkpoint(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What is signed. The last two lines are the extension lines that the form allows for."""
+        """The signed text. The form allows extension lines; the last two lines are such lines."""
         root = b64encode(self.root).decode()
         return f"{self.origin}\n{self.size}\n{root}\nposition {self.position}\ntime {self.time.isoformat()}\n"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raise `ValueError` for anything but the exact text of a checkpoint."""
+        """Raises `ValueError` for anything but the exact text of a checkpoint."""
         found = _TEXT.fullmatch(text)
         if found is None:
             raise ValueError("not the text of a checkpoint")

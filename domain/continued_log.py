@@ -1,4 +1,4 @@
-"""The continuations of the log: which positions were lost when it went on upon another server."""
+"""The continuations of the log: the positions that were lost when the log went on on another server, after a failover or from a backup."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,11 +12,11 @@ from domain.preferences import STREAMS
 from domain.provenance import Source
 
 STREAM: Final[UUID] = uuid5(STREAMS, "log")
-"""The one stream of the log itself. No user's can be the same: theirs are made of JSON lists."""
+"""The log has one stream of its own. No user's stream can have the same id, because user streams are named by JSON lists."""
 
 
 class LogStream(Aggregate):
-    """Names the stream and its event for the library. Nothing is ever folded from it."""
+    """Names the stream and its event for the library. No state is ever folded from it."""
 
     TOPIC: ClassVar = "notification-preferences.log"
     Event = Aggregate.Event
@@ -24,7 +24,7 @@ class LogStream(Aggregate):
 
 
 class Continuation(NamedTuple):
-    """A continuation, and the position at which it stands. Everything between `previous_end` and `position` is lost."""
+    """A continuation and its position. All events between `previous_end` and `position` are lost."""
 
     previous_end: int
     position: int
@@ -36,7 +36,9 @@ class Continuation(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """How often the log was continued, the position at which it last was, and its end before; 0 where it never was."""
+    """`times`: how often the log was continued. `position`: that of the last continuation; `previous_end`: the end of the log before it.
+    All three are 0 if the log was never continued.
+    """
 
     times: int
     position: int
@@ -44,12 +46,12 @@ class Moves(NamedTuple):
 
 
 def loss_of(position: int, continuations: Iterable[Continuation]) -> Continuation | None:
-    """The continuation at which what stood at a position was lost, if that may have been given out and is gone."""
+    """The continuation at which this position was lost. None if the position was never lost."""
     return next((one for one in continuations if one.previous_end < position < one.position), None)
 
 
 def without_gaps(position: int, continuations: Iterable[Continuation]) -> int:
-    """The position, without those before it that no event was ever given: what tells how far a reader is."""
+    """The position minus the lost positions before it, which hold no event. It shows how far a reader is."""
     return position - sum(
         min(position, one.position - 1) - one.previous_end for one in continuations if one.previous_end < position
     )
@@ -58,7 +60,7 @@ def without_gaps(position: int, continuations: Iterable[Continuation]) -> int:
 def continued(
     previous_end: int, version: int, *, at: datetime, event_id: str, request_id: str, catalogue_version: int
 ) -> LogContinued:
-    """The event that continues the log, the `version`th of its stream."""
+    """The event that continues the log. It gets the number `version` in its stream."""
     fields: dict[str, Any] = {
         "originator_id": STREAM,
         "originator_version": version,

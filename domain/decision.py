@@ -1,4 +1,4 @@
-"""Whether somebody may be written to: the one rule."""
+"""The one rule that decides whether a user may be written to."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,7 +9,7 @@ from domain.catalogue import Toggle
 
 
 class Reason(StrEnum):
-    """What decided. A closed list: senders keep it, and branch on it."""
+    """Why a toggle may be sent or not. The list is closed, because senders store the reason and branch on it."""
 
     CHOICE = "choice"
     DEFAULT = "default"
@@ -22,7 +22,9 @@ class Decision(NamedTuple):
 
 
 def decide(toggle: Toggle, choice: bool | None) -> Decision:
-    """By the user's recorded choice, None if there is none. What is mandatory is sent, whatever was chosen before it was."""
+    """Decide by the user's recorded choice, or None if there is none. A mandatory toggle is sent even if the user turned it off before it
+    became mandatory.
+    """
     if toggle.mandatory:
         return Decision(True, Reason.MANDATORY)
     if choice is None:
@@ -32,5 +34,5 @@ def decide(toggle: Toggle, choice: bool | None) -> Decision:
 
 @cache
 def decisions(toggle: Toggle) -> Mapping[bool | None, Decision]:
-    """The decision for each choice that there can be: of thousands of users there are no more than these three."""
+    """The decision for each possible choice. There are only these three, however many users a question names."""
     return {choice: decide(toggle, choice) for choice in (None, True, False)}

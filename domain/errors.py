@@ -1,23 +1,23 @@
-"""Everything that this service refuses, as one tree.
+"""Every error with which this service refuses a request, as one tree.
 
     ServiceError
-    ├── RefusedChange                what was asked for can't be recorded; `details` says why
+    ├── RefusedChange                the change can't be recorded; `details` says why
     │   ├── UnknownNotificationKey
     │   ├── ImmutableNotificationKey
     │   └── ValidationFailed
-    ├── MalformedInput               not even readable
-    ├── Unauthenticated              nobody we know
-    ├── UserRequired                 somebody we know, but no user
-    ├── MissingScope                 somebody we know, who may not do this
+    ├── MalformedInput               the body can't be read
+    ├── Unauthenticated              the caller is not known
+    ├── UserRequired                 the caller is known but is not a user
+    ├── MissingScope                 the caller is known but may not do this
     ├── NotFound
-    ├── PreconditionFailed           the caller's picture of the state is out of date
+    ├── PreconditionFailed           the caller's copy of the state is out of date
     ├── BeyondTheEnd                 the caller has read further than the log goes
-    ├── RateLimited                  too much, too fast
-    ├── ForeignEvent                 what was found is not the reader's: nothing of it is shown
-    └── Unavailable                  nothing wrong with the request; try again
+    ├── RateLimited                  the caller sends too many requests
+    ├── ForeignEvent                 an event was found that is not the reader's: nothing of it is shown
+    └── Unavailable                  the request is fine; try again
 
-A class is one stable `code` that clients branch on and one `message` that people read. What must not leave the house
-(why a token was refused, what the database said) goes to `reason`, which is logged and never told.
+Each class has one stable `code`, on which clients branch, and one `message` for people. Details that must stay inside (why a token was
+refused, the database's error) go to `reason`, which is logged and never sent to the caller.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """The root. `details` maps a field's dotted path to a lower-case phrase; it is empty unless a field is at fault."""
+    """The root. `details` maps a field's dotted path to a lower-case phrase. It is empty unless a field is at fault."""
 
     code: ClassVar[str]
     message: ClassVar[str]
@@ -37,7 +37,7 @@ class ServiceError(Exception):
 
 
 class RefusedChange(ServiceError):
-    """A change that is readable but can't be recorded. Nothing of it is applied."""
+    """The change can be read but not recorded. No part of it is applied."""
 
 
 class UnknownNotificationKey(RefusedChange):
@@ -61,7 +61,7 @@ class MalformedInput(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """`token_sent` tells a caller without credentials (False) from one with bad ones (RFC 6750, section 3.1)."""
+    """`token_sent` is False for a caller without credentials, True for one with bad credentials (RFC 6750, section 3.1)."""
 
     code = "UNAUTHORIZED"
     message = "authentication failed"
@@ -92,8 +92,9 @@ class PreconditionFailed(ServiceError):
 
 
 class BeyondTheEnd(ServiceError):
-    """A reader asked for what is behind a position that the log, which ends at `end`, hasn't reached. The log has lost its end, or it
-    isn't the one that the position is from."""
+    """A reader asked for events after a position that the log has not reached. The log ends at `end`. Either the log lost its end, or the
+    position comes from another log.
+    """
 
     code = "BEYOND_THE_END"
     message = "position is beyond the end of the log"
@@ -114,14 +115,14 @@ class RateLimited(ServiceError):
 
 
 class ForeignEvent(ServiceError):
-    """An index or a row led to an event that is not the reader's. The reason names both sides, for the log alone."""
+    """An index or a row led to an event that is not the reader's. The reason names both sides; only the service's own log shows it."""
 
     code = "INTERNAL"
     message = "internal error"
 
 
 class Unavailable(ServiceError):
-    """`retry_after`: whole seconds after which it is worth trying again, at least 1."""
+    """`retry_after`: whole seconds after which a new attempt is worthwhile, at least 1."""
 
     code = "UNAVAILABLE"
     message = "temporarily unavailable"

@@ -1,11 +1,11 @@
 """The events, as they are stored for ever.
 
-A stored event is found by its topic, never by a module path, so these classes can move. Their fields can't change meaning:
-a new shape is a `class_version` of its own with an `upcast_v1_v2` from the old one, as the library's mapper expects.
-Fields that are absent in the store take the default written here.
+A stored event is found by its topic and not by a module path, so these classes can move. The meaning of a field never changes. A new
+shape gets a `class_version` of its own, with an `upcast_v1_v2` from the old one, as the library's mapper expects. A field that is absent
+in the store takes the default written here.
 
-Every event has an `event_id` and a `request_id` (ULIDs), a `source`, the `catalogue_version` in force, and a `timestamp` (the
-library's name), which is when it happened, in UTC.
+Every event has an `event_id` and a `request_id` (ULIDs), a `source` and the `catalogue_version` in force. Its `timestamp` (the library's
+name) says when it happened, in UTC.
 """
 
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from domain.provenance import Actor
 
 
 class PreferencesOpened(Aggregate.Created):
-    """The first event of a stream: from here on this user has chosen something in this organization."""
+    """The first event of a stream. The user makes a first choice in this organization."""
 
     TOPIC: ClassVar = "notification-preferences.opened"
 
@@ -31,9 +31,9 @@ class PreferencesOpened(Aggregate.Created):
 
 
 class NotificationToggled(Aggregate.Event):
-    """A choice was recorded. `first_choice`: none was recorded for this toggle before, and the default spoke.
+    """A choice was recorded. `first_choice`: there was no recorded choice for this toggle before, so the default applied.
 
-    `impersonated`: somebody acted in the user's name. Who it was stands in the actor, and is destroyed with it.
+    `impersonated`: a member of staff acted in the user's name. The actor says who it was, until erasure makes it unreadable.
     """
 
     TOPIC: ClassVar = "notification-preferences.toggled"
@@ -56,7 +56,7 @@ class NotificationToggled(Aggregate.Event):
 
     @property
     def previous(self) -> bool | None:
-        """The choice before, None if there was none. Repeating a choice records nothing, so it was the other one."""
+        """The choice before, None if there was none. Repeating a choice records nothing, so the choice before was the opposite."""
         return None if self.first_choice else not self.enabled
 
     def apply(self, aggregate: Any) -> None:
@@ -64,7 +64,7 @@ class NotificationToggled(Aggregate.Event):
 
 
 class PreferencesErased(Aggregate.Event):
-    """The person's key was destroyed, and with it who acted in all events before. The choices stay in force."""
+    """The person's key was destroyed, so the actors of all earlier events can no longer be read. The choices stay in force."""
 
     TOPIC: ClassVar = "notification-preferences.erased"
 
@@ -75,11 +75,11 @@ class PreferencesErased(Aggregate.Event):
     organization: str | None = None
 
     def apply(self, aggregate: Any) -> None:
-        """Nothing changes: what was chosen is not personal, and has to be respected."""
+        """Changes nothing: the choices are not personal, and senders must still respect them."""
 
 
 class CataloguePublished(Aggregate.Created):
-    """A catalogue came into force. The stream of the catalogue has one of these for each version, under its number.
+    """A catalogue came into force. The catalogue's stream has one such event for each version; the event's number is that version.
 
     `channels` is the whole catalogue: `[{"name", "toggles": [{"name", "default", "mandatory"}]}]`.
     """
@@ -94,10 +94,10 @@ class CataloguePublished(Aggregate.Created):
 
 
 class LogContinued(Aggregate.Created):
-    """The log goes on upon another server, far behind its end, because events that stood behind `previous_end` may be lost.
+    """The log goes on on another server, far beyond its end there, because events after `previous_end` may be lost.
 
-    A position between `previous_end` and that of this event may have been given out and read: what stood there is gone.
-    The stream of the log has one of these for each continuation. Their versions count from 1.
+    A position between `previous_end` and this event may have been assigned and read. Its event is gone. The log's own stream has one such
+    event for each continuation. Their versions count from 1.
     """
 
     TOPIC: ClassVar = "notification-preferences.continued"
@@ -110,10 +110,10 @@ class LogContinued(Aggregate.Created):
 
 
 PreferencesEvent = PreferencesOpened | NotificationToggled | PreferencesErased
-"""What a stream of preferences consists of."""
+"""The events of a user's stream."""
 
 CommonEvent = CataloguePublished | LogContinued
-"""What belongs to no organization, because it concerns all of them."""
+"""Events that belong to no organization, because they concern all of them."""
 
 Event = PreferencesEvent | CommonEvent
-"""Whatever stands in the log."""
+"""Any event of the log."""

@@ -1,7 +1,7 @@
-"""Whose an event is, and the one check that stands between the log and those who read it.
+"""The owner of an event, and the one check between the log and its readers.
 
-Whatever is made of events for a reader (`projections/`) takes them as `Shown...`, and only `Audience.clear` gives that: so a new
-answer that forgets the check is an error of types. At run time these types are the events themselves.
+Projections take events as `Shown...`, and only `Audience.clear` returns that type. So a new answer that forgets the check is a type
+error. At run time these types are the events themselves.
 """
 
 from dataclasses import dataclass
@@ -33,15 +33,15 @@ Shown = ShownOpened | ShownToggled | ShownErased | ShownCatalogue | ShownContinu
 """An event that its reader may see."""
 
 OF_USERS: Final = frozenset(get_args(PreferencesEvent))
-"""The events that belong to one user in one organization. All others belong to no user, and are everybody's."""
+"""The events that belong to one user in one organization. All other events belong to no user, and every reader may see them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whom events are answered to: one organization, one user in it, or the platform, which sees all organizations.
+    """The reader that events are cleared for: one organization, one user in it, or the platform, which sees all organizations.
 
-    `organization` is None for users without an active one, which is a scope of its own; with `all_of_them` it doesn't matter.
-    `stream` is set where only one user's events were asked for. `found_by` names what found them, for the log.
+    `organization` is None for users without an active one; they are a scope of their own. With `all_of_them` it has no effect. `stream`
+    is set if only one user's events were asked for. `found_by` names what found the events, for the log.
     """
 
     organization: str | None
@@ -70,9 +70,9 @@ class Audience:
     @overload
     def clear(self, event: Event, position: int | None = None) -> Shown: ...
     def clear(self, event: Any, position: int | None = None) -> Any:
-        """The event, if this audience may see it. Raises `ForeignEvent`: then nothing of the answer may be shown.
+        """Returns the event if this audience may see it. Raises `ForeignEvent`: then no part of the answer may be shown.
 
-        `position` is where the event stands in the log, if that is known.
+        `position` is the event's position in the log, if known.
         """
         if self.all_of_them or type(event) not in OF_USERS:
             return event
@@ -92,11 +92,11 @@ class Audience:
 
 
 PLATFORM: Final = Audience(None, "the log", all_of_them=True)
-"""What runs beside this service for all organizations, and its operators."""
+"""The audience of operators, and of components that serve all organizations."""
 
 
 def _stands_in_its_stream(event: PreferencesEvent) -> bool:
-    """Whether the stream is that of the user whom the event names. An event whose actor is erased, or can't be read, can't tell."""
+    """Whether the stream belongs to the user that the event names. An erased or unreadable actor names no user, so the event passes."""
     if isinstance(event, PreferencesErased) or event.actor in (ERASED, UNREADABLE):
         return True
     return event.originator_id.int == _derived(event.organization, event.actor["user"])
@@ -104,7 +104,8 @@ def _stands_in_its_stream(event: PreferencesEvent) -> bool:
 
 @lru_cache(maxsize=10_000)
 def _derived(organization: str | None, user: str) -> int:
-    """The id of a stream as a number, which compares faster. Remembered apart from `stream_id`, whose place is for the users of
-    the moment, while whoever reads a log goes through all of them."""
+    """The id of a stream as a number, because numbers compare faster. This cache is separate from that of `stream_id`: that one holds the
+    users of the moment, while a reader of the log goes through all users.
+    """
     [key] = stream_keys(organization, (user,))
     return int.from_bytes(key)

@@ -1,7 +1,7 @@
-"""A leaf of the Merkle tree: one event, to the byte as it is stored, bound to its position in the log.
+"""A leaf of the Merkle tree: the exact bytes of one stored event, bound to its position in the log.
 
-The layout is that of a row in PostgreSQL's binary COPY format, so that a verifier need not take a row apart to hash it:
-the number of fields as 16 bits, and for each field its length as 32 bits and its bytes, all numbers big-endian.
+The layout is that of a row in PostgreSQL's binary COPY format, so a verifier can hash a row without taking it apart: the number of fields
+as 16 bits, then for each field its length as 32 bits and its bytes. All numbers are big-endian.
 
     6 | 8 position | 16 stream | 8 version | n topic, UTF-8 | n state | n sealed actor
 """
@@ -14,7 +14,7 @@ _HEAD: Final = struct.Struct(">hiqi16siqi")
 _LENGTH: Final = struct.Struct(">i")
 
 POSITION: Final = slice(6, 14)
-"""Where the position stands in a leaf."""
+"""The place of the position in a leaf."""
 
 
 class Leaf(NamedTuple):
@@ -34,5 +34,5 @@ class Leaf(NamedTuple):
 
 
 def moved(data: bytes, position: int) -> bytes:
-    """The same event, at another position."""
+    """The same event at another position."""
     return data[:6] + position.to_bytes(8, "big") + data[14:]

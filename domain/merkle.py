@@ -1,8 +1,8 @@
-"""The Merkle tree of RFC 6962, section 2.1: one hash for a whole log, and short proofs that something is in it.
+"""The Merkle tree of RFC 6962, section 2.1: one hash for a whole log, and short proofs that the log contains an event.
 
-The tree is kept in tiles, as C2SP's tlog-tiles has it: a tile of level 0 holds the hashes of 256 leaves, one of level n
-the roots of 256 full tiles of level n - 1. The rightmost tile of a level may be unfinished. A tile is all that is read
-to compute any node below it, so a proof over a billion leaves reads a handful.
+The tree is stored in tiles, as in C2SP's tlog-tiles: a tile of level 0 holds the hashes of 256 leaves, a tile of level n the roots of 256
+full tiles of level n - 1. The rightmost tile of a level may be unfinished. One tile is enough to compute any node below it, so a proof
+over a billion leaves reads only a few tiles.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ HASH: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
 
 Entries = Callable[[int, int, int], Sequence[bytes]]
-"""Reads tiles: level, number of the first entry, how many; they never lie in two tiles."""
+"""Reads tiles: takes the level, the number of the first entry, and how many entries. One call never spans two tiles."""
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -31,9 +31,10 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root_of(hashes: Sequence[bytes]) -> bytes:
-    """The root over these hashes, which are leaves, or roots of subtrees of one size, but for the last, which may be smaller.
+    """The root over these hashes: leaves, or roots of subtrees of the same size. Only the last subtree may be smaller.
 
-    Level by level, where one that has no partner moves up unchanged: the same tree as RFC 6962's, which splits from the top.
+    It is computed level by level; a hash without a partner moves up unchanged. The result equals that of RFC 6962, which splits from the
+    top.
     """
     if not hashes:
         return EMPTY_ROOT
@@ -56,35 +57,35 @@ class Tile:
 
 
 class GrowingTree:
-    """A tree that is only appended to. It keeps its right edge: of each level the unfinished tile, from level 0 up."""
+    """A tree that only grows at its right end. It keeps its right edge: the unfinished tile of each level, from level 0 up."""
 
     def __init__(self, edge: Sequence[Sequence[bytes]] = ()) -> None:
         self._edge = [list(hashes) for hashes in edge] or [[]]
 
     @property
     def size(self) -> int:
-        """Leaves. A level's finished tiles are counted by the level above it."""
+        """The number of leaves. The level above counts the finished tiles of a level."""
         return self._index(-1)
 
     @property
     def edge(self) -> list[list[bytes]]:
-        """All that there is to keep of it, to go on later."""
+        """All that must be stored to go on later."""
         return self._edge
 
     @property
     def room(self) -> int:
-        """Leaves until the unfinished tile is full."""
+        """How many leaves fit until the unfinished tile is full."""
         return TILE - len(self._edge[0])
 
     def root(self, more: Sequence[bytes] = ()) -> bytes:
-        """The root, or what it would be with a few `more` leaves, no more than there is room for."""
+        """The root, or the root with a few `more` leaves. There must be room for them."""
         right: Sequence[bytes] = [*self._edge[0], *more]
         for hashes in self._edge[1:]:
             right = [*hashes, root_of(right)] if right else hashes
         return root_of(right)
 
     def append(self, leaves: Sequence[bytes]) -> list[Tile]:
-        """Append leaves, no more than there is room for. Returns the tiles that this finished, from level 0 up."""
+        """Append leaves; there must be room for them. Returns the tiles that this call finished, from level 0 up."""
         finished: list[Tile] = []
         self._edge[0] += leaves
         level = 0
@@ -104,12 +105,12 @@ class GrowingTree:
                 yield Tile(level, self._index(level), list(hashes))
 
     def _index(self, level: int) -> int:
-        """Of the unfinished tile; which is to say, how many finished ones there are. Below level 0, tiles are leaves."""
+        """The index of the unfinished tile, which equals the number of finished ones. Below level 0, each leaf counts as a tile."""
         return sum(len(hashes) * TILE**height for height, hashes in enumerate(self._edge[level + 1 :]))
 
 
 def subtree(begin: int, end: int, entries: Entries) -> bytes:
-    """The root over the leaves from `begin` to before `end`, where `begin` is a multiple of the next power of two."""
+    """The root over the leaves from `begin` to before `end`. `begin` is a multiple of the next power of two."""
     width = end - begin
     if width & (width - 1):
         middle = begin + _split(width)
@@ -119,7 +120,7 @@ def subtree(begin: int, end: int, entries: Entries) -> bytes:
 
 
 def inclusion_proof(index: int, size: int, entries: Entries) -> list[bytes]:
-    """That the leaf `index` is in the tree of this size (RFC 6962, section 2.1.1)."""
+    """Proves that leaf `index` is in the tree of this size (RFC 6962, section 2.1.1)."""
     if not 0 <= index < size:
         raise ValueError(f"there is no leaf {index} among {size}")
     proof: list[bytes] = []
@@ -136,7 +137,7 @@ def inclusion_proof(index: int, size: int, entries: Entries) -> list[bytes]:
 
 
 def consistency_proof(older: int, newer: int, entries: Entries) -> list[bytes]:
-    """That the tree of size `older` is the beginning of the one of size `newer` (RFC 6962, section 2.1.2)."""
+    """Proves that the tree of size `newer` begins with the tree of size `older` (RFC 6962, section 2.1.2)."""
     if not 0 < older <= newer:
         raise ValueError(f"no tree of {newer} leaves continues one of {older}")
     proof: list[bytes] = []
@@ -199,5 +200,5 @@ def continues(older_root: bytes, older: int, newer_root: bytes, newer: int, proo
 
 
 def _split(width: int) -> int:
-    """The largest power of two that is smaller."""
+    """The largest power of two that is smaller than `width`."""
     return 1 << ((width - 1).bit_length() - 1)

@@ -19,9 +19,9 @@ STREAMS: Final = UUID("b2a5e1f2-6d0b-5a6f-9c5e-6f5c8d1f3a77")
 
 @lru_cache(maxsize=10_000)
 def stream_id(organization: str | None, user: str) -> UUID:
-    """The id of the stream of this user in this organization; without one, a stream of its own. No look-up needed.
+    """The id of this user's stream in this organization. A user without an organization has a stream too. No look-up is needed.
 
-    It is remembered for the users of the moment. For thousands at once, `stream_keys` leaves them that place.
+    A cache holds the ids of the users of the moment. `stream_keys`, which makes thousands at once, leaves that cache alone.
     """
     [key] = stream_keys(organization, (user,))
     return UUID(bytes=key)
@@ -30,8 +30,8 @@ def stream_id(organization: str | None, user: str) -> UUID:
 def stream_keys(organization: str | None, users: Iterable[str]) -> list[bytes]:
     """The ids of many users' streams, 16 bytes each.
 
-    An id is the version 5 UUID of `STREAMS` and the JSON list of organization and user: the SHA-1 of namespace and name,
-    with six bits that say so (RFC 9562, section 5.5). To make it here takes a sixth of the time of the standard library.
+    An id is the version 5 UUID of `STREAMS` and the JSON list of organization and user: the SHA-1 of namespace and name, with six bits
+    set to mark the version (RFC 9562, section 5.5). This code takes a sixth of the standard library's time.
     """
     begin = _begin(organization)
     keys = []
@@ -48,19 +48,18 @@ _ENCODE: Final = json.JSONEncoder().encode
 
 @lru_cache(maxsize=1000)
 def _begin(organization: str | None) -> bytes:
-    """What the names of all streams of an organization begin with."""
+    """The common beginning of the names of all streams of an organization."""
     return STREAMS.bytes + f"[{_ENCODE(organization)},".encode()
 
 
 class NotificationPreferences(Aggregate):
-    """`choices` holds what the user chose, by path; `version` counts the events of the stream.
+    """`choices` holds the user's choices by path. `version` counts the events of the stream.
 
-    Time, identity and randomness come in as data: a provenance says when and who, `event_ids` yields fresh ULIDs.
+    Time, identity and randomness come in as data: a provenance gives the time and the actor, `event_ids` yields new ULIDs.
     """
 
     TOPIC: ClassVar = "notification-preferences"
-    # Named here, the library takes these classes as they are and registers their topics; otherwise it would derive
-    # classes of its own.
+    # Named here, the library takes these classes as they are and registers their topics. Otherwise it would derive classes of its own.
     Event = Aggregate.Event
     Created = PreferencesOpened
     Toggled = NotificationToggled
@@ -71,25 +70,25 @@ class NotificationPreferences(Aggregate):
 
     @classmethod
     def open(cls, stream: UUID, provenance: Provenance, event_ids: Iterator[str]) -> Self:
-        """A stream that begins here, with its first event pending."""
+        """A new stream. Its first event is pending."""
         return cls._create(PreferencesOpened, id=stream, **_evidence(provenance, provenance.occurred_at, event_ids))
 
     @classmethod
     def restore(cls, stream: UUID, version: int, choices: Choices, modified_at: datetime) -> Self:
-        """The aggregate as it stands after `version` events, the last of them at `modified_at`, without reading them."""
+        """The aggregate after `version` events, the last of them at `modified_at`. The events are not read."""
         preferences = cls.__new__(cls)
         preferences.__base_init__(stream, version, modified_at)
         preferences.choices = dict(choices)
         return preferences
 
     def collect_events(self) -> Sequence[PreferencesEvent]:
-        """The events that are pending, which from now on no longer are."""
+        """Returns the pending events, and marks them as no longer pending."""
         return cast("Sequence[PreferencesEvent]", super().collect_events())
 
     def choose(self, requested: Choices, provenance: Provenance, event_ids: Iterator[str]) -> None:
         """Record each requested choice that differs from the recorded one. Repeating a recorded choice records nothing."""
-        # Clocks of several machines differ; within a stream time must not run backwards, or history could not be
-        # asked for an instant.
+        # The clocks of machines differ. Within a stream, time must not run backwards, or the history could not give the state at an
+        # instant.
         occurred_at = max(provenance.occurred_at, self.modified_on)
         for path, enabled in requested.items():
             previous = self.choices.get(path)
@@ -105,7 +104,7 @@ class NotificationPreferences(Aggregate):
                 )
 
     def erase(self, provenance: Provenance, event_ids: Iterator[str]) -> None:
-        """Record that who acted so far can't be told any more. The choices stay."""
+        """Record that the actors of all events so far can no longer be read. The choices stay."""
         occurred_at = max(provenance.occurred_at, self.modified_on)
         evidence = _evidence(provenance, occurred_at, event_ids)
         del evidence["actor"], evidence["impersonated"]

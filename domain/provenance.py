@@ -1,4 +1,4 @@
-"""Who changed something, when, from where, on whose behalf: what makes an event evidence."""
+"""Who changed something, when, from where, and on whose behalf. This makes an event evidence."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, NotRequired, TypedDict
 
 
 class Source(StrEnum):
-    """Where a change came from. A closed list: a new one is a decision, since consumers branch on it."""
+    """Where a change came from. The list is closed, because consumers branch on it. Adding a source needs a decision."""
 
     DASHBOARD = "dashboard"
     API = "api"
@@ -17,9 +17,9 @@ class Source(StrEnum):
 
 
 class Actor(TypedDict):
-    """The personal part of an event, and all of it. One JSON value, so that it can be sealed per person as a whole.
+    """The personal part of an event, all of it. It is one JSON value, so that it can be sealed as a whole under the person's key.
 
-    `user` is the one whose preferences these are, `impersonator` the one who acted in their name, if anybody did.
+    `user` owns the preferences. `impersonator` acted in the user's name, if anyone did.
     """
 
     user: str
@@ -28,14 +28,14 @@ class Actor(TypedDict):
 
 
 ERASED: Final[Actor] = {"user": "erased"}
-"""Who acted, once the person's key is destroyed: nobody can say any more."""
+"""The actor after the person's key was destroyed. It can never be read again."""
 
 UNREADABLE: Final[Actor] = {"user": "unreadable"}
-"""Who acted, where the person's key is another one than the actor was sealed under: nobody can say until the key is set right."""
+"""The actor if it was sealed under another key than the person's current one. It can't be read until the key is repaired."""
 
 
 class Provenance(NamedTuple):
-    """`occurred_at` is in UTC, `request_id` a ULID, `catalogue_version` the one that the user was shown.
+    """`occurred_at` is in UTC, `request_id` is a ULID, `catalogue_version` is the version that the user was shown.
 
     `organization` is None for a user without an active one.
     """

@@ -1,4 +1,4 @@
-"""The catalogues that were ever published, which of them was in force when, and whether another may follow."""
+"""All catalogues that were ever published: which was in force when, and whether a given one may be published next."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from domain.preferences import STREAMS
 from domain.provenance import Source
 
 STREAM: Final[UUID] = uuid5(STREAMS, "catalogue")
-"""The one stream of the catalogue. No user's can be the same: theirs are made of JSON lists."""
+"""The catalogue has one stream of its own. No user's stream can have the same id, because user streams are named by JSON lists."""
 
 
 class CatalogueStream(Aggregate):
-    """Names the stream and its event for the library. Nothing is ever folded from it: each event is a whole catalogue."""
+    """Names the stream and its event for the library. No state is ever folded from it: each event is a whole catalogue."""
 
     TOPIC: ClassVar = "notification-preferences.catalogue"
     Event = Aggregate.Event
@@ -30,7 +30,7 @@ class CatalogueRefused(Exception):
 
 
 class PublishedCatalogues:
-    """Made of the catalogue's stream, oldest first. Numbers count up and may leave some out, which were never in force."""
+    """Made from the catalogue's stream, oldest first. Version numbers rise and may skip some; a skipped version was never in force."""
 
     def __init__(self, events: Sequence[CataloguePublished]) -> None:
         self.events = events
@@ -40,20 +40,21 @@ class PublishedCatalogues:
         return self.events[-1] if self.events else None
 
     def in_force(self, instant: datetime) -> Catalogue | None:
-        """The one published last by then. Before the first publishing the first one held; None if there was none ever."""
+        """The catalogue published last by this instant. Before the first publication, the first one counts. None if there never was one."""
         published_by_then = bisect_right(self.events, instant, key=lambda event: event.timestamp)
         return catalogue_of(self.events[max(published_by_then - 1, 0)]) if self.events else None
 
-    def held(self, catalogue: Catalogue) -> bool:
-        """Whether `catalogue` is, or was, in force, so that what is decided with it can be verified. Before the first publishing
-        any release's is: it will be the first one."""
+    def was_ever_in_force(self, catalogue: Catalogue) -> bool:
+        """Whether `catalogue` is or was in force, so that decisions made with it can be verified. Before the first publication this is
+        true for any release's catalogue, because it will be the first one.
+        """
         return not self.events or any(
             event.catalogue_version == catalogue.version and event.channels == channels_of(catalogue)
             for event in self.events
         )
 
-    def together_with(self, catalogue: Catalogue) -> Catalogue:
-        """One that has every channel and toggle that `catalogue` or any other ever had, each visible if it ever was."""
+    def merged_with_history(self, catalogue: Catalogue) -> Catalogue:
+        """A catalogue with every channel and toggle that `catalogue` or any published one has. A toggle is visible if it ever was."""
         ever: dict[str, dict[str, Toggle]] = {}
         for one in (catalogue, *map(catalogue_of, self.events)):
             for channel in one.channels:
@@ -68,7 +69,7 @@ class PublishedCatalogues:
     def publishing(
         self, catalogue: Catalogue, *, at: datetime, event_id: str, request_id: str
     ) -> CataloguePublished | None:
-        """The event that publishes `catalogue`; None if it is the newest already. Raises `CatalogueRefused`."""
+        """The event that publishes `catalogue`. None if it is already the newest. Raises `CatalogueRefused`."""
         newest = self.newest
         if newest is not None:
             if newest.catalogue_version > catalogue.version:
@@ -84,7 +85,7 @@ class PublishedCatalogues:
             "originator_id": STREAM,
             "originator_version": catalogue.version,
             "originator_topic": CatalogueStream.TOPIC,
-            # Clocks of several machines differ; time must not run backwards, or nobody could say what held when.
+            # The clocks of machines differ. Time must not run backwards, or nothing could say which catalogue was in force when.
             "timestamp": at if newest is None else max(at, newest.timestamp),
             "event_id": event_id,
             "request_id": request_id,
@@ -95,9 +96,9 @@ class PublishedCatalogues:
         return CataloguePublished(**fields)
 
     def verdict(self, catalogue: Catalogue) -> str | None:
-        """What is wrong for a release with `catalogue`; None if nothing is.
+        """The problem for a release with `catalogue`, or None.
 
-        Nothing is wrong with an older one: while a release is rolled out, processes of the one before it still serve.
+        An older catalogue is no problem: during a rollout, processes of the release before still serve.
         """
         newest = self.newest
         if newest is None or newest.catalogue_version < catalogue.version:
@@ -113,7 +114,7 @@ _ALTERED: Final = (
 
 
 def channels_of(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """The catalogue, as an event holds it."""
+    """The catalogue in the form that an event stores."""
     return [
         {
             "name": channel.name,

@@ -8,15 +8,15 @@ from domain.catalogue import Catalogue, Toggle, path
 from domain.change import PRECEDENCE, Fault
 from domain.errors import UnknownNotificationKey, ValidationFailed
 
-MOST: Final = 10_000
-"""Users in one question."""
+MAX_USERS: Final = 10_000
+"""The most users in one question."""
 
 ORGANIZATION: Final = "organization"
 REQUIRED: Final = ("channel", "toggle", "users")
 FIELDS: Final = frozenset({*REQUIRED, ORGANIZATION})
 
 NAME: Final = r"[!-~]{1,255}"
-"""Who has a session is named like this; anybody else can't ever have chosen anything, and is a mistake of the caller."""
+"""The form of every name that can have a session. A user with any other name can't have made a choice, so the caller made a mistake."""
 
 NAME_PHRASE: Final = "must have 1 to 255 characters, printable ASCII without spaces"
 
@@ -24,7 +24,7 @@ _is_name: Final = re.compile(NAME).fullmatch
 
 
 class SendQuestion(NamedTuple):
-    """May these users be written to? Somebody who is named twice is answered twice."""
+    """May these users be written to? A user who is named twice is answered twice."""
 
     organization: str | None
     channel: str
@@ -37,9 +37,9 @@ class SendQuestion(NamedTuple):
 
 
 def send_question(document: object, catalogue: Catalogue, organization: str | None) -> SendQuestion:
-    """The question that a parsed JSON document asks, by somebody of `organization`; None is the platform.
+    """The question that a parsed JSON document asks. The caller belongs to `organization`, or to the platform if it is None.
 
-    The platform names the organization, null for users without one; anybody else may name their own.
+    The platform must name the organization, or null for users without one. Any other caller may name its own, or none.
 
     Raises a `RefusedChange` that lists every fault, under the code of the first kind that occurs.
     """
@@ -100,8 +100,8 @@ def _wrong_toggle(document: dict[str, object], catalogue: Catalogue) -> Iterator
 def _wrong_users(users: object) -> Iterator[Fault]:
     if not isinstance(users, list):
         yield Fault(ValidationFailed, "users", "must be a list")
-    elif not 1 <= len(users) <= MOST:
-        yield Fault(ValidationFailed, "users", f"must have 1 to {MOST} entries")
+    elif not 1 <= len(users) <= MAX_USERS:
+        yield Fault(ValidationFailed, "users", f"must have 1 to {MAX_USERS} entries")
     else:
         for number, user in enumerate(users):
             if not _text(user):

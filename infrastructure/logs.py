@@ -1,4 +1,4 @@
-"""Logs: JSON, one object a line, on standard error. Never a token, a key, or a body."""
+"""Logs: JSON, one object a line, on standard error. They never contain a token, a key, or a body."""
 
 import logging
 import os
@@ -20,8 +20,9 @@ _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 class StandardError:
-    """Takes lines, each at once. One that can't be written, to a disk that is full or to a reader that has gone, is lost, and
-    nothing else is: no request and no follower fails for want of its log."""
+    """Writes each line at once. If a line can't be written, because the disk is full or the reader is gone, only the line is lost: no
+    request and no follower fails because of its log.
+    """
 
     def __init__(self) -> None:
         self._descriptor = sys.stderr.fileno()
@@ -33,15 +34,15 @@ class StandardError:
             pass
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Does nothing, because no line is held back."""
 
 
 def configure(level: str) -> None:
-    """Set up structlog, and let what other libraries log come out in the same form."""
+    """Set up structlog, and bring the lines of other libraries into the same form."""
     structlog.configure(
         processors=[*_SHARED, _first_things_first, structlog.processors.JSONRenderer(serializer=_dumps_bytes)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # All that it does with a file is to write lines and to flush them.
+        # structlog only writes lines to the file and flushes it.
         logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", StandardError())),
         cache_logger_on_first_use=True,
     )
@@ -49,19 +50,19 @@ def configure(level: str) -> None:
 
 
 def configure_command(level: str) -> None:
-    """The same for a command whose results go to standard output: few lines, to wherever standard error leads at that moment."""
+    """The same for a command, whose results go to standard output. It writes few lines, to the standard error of that moment."""
     structlog.configure(
         processors=[*_SHARED, _first_things_first, structlog.processors.JSONRenderer(serializer=_dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    if not logging.getLogger().handlers:  # nobody else has seen to what libraries log
+    if not logging.getLogger().handlers:  # no other code has set up the logging of libraries
         _take_over(level)
 
 
 def level_of(environment: Mapping[str, str]) -> str:
-    """LOG_LEVEL before the settings are read, which say so if it is none."""
+    """LOG_LEVEL before the settings are read. Reading the settings reports a wrong level."""
     level = environment.get("LOG_LEVEL", "").lower()
     return level if level in _LEVELS else "info"
 
@@ -81,7 +82,7 @@ def _take_over(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # Uvicorn's own lines on starting and stopping repeat ours; psycopg's pool tells of each failed attempt.
+    # Uvicorn's own lines on starting and stopping repeat ours; psycopg's pool logs each failed attempt.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 

@@ -1,4 +1,4 @@
-"""A line of the log for each request, as the rest of the log has them: JSON, on standard error."""
+"""One log line for each request, in the form of all other log lines: JSON, on standard error."""
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -11,11 +11,11 @@ _FORM: Final = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 
 
 class RequestLog:
-    """Written by hand: a chain of processors, which all other lines go through, takes five times as long, and this line is
-    a part of every GET and PATCH.
+    """Written by hand: the chain of processors, through which all other lines go, takes five times as long, and every GET and PATCH pays
+    for this line.
 
-    `level` is that of the whole log. Requests for the `probed` paths, which come every few seconds and would bury what
-    somebody looks for, are logged at `debug`, all others at `info`.
+    `level` is that of the whole log. The `probed` paths are requested every few seconds. Their lines would bury the others, so they are
+    logged at `debug`, all others at `info`.
     """
 
     def __init__(self, level: str, *, probed: AbstractSet[str], write: Callable[[bytes], None]) -> None:

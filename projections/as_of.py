@@ -1,4 +1,4 @@
-"""What a user's preferences were at an instant, and what each of them rested on."""
+"""A user's preferences at an instant, and the event behind each of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from domain.isolation import ShownToggled
 
 @dataclass(frozen=True)
 class PreferencesAsOf:
-    """`catalogue` was in force. `version` counts the events of the stream until then; `deciding` has the last choice for
-    each toggle that there was one for, by path, also for those that the catalogue no longer has.
+    """`catalogue` was in force at the instant. `version` counts the stream's events up to it. `deciding` has, by path, the last choice of
+    each toggle that the user chose, also for toggles that the catalogue no longer has.
     """
 
     catalogue: Catalogue

@@ -1,6 +1,6 @@
-"""The audit log of an organization: what was done to whose preferences, by whom, when.
+"""The audit log of an organization: who changed whose preferences, and when.
 
-An event is shown as one entry, and found by one row of an index, which the database makes: `audit_rows` (0009) says what it holds.
+One event is shown as one entry. One row of the audit index finds it. The database makes that row: `audit_rows` (0009) says what it holds.
 """
 
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from projections.shown_actor import STAFF, Actor, shown_actor
 
 
 class Action(StrEnum):
-    """What an entry can be about, in the product's form `noun.verb`."""
+    """The kinds of entries, in the product's form `noun.verb`."""
 
     TOGGLE = "notification_preferences.toggle"
     ERASE = "notification_preferences.erase"
 
 
 OPEN: Final = "notification_preferences.open"
-"""What the index calls the event that begins a stream. It is no entry: nothing was decided that the next event doesn't tell."""
+"""The index's name for the event that begins a stream. The audit log does not show it, because the next event says all of it."""
 
 RESOURCE_TYPE: Final = "user"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A toggle and what was recorded for it; None if nothing was, and the default applied."""
+    """A toggle and its recorded choice. `enabled` is None if there was no choice and the default applied."""
 
     channel: str
     toggle: str
@@ -38,7 +38,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """`id` is the event's ULID, `user` the one whose preferences they are. Erasure has no choice before or after it."""
+    """`id` is the event's ULID, `user` the owner of the preferences. An erasure has no choice before or after it."""
 
     id: str
     occurred_at: datetime

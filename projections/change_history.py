@@ -1,4 +1,4 @@
-"""A user's own history: each recorded choice as one entry that the user can read."""
+"""A user's own history: one entry, readable for the user, for each recorded choice."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from projections.shown_actor import Actor, shown_actor
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """`id` is the event's ULID. `previous` is the choice before, None if there was none and the default spoke."""
+    """`id` is the event's ULID. `previous` is the choice before, or None if there was none and the default applied."""
 
     id: str
     version: int

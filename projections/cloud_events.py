@@ -1,7 +1,7 @@
-"""The log as others see it: each event as a CloudEvent 1.0, the same one in the feed, in a replay and at the broker.
+"""The log as other systems see it: each event as a CloudEvent 1.0, the same in the feed, in a replay and at the broker.
 
-What leaves the house is decided here, once. Every event does, so that a stream's versions show whoever follows it that
-nothing is missing. The user is named, staff only as staff, and sessions not at all.
+This module alone decides which data leaves the service. Every event does, so that consumers see from the versions of a stream that none
+is missing. An event names its user. It shows staff only as staff, and never shows sessions.
 """
 
 from datetime import datetime
@@ -28,12 +28,12 @@ TYPES: Final[dict[type[Event], str]] = {
     event_type: f"{event_type.TOPIC}.v1"
     for event_type in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished, LogContinued)
 }
-"""`v1` is the shape of `data`, which consumers branch on; the shape in which the event is stored is another matter."""
+"""`v1` is the version of the shape of `data`, on which consumers branch. The shape in which the event is stored is independent."""
 
 SCHEMAS: Final = {
     event_type: f"urn:{PREFIX}:schema:{name.removeprefix(f'{PREFIX}.')}" for event_type, name in TYPES.items()
 }
-"""Names, not addresses: the schemas are in `docs/schemas`."""
+"""These are names and not addresses. The schemas are in `docs/schemas`."""
 
 
 _NOBODY: Final = (ERASED, UNREADABLE)
@@ -42,21 +42,21 @@ _NOBODY: Final = (ERASED, UNREADABLE)
 def cloud_event(position: int, event: Shown) -> dict[str, Any]:
     """The event at a position of the log, ready for JSON.
 
-    `subject` is the user, and absent where nobody can say who it was: after an erasure, and where the key doesn't fit. `partitionkey` is the stream, which
-    stands for the same user in the same organization before and after erasure.
+    `subject` is the user. It is absent if the actor can't be read: after an erasure, or if the key doesn't fit. `partitionkey` is the
+    stream, which is the same for this user in this organization before and after erasure.
     """
     time = event.timestamp.isoformat().replace("+00:00", "Z")
     return _document(position, event, time, str(event.originator_id))
 
 
-def unwritten_cloud_event(position: int, event: Shown) -> dict[str, Any]:
-    """The same, whose `time` and `partitionkey` are left to the JSON encoder to write, which is much faster at it."""
+def cloud_event_for_orjson(position: int, event: Shown) -> dict[str, Any]:
+    """The same, but the JSON encoder writes `time` and `partitionkey`, because it is much faster at it."""
     return _document(position, event, event.timestamp, event.originator_id)
 
 
 def _document(position: int, event: Shown, time: datetime | str, stream: UUID | str) -> dict[str, Any]:
     event_type = type(event)
-    # Built in one go: whoever reads the whole log does this for each event of it.
+    # Built in one expression, because a reader of the whole log does this for each event.
     document: dict[str, Any] = {
         "specversion": "1.0",
         "id": event.event_id,

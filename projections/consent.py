@@ -1,4 +1,4 @@
-"""What a record of consent must show: who chose what, when, how, what they were told, and whether it still holds."""
+"""A record of consent: who chose what, when and how, what the user was told, and whether the choice is still in force."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from domain.events import CataloguePublished, NotificationToggled, PreferencesEv
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One recorded choice. `by` is who acted: the user, or who did so in the user's name.
+    """One recorded choice. `user` chose it, unless `impersonated` says that staff did so in the user's name.
 
-    `source` is how it was given, `catalogue_version` what they were told, and `default` what held without a choice; None
-    where the log has no catalogue of that version. `replaced_at`: when another choice took its place; for one that said yes,
-    when it was withdrawn.
+    `source` is how the choice was made, `catalogue_version` what the user was told, and `default` what applied without a choice. It is
+    None if the log has no catalogue of that version. `replaced_at`: when another choice took its place. For a consent, this is the time
+    of withdrawal.
     """
 
     version: int

@@ -1,7 +1,7 @@
-"""What a user chose, as of now: the read model that GET answers from, and the snapshot that PATCH decides from.
+"""A user's choices as of now. GET answers from this read model, and PATCH decides from it as a snapshot.
 
-The database projects it, set-based, with one function for the append's own transaction and for a rebuild from position 0:
-`fold_preferences` (docs/adr/0008). Here is its row.
+The database makes it, for whole sets of rows, with the function `fold_preferences` (docs/adr/0008). The append calls that function in its
+own transaction, and a rebuild calls it from position 0. This is its row.
 """
 
 from datetime import datetime
@@ -14,8 +14,8 @@ from domain.catalogue import Choices
 class CurrentPreferences(NamedTuple):
     """`version` counts the events of the stream, `modified_at` is the time of the last one (UTC).
 
-    `key` belongs to the row while it is known, and is no part of the projection: the person's key, under which the actors
-    of this stream's next events are sealed. It is None once the person was erased, and for streams older than sealing.
+    `key` is the person's key, under which the actors of this stream's next events are sealed. It travels with the row but the projection
+    does not make it. It is None after the person was erased, and for streams older than sealing.
     """
 
     stream: UUID

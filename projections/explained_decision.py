@@ -1,4 +1,4 @@
-"""What a decision rested on: the very event, found by folding what the log had by then."""
+"""The event that decided: an explanation finds it by folding the events that the log had at that position."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ class At(NamedTuple, Generic[Of]):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """A user's stream and the catalogue's, each in its order, where the log ended when they were read, and where it was continued
-    on another server."""
+class DecisionBasis:
+    """One user's stream and the catalogue's stream, each in its order. `end` is the end of the log when they were read. `continuations`
+    are the points at which the log was continued on another server.
+    """
 
     end: int
     events: Sequence[At[PreferencesEvent]]
@@ -34,12 +35,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedDecision:
-    """`position` is where the log stood, `version` and `last` where the user's stream did: `last` is the position of its last
-    event, None where there was none. `decided_by` is the recorded choice, or else the `catalogue` that was applied; while a
-    release is rolled out, that may be an earlier one than the one `in_force`.
+    """The decision as of `position`. `version` is that of the user's stream there, `last` the position of its last event, or None if it
+    had none. `decided_by` is the recorded choice, or else the `catalogue` that was applied. During a rollout that may be an earlier
+    catalogue than the one `in_force`.
 
-    `lost`: the continuation of the log at which what stood at `position` was lost. What is explained then is what is left, which
-    ends at `previous_end`.
+    `lost`: the continuation at which the events at `position` were lost, or None. Then the explanation uses what is left of the log,
+    which ends at `previous_end`.
     """
 
     decision: Decision
@@ -56,9 +57,10 @@ class CannotExplain(Exception):
     """One sentence on why there is no such decision."""
 
 
-def moment(evidence: Evidence, *, position: int | None, version: int | None) -> int:
-    """The position as of which to explain: the one given; else the last one at which the user's stream stood at `version`;
-    else the end of the log. Raises `CannotExplain` for what the log hasn't reached."""
+def moment(evidence: DecisionBasis, *, position: int | None, version: int | None) -> int:
+    """The position as of which to explain: the one given; else the last one at which the user's stream had this `version`; else the end
+    of the log. Raises `CannotExplain` if the log has not reached it.
+    """
     if position is not None:
         if position > evidence.end:
             raise CannotExplain(f"the log ends at position {evidence.end}")
@@ -72,11 +74,11 @@ def moment(evidence: Evidence, *, position: int | None, version: int | None) -> 
 
 
 def explain(
-    evidence: Evidence, channel: str, toggle: str, position: int, catalogue_version: int | None = None
+    evidence: DecisionBasis, channel: str, toggle: str, position: int, catalogue_version: int | None = None
 ) -> ExplainedDecision:
-    """The decision as of a position of the log, with the catalogue of this version, or else with the one then in force.
+    """The decision as of a position of the log, with the catalogue of this version, or by default the one in force then.
 
-    Raises `CannotExplain` where there was nothing to decide.
+    Raises `CannotExplain` if there was nothing to decide.
     """
     in_force = _in_force(evidence.catalogues, position)
     catalogue = in_force if catalogue_version is None else _published(evidence.catalogues, catalogue_version)
@@ -103,11 +105,11 @@ def contradictions(
     reason: Reason | None = None,
     version: int | None = None,
 ) -> list[str]:
-    """What of a claimed decision the log doesn't bear out, a phrase each. What is None isn't claimed; that the catalogue can
-    have been applied always is.
+    """The parts of a claimed decision that the log contradicts, one phrase each. A part that is None isn't claimed. The claim always
+    includes that the catalogue could have been applied.
 
-    Where the log has lost what stood at the position, the claim isn't wrong, but nobody can tell any more. Only a version that the
-    user's stream still has shows that nothing of this user was lost.
+    If the log lost the events at the position, the claim is not wrong, but it can't be verified any more. Only if the user's stream still
+    has the claimed version is it certain that no event of this user was lost.
     """
     decision, lost = explained.decision, explained.lost
     if lost is not None and version != explained.version:
@@ -116,8 +118,8 @@ def contradictions(
         return [f"it can't be verified: {what}"]
     found = []
     used, in_force = explained.catalogue, explained.in_force
-    # A release is published first and serves afterwards, so nobody can have applied a later one. The first one held before it
-    # was published: then it is the one in force.
+    # A release is published first and serves afterwards, so no process can have applied a later catalogue. The first catalogue counts as
+    # in force before it was published.
     if used != in_force and used.position > explained.position:
         found.append(
             f"catalogue version {used.event.catalogue_version} was not published yet, "
@@ -133,7 +135,7 @@ def contradictions(
 
 
 def _in_force(catalogues: Sequence[At[CataloguePublished]], position: int) -> At[CataloguePublished]:
-    """The one published last by then; before the first publishing, the first one held."""
+    """The catalogue published last by this position. Before the first publication, the first one counts."""
     if not catalogues:
         raise CannotExplain("no catalogue is published: run `preferences migrate`")
     return [*catalogues[:1], *(one for one in catalogues[1:] if one.position <= position)][-1]

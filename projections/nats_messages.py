@@ -1,7 +1,7 @@
 """A CloudEvent as a NATS message, in the binding's binary mode: attributes are headers, `data` is the payload.
 
-The subject is `notification-preferences.<organization>.<type>`, so that a consumer subscribes to one organization, to one
-type, or to `notification-preferences.>`.
+The subject is `notification-preferences.<organization>.<type>`. So a consumer can subscribe to one organization, to one type, or to
+`notification-preferences.>`.
 """
 
 from typing import Any, Final, NamedTuple
@@ -15,16 +15,16 @@ NO_ORGANIZATION: Final = "_"
 """The token of users without an organization."""
 
 EVERY_ORGANIZATION: Final = "~"
-"""The token of what concerns all of them: the catalogue, and the continuations of the log."""
+"""The token of events that concern all organizations: the catalogue, and the continuations of the log."""
 
 _EMPTY: Final = "%"
 
-# What the binding has percent-encoded in a header is what HTTP's has: a quote, a percent sign, all that is not visible ASCII.
+# The binding percent-encodes in a header the same characters as HTTP's: a quote, a percent sign, and all but visible ASCII.
 _VISIBLE: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 
 class Message(NamedTuple):
-    """`data` is to be encoded as JSON."""
+    """The caller encodes `data` as JSON."""
 
     subject: str
     headers: dict[str, str]
@@ -32,7 +32,7 @@ class Message(NamedTuple):
 
 
 def message(position: int, event: Shown) -> Message:
-    """The event at a position of the log, as it is handed on."""
+    """The message for the event at a position of the log."""
     attributes = cloud_event(position, event)
     data = attributes.pop("data")
     headers = {f"ce-{name}": quote(value, safe=_VISIBLE) for name, value in attributes.items()}
@@ -45,20 +45,20 @@ def subject(event: Shown) -> str:
 
 
 def organization_token(organization: str | None) -> str:
-    """An organization as one token of a subject: letters, digits, `-` and `_` stand for themselves, all else is `%XX` in UTF-8.
+    """An organization as one token of a subject: letters, digits, `-` and `_` stay; any other character becomes `%XX` in UTF-8.
 
-    `organization_of` turns it back, whatever the organization is called.
+    `organization_of` turns it back, for any name.
     """
     if organization is None:
         return NO_ORGANIZATION
     if organization == NO_ORGANIZATION:
         return "%5F"
-    # These two are the only characters that `quote` leaves alone and that a subject, or we, need for something else.
+    # `quote` leaves these two characters alone, but `.` separates the tokens of a subject and `~` is the token for all organizations.
     return quote(organization, safe="").replace(".", "%2E").replace("~", "%7E") or _EMPTY
 
 
 def organization_of(token: str) -> str | None:
-    """The organization behind a token. Raises ValueError for the one that stands for all of them."""
+    """The organization behind a token. Raises ValueError for the token of all organizations."""
     if token == EVERY_ORGANIZATION:
         raise ValueError(f"{token!r} stands for every organization")
     if token == NO_ORGANIZATION:

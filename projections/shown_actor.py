@@ -1,4 +1,4 @@
-"""Who acted, as it is shown to customers: in a user's own history, in the audit log, and in what leaves the house."""
+"""The actor as customers see it: in a user's own history, in the audit log, and in all data that leaves the service."""
 
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -6,11 +6,11 @@ from typing import Final, NamedTuple
 from domain.isolation import ShownOpened, ShownToggled
 
 STAFF_LABEL: Final = "support"
-"""Staff are shown under one generic label: a user learns that support acted, not which employee did."""
+"""All staff are shown under one label: a user learns that support acted, but not which employee."""
 
 
 class ActorKind(StrEnum):
-    """`PLATFORM` is our staff, acting in a user's name; `CUSTOMER` is the user."""
+    """`PLATFORM` is a member of staff who acts in a user's name; `CUSTOMER` is the user."""
 
     CUSTOMER = "customer"
     PLATFORM = "platform"
@@ -25,7 +25,7 @@ STAFF: Final = Actor(ActorKind.PLATFORM, STAFF_LABEL)
 
 
 def shown_actor(event: ShownOpened | ShownToggled) -> Actor:
-    """That staff acted is known also where nobody can say any more who it was."""
+    """An event shows that staff acted even after erasure, when the actor can no longer be read."""
     if event.impersonated or "impersonator" in event.actor:
         return STAFF
     return Actor(ActorKind.CUSTOMER, event.actor["user"])

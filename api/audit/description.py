@@ -1,15 +1,14 @@
-"""What /openapi.json says of the audit log."""
+"""The audit log in /openapi.json."""
 
 import json
 from typing import Final
 
-from api import description
 from api.audit.entries import COLUMNS
-from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures, lines
+from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures, lines, readers
 from application.identity import AUDIT_READ
 from domain.errors import MissingScope, Unauthenticated, Unavailable, ValidationFailed
 
-# Without a null in it: the framework leaves nulls out of what it is given, in examples too.
+# This example has no null, because the framework drops nulls, also from examples.
 _ENTRY: Final[Json] = {
     "id": "01JTBQH2G1T3ZC5X8E9V7M4N6P",
     "occurred_at": "2026-04-26T12:00:00.123456Z",
@@ -83,5 +82,5 @@ def audit_log() -> Json:
             **failures(Unauthenticated, MissingScope, Unavailable),
             422: failure(ValidationFailed, wrong, {"since": "must not be after until", "toggle": "unknown toggle"}),
         },
-        "openapi_extra": description.readers(AUDIT_READ),
+        "openapi_extra": readers(AUDIT_READ),
     }

@@ -1,4 +1,4 @@
-"""An entry of the audit log in the forms in which it is answered: JSON, a line of it, a row of CSV."""
+"""The written forms of an entry of the audit log: JSON, a line of NDJSON, a row of CSV."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -29,14 +29,14 @@ COLUMNS: Final = (
     "reason",
     "request_id",
 )
-"""A contract: a new one goes to the end."""
+"""The columns of the CSV. They are a contract, so a new column goes to the end."""
 
-# What makes a spreadsheet take a cell for a formula, in half and in full width; a tab or line break may hide it.
+# A spreadsheet takes a cell for a formula if it begins with one of these, in half or full width. A tab or line break may hide it.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def as_json(entry: AuditEntry, *, payload: bool) -> dict[str, Any]:
-    """In the product's shape; `payload` adds what was recorded before and after."""
+    """The entry in the shape of the product. `payload` adds the recorded choices before and after."""
     document: dict[str, Any] = {
         "id": entry.id,
         "occurred_at": shown(entry.occurred_at),
@@ -92,12 +92,12 @@ def _word(enabled: bool | None) -> str:
 
 
 def _inert(cell: str) -> str:
-    """A spreadsheet takes it for text, whatever it is: ids and labels are others' words (OWASP, CSV injection)."""
+    """The cell in a form that a spreadsheet always takes for text. Ids and labels come from others (OWASP, CSV injection)."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def _rows(rows: Iterable[Sequence[str]]) -> bytes:
-    """As RFC 4180 has it, in UTF-8."""
+    """The rows as CSV by RFC 4180, in UTF-8."""
     text = StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

@@ -1,4 +1,4 @@
-"""What is asked of the audit log, as a query says it."""
+"""Reads the filter of the audit log from the query."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, Literal
@@ -8,9 +8,9 @@ from pydantic import WithJsonSchema
 
 from api.http.authentication import AuditReader
 from api.http.instants import Instant
-from api.schemas import choice_filters
+from api.schemas import SourceName, choice_filters
 from application.audit.filter import AuditFilter
-from application.vocabulary import Published, checked
+from application.vocabulary import Published, validate_with_history
 from domain.catalogue import Catalogue
 from domain.preferences import stream_id
 from domain.provenance import Source
@@ -21,12 +21,12 @@ LONGEST_ID: Final = 255
 
 
 def _one_of(*words: str) -> WithJsonSchema:
-    # Absent or one of these: a query has no null.
+    # The schema has no null, because a query can't contain one.
     return WithJsonSchema({"type": "string", "enum": [*words]})
 
 
 def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awaitable[AuditFilter]]:
-    """A dependency that reads the filter from the query. Only what a catalogue has, or had, can be asked for."""
+    """A dependency that reads the filter from the query. It refuses channels and toggles that no catalogue has or ever had."""
     schemas = choice_filters(catalogue)
 
     async def read(
@@ -36,7 +36,7 @@ def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awai
             Query(description="Only this action."),
             _one_of(*Action),
         ] = None,
-        resource_type: Annotated[  # noqa: ARG001 - there is but one, and every entry has it
+        resource_type: Annotated[  # noqa: ARG001 - there is only one, and every entry has it
             Literal["user"] | None, Query(description="Only resources of this type."), _one_of("user")
         ] = None,
         resource_id: Annotated[
@@ -57,7 +57,7 @@ def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awai
             WithJsonSchema({"type": "boolean"}),
         ] = None,
         source: Annotated[
-            Literal["dashboard", "api", "one_click", "import", "admin", "system"] | None,
+            SourceName | None,
             Query(description="Only what came from there."),
             _one_of(*Source),
         ] = None,
@@ -77,7 +77,7 @@ def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awai
             since=since,
             until=until,
         )
-        await checked(catalogue, published, wanted.check)
+        await validate_with_history(catalogue, published, wanted.check)
         return wanted
 
     return read

@@ -1,4 +1,4 @@
-"""GET /v1/audit-log: what was done in an organization, newest first, a page at a time or all of it as a file."""
+"""GET /v1/audit-log: who changed what in an organization, newest first, as pages or all of it as a file."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -31,10 +31,10 @@ from projections.audit_log import AuditEntry
 PATH: Final = "/v1/audit-log"
 DEFAULT_LIMIT: Final = 50
 SEND_WITHIN: Final = 60.0
-"""Seconds in which the reader of an export has to take each chunk, or is taken for gone."""
+"""Seconds within which the reader of an export must take each chunk. Otherwise the connection is dropped."""
 VARY: Final = (b"vary", b"accept")
 LAST_EVENT_AT: Final = b"x-last-event-at"
-"""The header that tells the reader of an export what a page says in `meta.last_event_at`: no entry could."""
+"""The header of an export with the value that a page has in `meta.last_event_at`. An entry has no place for it."""
 
 
 def add(app: FastAPI, services: Services) -> None:
@@ -76,7 +76,8 @@ def add(app: FastAPI, services: Services) -> None:
         if details := {name: "must be absent in an export" for name, value in given.items() if value is not None}:
             raise ValidationFailed(details=details)
         if request.method == "HEAD":
-            # It tells nothing of any entry. The head of a page tells how long the page is, so that is recorded as read.
+            # The head of an export reveals nothing about entries, so no reading is recorded. The head of a page reveals
+            # the page's length, so a HEAD of a page is recorded like a GET.
             return Streamed(nothing(), _headers(form, await audit_log.complete_until()), send_within=SEND_WITHIN)
         entries, complete_until = await audit_log.export(
             reader, wanted, form=form, request_id=request_id, payload=payload

@@ -1,12 +1,11 @@
-"""A page of the audit log, in the product's shape."""
+"""A page of the audit log, in the shape of the product."""
 
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.preferences.history import Who
-from api.schemas import ULID
+from api.schemas import ULID, Who
 
 
 class Resource(BaseModel):

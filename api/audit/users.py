@@ -12,8 +12,8 @@ from api.http.authentication import AuditReader
 from api.http.exact_query import ExactQuery
 from api.http.instants import Instant, shown
 from api.http.request_context import REQUEST_ID
-from api.preferences.history import Cursor, HistoryPage, Limit, Who, answered, page_start
-from api.schemas import ULID
+from api.preferences.history import Cursor, HistoryPage, Limit, answered, page_start
+from api.schemas import ULID, SourceName, Who
 from api.services import Services
 from domain.catalogue import path
 from domain.isolation import ShownToggled
@@ -30,7 +30,7 @@ class Choice(BaseModel):
     occurred_at: datetime = Field(description="When the choice was made, in UTC.")
     version: int = Field(description="The event's place in the user's own stream.", ge=1)
     actor: Who
-    source: Literal["dashboard", "api", "one_click", "import", "admin", "system"]
+    source: SourceName
     request_id: str = Field(description="ULID of the request that made the choice.", pattern=ULID)
     catalogue_version: int = Field(description="The catalogue that the user was shown.")
 

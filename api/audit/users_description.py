@@ -1,9 +1,9 @@
-"""What /openapi.json says of the operations that look at one user of an organization."""
+"""The operations on one user of an organization in /openapi.json."""
 
 from typing import Final
 
-from api import description
-from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures
+from api.preferences import description
+from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures, readers
 from application.identity import AUDIT_READ
 from domain.errors import MissingScope, Unauthenticated, Unavailable, ValidationFailed
 
@@ -14,7 +14,7 @@ _OF_WHOM: Final = (
 
 
 def preferences() -> Json:
-    # Without a null in it: the framework leaves nulls out of what it is given, in examples too.
+    # This example has no null, because the framework drops nulls, also from examples.
     choice = {
         "id": "01JTBQH2G1T3ZC5X8E9V7M4N6P",
         "occurred_at": "2026-03-01T08:30:00.123456Z",
@@ -65,7 +65,7 @@ def preferences() -> Json:
             **failures(Unauthenticated, MissingScope, Unavailable),
             422: failure(ValidationFailed, wrong, {"as_of": "must be a date and time with a zone, as in RFC 3339"}),
         },
-        "openapi_extra": description.readers(AUDIT_READ),
+        "openapi_extra": readers(AUDIT_READ),
     }
 
 
@@ -85,5 +85,5 @@ def history() -> Json:
             **failures(Unauthenticated, MissingScope, Unavailable),
             200: {**answered, "links": {"nextPage": next_page}},
         },
-        "openapi_extra": description.readers(AUDIT_READ),
+        "openapi_extra": readers(AUDIT_READ),
     }

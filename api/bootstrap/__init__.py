@@ -90,7 +90,7 @@ def configure_command_logs() -> None:
     logs.configure_command(logs.level_of(os.environ))
 
 
-def configure_logs(of: "Settings") -> None:
+def configure_logs(settings: "Settings") -> None:
     from infrastructure import logs
 
-    logs.configure(of.log_level)
+    logs.configure(settings.log_level)

@@ -1,4 +1,4 @@
-"""The audit log and the record of reading, as they are really kept."""
+"""Wires the audit log and the record of reading."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,11 +17,11 @@ from infrastructure.postgres.database import Database
 from infrastructure.postgres.database_clock import DatabaseClock
 
 OPERATOR: Final = "operator"
-"""Who reads from the command line. Which person that is, the machine knows that the command runs on."""
+"""The name of a reader at the command line. Only the machine that runs the command knows which person that is."""
 
 
 def make_readings(database: Database, clock: DatabaseClock) -> Readings:
-    """Their ids begin with the time, by which they are listed."""
+    """The ids of the readings are ULIDs by this clock. They begin with the time, and readings are listed in that order."""
     return Readings(PostgresAuditReads(database), iter(clock.ulid, None), clock)
 
 
@@ -31,7 +31,7 @@ def make_audit_log(database: Database, readings: Readings) -> AuditLog:
 
 @dataclass(frozen=True, slots=True)
 class OpenedAudit:
-    """What commands need: the log, how much of it there is, and who read it."""
+    """The parts that commands need: the audit log, its index, which counts entries, and the record of reading."""
 
     log: AuditLog
     index: AuditIndex
@@ -40,7 +40,7 @@ class OpenedAudit:
 
 @asynccontextmanager
 async def open_audit(url: str) -> AsyncIterator[OpenedAudit]:
-    # Patience for a count: an operator's export may be of any size.
+    # Counting may take long, because an operator's export may be of any size.
     async with open_database(url, size=1, answer_within=600) as database:
         audit_log = make_audit_log(database, make_readings(database, await clock_of(database)))
         try:
@@ -52,7 +52,10 @@ async def open_audit(url: str) -> AsyncIterator[OpenedAudit]:
 async def record_reading(
     url: str, organization: str | None, action: str, asked: Mapping[str, Any], *, count: int
 ) -> None:
-    """By the operator, before so many entries are shown; what is None wasn't asked. Raises `Unavailable`: then they must not be."""
+    """Record that the operator reads, before `count` entries are shown. Values of `asked` that are None are left out.
+
+    Raises `Unavailable`; then nothing may be shown.
+    """
     given = {name: value for name, value in asked.items() if value is not None}
     async with open_database(url, size=1) as database:
         readings = make_readings(database, await clock_of(database))

@@ -1,4 +1,4 @@
-"""The catalogue: published, compared, looked at."""
+"""Publishes, compares and lists catalogues."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -6,7 +6,7 @@ from typing import Final
 
 from api.bootstrap.clock import clock_of
 from application.publishing import CatalogueLog, Impact, Publishing
-from application.vocabulary import Checked, checked
+from application.vocabulary import Checked, validate_with_history
 from domain.catalogue import CATALOGUE, Catalogue
 from domain.catalogue_difference import Alteration, alterations
 from domain.events import CataloguePublished
@@ -20,11 +20,11 @@ PATIENCE: Final = 15.0
 """Seconds that a person at the command line waits for the database to answer."""
 
 COUNT_WITHIN: Final = 600.0
-"""Seconds for looking at the choices of all users."""
+"""Seconds that counting over the choices of all users may take."""
 
 
 async def publish(url: str) -> int | None:
-    """Publish this release's catalogue; its version, or None if it was published before. Raises `CatalogueRefused`."""
+    """Publish this release's catalogue. Returns its version, or None if it was published before. Raises `CatalogueRefused`."""
     async with _database(url) as database:
         clock = await clock_of(database)
         event = await _publishing(PostgresCatalogues(database), clock).publish(CATALOGUE)
@@ -32,9 +32,9 @@ async def publish(url: str) -> int | None:
 
 
 async def impact(url: str) -> Impact:
-    """What publishing this release's catalogue would change, also in a database that isn't migrated to this release yet.
+    """The changes that publishing this release's catalogue would make. It works in a database without this release's migrations, too.
 
-    Raises `CatalogueRefused` where it can't be published.
+    Raises `CatalogueRefused` if it can't be published.
     """
     if not migrations.applied_at(url):
         return await _publishing(NoCatalogues(), DatabaseClock()).impact(CATALOGUE)
@@ -43,7 +43,7 @@ async def impact(url: str) -> Impact:
 
 
 async def published(url: str) -> list[tuple[CataloguePublished, list[Alteration]]]:
-    """Every published catalogue, oldest first, with what it changed about the one before."""
+    """Every published catalogue, oldest first, with its changes to the one before."""
     async with _catalogues(url) as catalogues:
         events = (await catalogues.published()).events
     previous = [None, *map(catalogue_of, events)]
@@ -51,15 +51,15 @@ async def published(url: str) -> list[tuple[CataloguePublished, list[Alteration]
 
 
 async def verdict(url: str) -> str | None:
-    """What is wrong with what is published, for this release; None if nothing is."""
+    """The fault in the published catalogues as this release sees it; None if there is none."""
     async with _catalogues(url) as catalogues:
         return (await catalogues.published()).verdict(CATALOGUE)
 
 
 async def ever_known(url: str, check: Callable[[Catalogue], Checked]) -> Checked:
-    """What `check` makes of the words of this release's catalogue, or of any that was published. Raises `ValidationFailed`."""
+    """The result of `check` with this release's catalogue or any published one. Raises `ValidationFailed`."""
     async with _catalogues(url) as catalogues:
-        return await checked(CATALOGUE, catalogues.published, check)
+        return await validate_with_history(CATALOGUE, catalogues.published, check)
 
 
 def _publishing(catalogues: CatalogueLog, clock: DatabaseClock) -> Publishing:

@@ -1,4 +1,4 @@
-"""What `preferences check` looks at."""
+"""The checks of `preferences check`."""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,32 +20,32 @@ from infrastructure.postgres import migrations, schema, suitability
 from infrastructure.settings import Settings, SettingsError
 
 Finding: TypeAlias = tuple[str, str, bool]
-"""A subject, what was found, and whether that is wrong."""
+"""The subject of a check, the finding, and whether it is a fault."""
 
 
 def findings() -> Iterator[Finding]:
-    """All that `serve` and `follow` need, each without changing anything."""
+    """Check everything that `serve` and `follow` need. This changes nothing."""
     try:
-        of = Settings.from_environment()
+        settings = Settings.from_environment()
     except SettingsError as error:
         yield "settings", str(error).replace("\n", "; "), True
         return
-    yield "settings", "development mode" if of.development else f"issuer {of.clerk_issuer}", False
+    yield "settings", "development mode" if settings.development else f"issuer {settings.clerk_issuer}", False
     try:
-        with running_database(of) as url:
-            yield from _of_the_database(of, url)
+        with running_database(settings) as url:
+            yield from _of_the_database(settings, url)
     except (psycopg.Error, ServiceError, EmbeddedPostgresError) as error:
         yield "database", " ".join(str(error).split()), True
-    logs.configure("error")  # that a fetch failed is said below
+    logs.configure("error")  # The finding below reports a failed fetch.
     try:
-        ready = asyncio.run(_fetch_keys(signing_keys(of)))
-        yield "key set", "usable" if ready else f"no usable key at {of.jwks_url}", not ready
+        ready = asyncio.run(_fetch_keys(signing_keys(settings)))
+        yield "key set", "usable" if ready else f"no usable key at {settings.jwks_url}", not ready
     except (SettingsError, OSError) as error:
         yield "key set", str(error), True
 
 
-def _of_the_database(of: Settings, url: str) -> Iterator[Finding]:
-    server = suitability.look_at(url, trusted=of.database_storage == "durable")
+def _of_the_database(settings: Settings, url: str) -> Iterator[Finding]:
+    server = suitability.look_at(url, trusted=settings.database_storage == "durable")
     yield "database", f"PostgreSQL {server.version}", False
     for fault in server.faults:
         yield "database", fault.sentence, True
@@ -67,9 +67,9 @@ def _of_the_database(of: Settings, url: str) -> Iterator[Finding]:
         yield "schema", "as the migrations make it", False
     wrong = asyncio.run(catalogues.verdict(url))
     yield "catalogue", wrong or f"version {CATALOGUE.version} is published", bool(wrong)
-    if of.checkpoint_interval:
-        wrong = checkpoint_fault(of, url)
-        yield "checkpoints", wrong or f"can be signed, and go to {of.published_checkpoints}", bool(wrong)
+    if settings.checkpoint_interval:
+        wrong = checkpoint_fault(settings, url)
+        yield "checkpoints", wrong or f"can be signed, and go to {settings.published_checkpoints}", bool(wrong)
 
 
 async def _fetch_keys(keys: SigningKeys) -> bool:

@@ -1,4 +1,4 @@
-"""The real time, which is the database's. Whatever needs it is handed it, so that a test can hand over another."""
+"""The real clock, which is the database's. It is passed to the code that needs it, so a test can pass another one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,15 +12,15 @@ from infrastructure.postgres.database_clock import DatabaseClock
 
 
 async def clock_of(database: Database) -> DatabaseClock:
-    """For a command: measured once. Raises `Unavailable`."""
+    """The clock for a command. It is measured once. Raises `Unavailable`."""
     clock = DatabaseClock()
     await clock.measure(database)
     return clock
 
 
 @asynccontextmanager
-async def held(clock: DatabaseClock, database: Database) -> AsyncIterator[None]:
-    """For a service: measured before it begins, if the database is there, and then again and again."""
+async def kept_in_step(clock: DatabaseClock, database: Database) -> AsyncIterator[None]:
+    """The clock for a service. It is measured at the start, if the database can be reached, and then regularly."""
     with suppress(ServiceError, psycopg.Error):
         await clock.measure(database)
     following = asyncio.create_task(clock.follow(database), name="clock")

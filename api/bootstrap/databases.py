@@ -1,4 +1,4 @@
-"""Databases, as commands need them: running, migrated, opened."""
+"""Opens databases for commands: running, suitable, and migrated."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,9 +10,9 @@ import structlog
 from api.bootstrap import catalogues
 from application.rebuild import Progress, Rebuild, RebuildResult
 from infrastructure import logs
-from infrastructure.audit.index_repair import IndexComparison, compare_index
 from infrastructure.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
 from infrastructure.embedded.server_keeper import ServerKeeper
+from infrastructure.evidence.sweep.index_repair import IndexComparison, compare_index
 from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.log import sequence
 from infrastructure.postgres import migrations, schema, suitability
@@ -30,9 +30,9 @@ log = structlog.get_logger("database")
 
 @contextmanager
 def running_database(settings: Settings, *, serving: bool = False) -> Iterator[str]:
-    """The URL of the database; where none is configured, of an embedded one that runs as long as the context.
+    """The URL of the database. If none is configured, an embedded one runs as long as the context.
 
-    `serving`: that one is started again when it dies. A command that does one thing ends instead.
+    `serving`: the embedded database is started again when it dies. Other commands end instead.
     """
     if settings.database_url is not None:
         yield settings.database_url
@@ -43,31 +43,34 @@ def running_database(settings: Settings, *, serving: bool = False) -> Iterator[s
 
 
 @contextmanager
-def suitable_database(of: Settings, *, serving: bool = False) -> Iterator[str]:
-    """The same. Raises `UnsuitableDatabase` where our promises can't be kept with it: `serving` in production, those included
-    that rest on what PostgreSQL does with the disk."""
-    with running_database(of, serving=serving) as url:
-        if of.database_url is not None:
-            durable = serving and not of.development
-            suitability.refuse(url, durable=durable, trusted=of.database_storage == "durable")
+def suitable_database(settings: Settings, *, serving: bool = False) -> Iterator[str]:
+    """The same as `running_database`. Raises `UnsuitableDatabase` if this service can't keep its promises with the database.
+
+    When `serving` in production, this includes the promises that depend on how PostgreSQL writes to the disk.
+    """
+    with running_database(settings, serving=serving) as url:
+        if settings.database_url is not None:
+            durable = serving and not settings.development
+            suitability.refuse(url, durable=durable, trusted=settings.database_storage == "durable")
         yield url
 
 
 @contextmanager
-def migrated_database(of: Settings | None = None, *, serving: bool = False) -> Iterator[str]:
-    """The same, with its schema and catalogue up to date. Only the embedded one is migrated here: anybody else's is not ours to change.
+def migrated_database(settings: Settings | None = None, *, serving: bool = False) -> Iterator[str]:
+    """The same as `suitable_database`, with schema and catalogue up to date. Only the embedded database is migrated here; any
+    other one is changed only by `preferences migrate`.
 
-    Raises `MigrationError` where `preferences migrate` has to be run first.
+    Raises `MigrationError` if `preferences migrate` must be run first.
     """
-    of = of or Settings.from_environment()
-    with suitable_database(of, serving=serving) as url:
-        if of.database_url is None:
+    settings = settings or Settings.from_environment()
+    with suitable_database(settings, serving=serving) as url:
+        if settings.database_url is None:
             migrate(url, lambda _: None)
         elif wrong := migrations.status(url):
             raise migrations.MigrationError(f"the database's migrations: {wrong}")
         elif serving:
-            # Told, and no reason not to serve: who mends an index must not have to do it before the next restart.
-            logs.configure(of.log_level)
+            # It is logged, but the service starts: an operator must not have to repair an index before the next restart.
+            logs.configure(settings.log_level)
             for difference in schema.differences(url):
                 log.error("the schema was altered", finding=difference)
         yield url
@@ -75,9 +78,9 @@ def migrated_database(of: Settings | None = None, *, serving: bool = False) -> I
 
 @contextmanager
 def database_as_it_is() -> Iterator[str]:
-    """The same for what looks before this release's migrations are applied: nothing is migrated and nothing published.
+    """The database for commands that read it before this release's migrations are applied. Nothing is migrated or published.
 
-    Raises `MigrationError` where this release couldn't be migrated to.
+    Raises `MigrationError` if the database can't be migrated to this release.
     """
     with running_database(Settings.from_environment()) as url:
         migrations.pending(migrations.applied_at(url))
@@ -90,12 +93,12 @@ async def rebuild(url: str, progress: Progress, *, swap: bool) -> RebuildResult:
 
 
 def compare_audit_index(url: str, progress: Callable[[int, int], None], *, repair: bool) -> IndexComparison:
-    """Hold the index of the audit log against the log, and make anew what differs, if that is asked for."""
+    """Compare the audit index with the log. With `repair`, make the differing parts again."""
     return compare_index(url, progress, repair=repair)
 
 
 def migrate(url: str, report: Callable[[str], None]) -> int:
-    """Apply what is pending and publish the catalogue if it is new, reporting each; how many migrations there were."""
+    """Apply the pending migrations, and publish the catalogue if it is new. Reports each, and returns the number of migrations."""
     applied = migrations.migrate(url, lambda migration: report(f"applying {migration.number:04}_{migration.name}"))
     if (version := asyncio.run(catalogues.publish(url))) is not None:
         report(f"published catalogue version {version}")

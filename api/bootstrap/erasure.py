@@ -1,4 +1,4 @@
-"""Erasing a person, as the command does it."""
+"""Wires the erasure of a person for the command."""
 
 from api.bootstrap.clock import clock_of
 from api.bootstrap.databases import OPERATOR_PATIENCE

@@ -9,8 +9,7 @@ from application.evidence.checkpoints import Contradiction
 from application.evidence.foreign_checkpoint import ForeignCheckpoint
 from application.feed.replay import ReplayRefused
 from application.followers import CannotReset
-from application.ports import UnreadableEvent
-from application.rebuild import BrokenStream
+from application.log import BrokenStream, UnreadableEvent
 from domain.errors import ServiceError
 from domain.published_catalogues import CatalogueRefused
 from infrastructure.embedded.nats_server import NatsServerError

@@ -1,4 +1,4 @@
-"""Checkpoints of the log, and what holds the log to them."""
+"""Wires the checkpoints of the log, and the verification of the log against them."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,7 +14,8 @@ from application.evidence.bundling import make_bundle
 from application.evidence.checkpointing import Checkpointer
 from application.evidence.checkpoints import Contradiction, SignedEventsLost
 from application.evidence.foreign_checkpoint import ForeignCheckpoint
-from application.evidence.verification import Verdict, Verification
+from application.evidence.verdict import Verdict
+from application.evidence.verification import Verification
 from domain.checkpoint import Checkpoint
 from domain.errors import Unavailable
 from infrastructure.evidence import signing_key as audit_key
@@ -37,15 +38,15 @@ class Progress(Protocol):
     def __call__(self, done: int, about: int, /) -> None: ...
 
 
-def public_key(of: Settings) -> str:
-    """The key that checkpoints are verified with, in the form that verifiers share."""
-    return str(_signer(of).verifier)
+def public_key(settings: Settings) -> str:
+    """The public key for verifying checkpoints, in the usual form for verifiers."""
+    return str(_signer(settings).verifier)
 
 
-def checkpoint(of: Settings, url: str, done: Callable[[Checkpoint], None] = lambda _: None) -> Checkpoint | None:
-    """Bring the tree to the end of the log and sign it. The last checkpoint that was written; None if nothing was new."""
+def checkpoint(settings: Settings, url: str, done: Callable[[Checkpoint], None] = lambda _: None) -> Checkpoint | None:
+    """Extend the tree to the end of the log and sign it. Returns the last checkpoint written; None if there were no new events."""
     clock = DatabaseClock()
-    checkpointer, last = _checkpointer(of, url, clock), None
+    checkpointer, last = _checkpointer(settings, url, clock), None
     _measure(clock, url)
     left = True
     while left:
@@ -56,12 +57,12 @@ def checkpoint(of: Settings, url: str, done: Callable[[Checkpoint], None] = lamb
     return last
 
 
-async def checkpoint_regularly(of: Settings, url: str, stop: asyncio.Event) -> None:
-    """Every `checkpoint_interval` seconds, until `stop` is set. In a thread: the event loop is for others."""
-    if of.checkpoint_interval == 0:
+async def checkpoint_regularly(settings: Settings, url: str, stop: asyncio.Event) -> None:
+    """Write a checkpoint every `checkpoint_interval` seconds until `stop` is set. It works in a thread, to keep the event loop free."""
+    if settings.checkpoint_interval == 0:
         return
     clock = DatabaseClock()
-    checkpointer = _checkpointer(of, url, clock)
+    checkpointer = _checkpointer(settings, url, clock)
     while not stop.is_set():
         try:
             await asyncio.to_thread(_measure, clock, url)
@@ -79,20 +80,20 @@ async def checkpoint_regularly(of: Settings, url: str, stop: asyncio.Event) -> N
         except (psycopg.Error, Unavailable, OSError) as error:
             log.warning("no checkpoint could be written", reason=str(error))
         with suppress(TimeoutError):
-            async with asyncio.timeout(of.checkpoint_interval):
+            async with asyncio.timeout(settings.checkpoint_interval):
                 await stop.wait()
 
 
-def checkpoint_fault(of: Settings, url: str) -> str | None:
-    """What keeps `follow` from signing the log, found without signing it or making a key; None if nothing does."""
-    file = CheckpointFile(of.published_checkpoints)
+def checkpoint_fault(settings: Settings, url: str) -> str | None:
+    """The reason why `follow` can't sign the log; None if it can. This signs nothing and makes no key."""
+    file = CheckpointFile(settings.published_checkpoints)
     if fault := file.fault():
         return fault
     with reading(url) as connection:
         kept = [note for note in (PostgresTree(connection).last(), file.last()) if note is not None]
-    if of.audit_signing_key is None and not audit_key.path(of.data_dir).exists():
+    if settings.audit_signing_key is None and not audit_key.path(settings.data_dir).exists():
         return "the log was signed, and there is no key here: set AUDIT_SIGNING_KEY" if kept else None
-    notes = NoteReader(_signer(of).verifier, *_former(of))
+    notes = NoteReader(_signer(settings).verifier, *_former(settings))
     for note in kept:
         try:
             origin = Checkpoint.parse(notes.open(note.note)).origin
@@ -101,27 +102,27 @@ def checkpoint_fault(of: Settings, url: str) -> str | None:
                 f"the last checkpoint in {note.place} is {error}: AUDIT_SIGNING_KEY and AUDIT_ORIGIN must be those of this "
                 "log, or AUDIT_FORMER_KEYS name the key from before"
             )
-        if origin != of.audit_origin:
+        if origin != settings.audit_origin:
             return f"the last checkpoint in {note.place} is one of {origin}: AUDIT_ORIGIN must be the name of this log"
     return None
 
 
-def verify(of: Settings, url: str, keys: Sequence[str], file: Path | None, progress: Progress) -> Verdict:
-    """Hold the log to its checkpoints: those in the database, and those in `file`, by default in our own.
+def verify(settings: Settings, url: str, keys: Sequence[str], file: Path | None, progress: Progress) -> Verdict:
+    """Verify the log against its checkpoints: those in the database and those in `file`, by default the file of the settings.
 
-    `keys` are those to trust instead of our own. Raises `SettingsError` for one that is none.
+    `keys` are trusted instead of our own. Raises `SettingsError` for an invalid key.
     """
     try:
         trusted = [VerifierKey.parse(key) for key in keys]
     except ValueError as error:
         raise SettingsError(str(error)) from None
     if not trusted:
-        if of.audit_signing_key is None and not audit_key.path(of.data_dir).exists():
+        if settings.audit_signing_key is None and not audit_key.path(settings.data_dir).exists():
             raise SettingsError("there is no key here to verify with: name one with --key")
-        trusted = [_signer(of).verifier, *_former(of)]
-    published = CheckpointFile(file or of.published_checkpoints)
+        trusted = [_signer(settings).verifier, *_former(settings)]
+    published = CheckpointFile(file or settings.published_checkpoints)
     with ExitStack() as stack:
-        # Opened before the database is looked at: it then holds nothing that the database could not know yet.
+        # Open the file before the database is read. Then it has no checkpoint that is newer than the state of the database.
         notes = stack.enter_context(published.as_of_now(required=file is not None))
         stored = stack.enter_context(PostgresEvidence.open(url, notes))
         about = stored.about()
@@ -131,18 +132,19 @@ def verify(of: Settings, url: str, keys: Sequence[str], file: Path | None, progr
         return verification.run()
 
 
-def bundle(of: Settings, url: str, organization: str | None, user: str) -> tuple[bytes, Opened]:
-    """The evidence about a user, up to now: it begins with a checkpoint. Raises `Contradiction` or `ForeignCheckpoint`."""
-    checkpoint(of, url)
-    signer = _signer(of)
-    notes = NoteReader(signer.verifier, *_former(of))
+def bundle(settings: Settings, url: str, organization: str | None, user: str) -> tuple[bytes, Opened]:
+    """The bundle of a user, up to now. First it writes a checkpoint. Raises `Contradiction` or `ForeignCheckpoint`."""
+    checkpoint(settings, url)
+    signer = _signer(settings)
+    notes = NoteReader(signer.verifier, *_former(settings))
     with PostgresBundleSource.open(url) as source:
-        made, opened = make_bundle(source, notes, of.audit_origin, decode_strictly, organization, user)
+        made, opened = make_bundle(source, notes, settings.audit_origin, decode_strictly, organization, user)
     return made.render(), opened
 
 
 def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
-    """Needs nothing but the key: no settings, no database, no network. Raises `BadBundle`, `SettingsError` for the key."""
+    """Verify a bundle. It needs only the key: no settings, no database, no network. Raises `BadBundle`, or `SettingsError` for an
+    invalid key."""
     try:
         verifier = VerifierKey.parse(key)
     except ValueError as error:
@@ -151,11 +153,15 @@ def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
     return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, decode_strictly)
 
 
-def note_reader(of: Settings) -> NoteReader | None:
-    """What opens our checkpoints; None where no checkpoint is written here and there is no key. None is made for it."""
-    if of.checkpoint_interval == 0 and of.audit_signing_key is None and not audit_key.path(of.data_dir).exists():
+def note_reader(settings: Settings) -> NoteReader | None:
+    """The reader of our checkpoints; None if this process writes no checkpoints and has no key. It doesn't make a key in that case."""
+    if (
+        settings.checkpoint_interval == 0
+        and settings.audit_signing_key is None
+        and not audit_key.path(settings.data_dir).exists()
+    ):
         return None
-    return NoteReader(_signer(of).verifier, *_former(of))
+    return NoteReader(_signer(settings).verifier, *_former(settings))
 
 
 def _measure(clock: DatabaseClock, url: str) -> None:
@@ -163,26 +169,26 @@ def _measure(clock: DatabaseClock, url: str) -> None:
         clock.measure_blocking(connection)
 
 
-def _checkpointer(of: Settings, url: str, clock: DatabaseClock) -> Checkpointer:
-    signer = _signer(of)
+def _checkpointer(settings: Settings, url: str, clock: DatabaseClock) -> Checkpointer:
+    signer = _signer(settings)
     return Checkpointer(
         PostgresTreeStore(url),
-        CheckpointFile(of.published_checkpoints),
+        CheckpointFile(settings.published_checkpoints),
         signer,
-        NoteReader(signer.verifier, *_former(of)),
-        of.audit_origin,
+        NoteReader(signer.verifier, *_former(settings)),
+        settings.audit_origin,
         clock,
     )
 
 
-def _signer(of: Settings) -> NoteSigner:
+def _signer(settings: Settings) -> NoteSigner:
     try:
-        if of.audit_signing_key is not None:
-            return NoteSigner(of.audit_origin, audit_key.parse(of.audit_signing_key))
-        return NoteSigner(of.audit_origin, audit_key.of_data_dir(of.data_dir))
+        if settings.audit_signing_key is not None:
+            return NoteSigner(settings.audit_origin, audit_key.parse(settings.audit_signing_key))
+        return NoteSigner(settings.audit_origin, audit_key.of_data_dir(settings.data_dir))
     except ValueError as error:
         raise SettingsError(str(error)) from None
 
 
-def _former(of: Settings) -> list[VerifierKey]:
-    return [VerifierKey.parse(key) for key in of.audit_former_keys]
+def _former(settings: Settings) -> list[VerifierKey]:
+    return [VerifierKey.parse(key) for key in settings.audit_former_keys]

@@ -1,10 +1,8 @@
-"""The feed of events, as a server process offers it."""
+"""Wires the feed of events for a server process."""
 
 from functools import partial
 
-from api.feed import server_sent_events as event_stream
-from api.feed.answers import FeedAnswers
-from api.feed.server_sent_events import EventStream
+from api.feed.server_sent_events import encode
 from application.feed.live_feed import LiveFeed
 from application.feed.live_tail import LiveTail
 from infrastructure.feed.event_feed import PostgresEventFeed
@@ -16,13 +14,13 @@ APPLICATION = "preferences feed"
 
 
 def open_feed_database(url: str) -> Database:
-    """A small pool of its own, and patience: readers of the feed wait for each other, and nobody else for them."""
+    """A small pool of its own, with long time limits. Readers of the feed wait for each other, and other requests don't wait for them."""
     return Database(url, size=2, connect_within=10, answer_within=10, application=APPLICATION)
 
 
-def feed_answers(of: Settings, database: Database) -> FeedAnswers:
-    assert of.database_url is not None
-    feed = PostgresEventFeed(database)
-    tail = LiveTail(partial(PostgresLogWatch.open, of.database_url, f"{APPLICATION} tail"), event_stream.encode)
-    live = LiveFeed(feed, tail, event_stream.encode, most_readers=of.feed_readers)
-    return FeedAnswers(feed, EventStream(live, of.feed_heartbeat), of.feed_send_within)
+def feed(settings: Settings, database: Database) -> tuple[PostgresEventFeed, LiveFeed]:
+    """The feed of recorded events, and the live feed of new ones."""
+    assert settings.database_url is not None
+    recorded = PostgresEventFeed(database)
+    tail = LiveTail(partial(PostgresLogWatch.open, settings.database_url, f"{APPLICATION} tail"), encode)
+    return recorded, LiveFeed(recorded, tail, encode, most_readers=settings.feed_readers)

@@ -1,4 +1,4 @@
-"""The followers of the log: which there are, running them, and looking after them."""
+"""The followers of the log: the list of them, running them, and operating them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -19,7 +19,7 @@ from infrastructure.postgres.database import Database
 from infrastructure.settings import Settings
 
 GRACE: Final = 5.0
-"""Seconds that transactions under way have to finish after SIGTERM."""
+"""Seconds that running transactions have to finish after SIGTERM."""
 
 PATIENCE: Final = 15.0
 """Seconds that a person at the command line waits for the database to answer."""
@@ -30,12 +30,12 @@ log = structlog.get_logger("followers")
 
 
 def registered(_of: Settings) -> list[Follower]:
-    """Those that `preferences follow` runs. A new one is an entry here."""
+    """The followers that `preferences follow` runs. Add a new follower here."""
     return [AuditIndexer()]
 
 
 async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.Event) -> None:
-    """Run them all until `stop` is set. What nobody foresaw in one of them ends them all, so that somebody sees it."""
+    """Run all followers until `stop` is set. An unexpected error in one of them ends all of them, so that an operator notices it."""
     log.info("following", followers=[follower.name for follower in followers])
     runners = [
         asyncio.create_task(FollowerRunner(url, follower).run(stop), name=follower.name) for follower in followers
@@ -47,7 +47,7 @@ async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.E
     if runners:
         _, late = await asyncio.wait(runners, timeout=GRACE)
         for runner in late:
-            # What is under way is rolled back, and comes again.
+            # Its open transaction is rolled back, and its events come again.
             log.warning("follower did not finish in time", follower=runner.get_name(), seconds=GRACE)
             runner.cancel()
         outcomes = await asyncio.gather(*runners, return_exceptions=True)
@@ -58,9 +58,9 @@ async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.E
 
 
 class Followers:
-    """What an operator can do with them, by name. Raises `NotFound` where nobody is called so.
+    """The operations on followers for operators, by name. Raises `NotFound` if there is no follower of that name.
 
-    `elsewhere` are those that other commands run: they are listed once they have run.
+    Other commands run the followers in `elsewhere`. These are listed after they have run for the first time.
     """
 
     def __init__(self, known: Sequence[Follower], elsewhere: Sequence[Follower], register: FollowerRegister) -> None:
@@ -92,12 +92,12 @@ class Followers:
 
 
 @asynccontextmanager
-async def open_followers(of: Settings, url: str) -> AsyncIterator[Followers]:
-    # Not above: they bring the broker's library, which a server process would load for nothing.
-    from infrastructure.nats.jetstream import EventStream
+async def open_followers(settings: Settings, url: str) -> AsyncIterator[Followers]:
+    # Imported only here: they import the broker's library, which a server process doesn't need.
+    from infrastructure.nats.jetstream import BrokerStream
     from infrastructure.nats.relay import Relay
 
-    # Setting back can be the work of minutes, so the server has all the time that it needs.
+    # A reset can take minutes, so there is no limit for the database's answer.
     async with Database(url, size=1, connect_within=5, answer_within=0, patience=PATIENCE) as database:
-        relay = Relay(EventStream(of.nats_url, of.nats_stream))
-        yield Followers(registered(of), [relay], FollowerRegister(database, await clock_of(database)))
+        relay = Relay(BrokerStream(settings.nats_url, settings.nats_stream))
+        yield Followers(registered(settings), [relay], FollowerRegister(database, await clock_of(database)))

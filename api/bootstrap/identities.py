@@ -1,4 +1,4 @@
-"""What session tokens are verified with, and made with in development mode."""
+"""Wires the verification of session tokens, and makes tokens in development mode."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from infrastructure.settings import Settings, SettingsError
 
 
 def signing_keys(settings: Settings) -> SigningKeys:
-    """Where the keys come from that tokens are verified with. Raises `SettingsError` for a key that is none."""
+    """The source of the keys that verify tokens. Raises `SettingsError` for an invalid key."""
     try:
         if settings.development:
             return FixedKey(DevelopmentKeys(settings.data_dir).public_pem)
@@ -32,13 +32,15 @@ def session_verifier(settings: Settings, keys: SigningKeys) -> ClerkSessions:
     )
 
 
-def development_token(of: Settings, user: str, organization: str | None, role: str | None, *, lifetime: float) -> str:
-    """A session token for development mode, valid for `lifetime` seconds. Raises `SettingsError` outside of it."""
-    if not of.development:
+def development_token(
+    settings: Settings, user: str, organization: str | None, role: str | None, *, lifetime: float
+) -> str:
+    """A session token for development mode, valid for `lifetime` seconds. Raises `SettingsError` outside of development mode."""
+    if not settings.development:
         raise SettingsError("tokens are made by Clerk here: CLERK_ISSUER is set, so this is not development mode")
     try:
-        token = DevelopmentKeys(of.data_dir).mint(user, organization, role, lifetime=lifetime)
-        asyncio.run(session_verifier(of, signing_keys(of)).verify(token))
+        token = DevelopmentKeys(settings.data_dir).mint(user, organization, role, lifetime=lifetime)
+        asyncio.run(session_verifier(settings, signing_keys(settings)).verify(token))
     except ValueError as error:
         raise SettingsError(str(error)) from None
     except Unauthenticated as error:

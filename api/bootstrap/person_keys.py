@@ -1,4 +1,4 @@
-"""The keys of persons: tried on what was sealed under them, and set right."""
+"""Checks the keys of persons on the actors sealed under them, and repairs them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from infrastructure.erasure.person_keys import Fit
 from infrastructure.evidence.log_tree import reading
 
 NAMED: Final = 20
-"""Streams that are named."""
+"""Streams that are listed, at most."""
 
 
 class Progress(Protocol):
@@ -21,7 +21,7 @@ class Progress(Protocol):
 
 @dataclass(slots=True)
 class Checked:
-    """How the keys of all streams fit, and the first of those whose keys don't."""
+    """How many keys fit how well, and the first streams with a key that doesn't fit."""
 
     fits: Counter[Fit] = field(default_factory=Counter)
     first: list[tuple[UUID, Fit]] = field(default_factory=list)
@@ -45,5 +45,5 @@ def check(url: str, progress: Progress) -> Checked:
 
 
 def repair(url: str, copy: Path | None, progress: Progress, *, give_up: bool) -> Repaired:
-    """Set the keys right. Raises `NotACopy` for a file that is none."""
+    """Repair the keys. Raises `NotACopy` if the file isn't a copy of the keys."""
     return KeyRepair(url, {} if copy is None else key_copy.read(copy), give_up=give_up).run(progress)

@@ -1,4 +1,4 @@
-"""Replaying the log."""
+"""Wires the replay of the log."""
 
 import re
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from infrastructure.replays.stream import StreamReplay
 from infrastructure.settings import Settings
 
 PIECE_WITHIN: Final = 75.0
-"""Seconds for one piece of the log. Nobody waits for a replay, and it can be run again; but it must not stand still for ever."""
+"""Seconds that reading one piece of the log may take. A replay is not urgent and can be run again, but it must not hang for ever."""
 
 _STREAM: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -27,7 +27,7 @@ _STREAM: Final = re.compile(r"[A-Za-z0-9_-]+")
 async def replay_selection(
     url: str, organization: str | None, kind: str | None, channel: str | None, toggle: str | None
 ) -> Selection:
-    """Raises `ValidationFailed` for a word that the log can't have."""
+    """Raises `ValidationFailed` for a word that can't be in the log."""
     return await ever_known(url, lambda catalogue: select(catalogue, organization, kind, channel, toggle))
 
 
@@ -38,38 +38,38 @@ async def replay_into(url: str, destination: Destination, selection: Selection, 
 
 @asynccontextmanager
 async def replay_destination(
-    of: Settings, form: Form, output: str, after: int, selection: Selection
+    settings: Settings, form: Form, output: str, after: int, selection: Selection
 ) -> AsyncIterator[Destination]:
-    """`output` is a path, or the name of a stream. Raises `ReplayRefused` and the broker's errors where this is not to be
-    added to what is there."""
+    """`output` is a path, or the name of a stream. Raises `ReplayRefused`, or an error of the broker, if this replay must not be added
+    to the present content of the destination."""
     request = Request.of(after, selection)
     match form:
         case Form.JSONL:
             with LinesFile.open(Path(output), request) as lines:
                 yield lines
         case Form.PARQUET:
-            # Imported when it is wanted: it is larger than all the rest together.
+            # Imported only here, because it is larger than all the rest together.
             from infrastructure.replays.parquet import ParquetFolder
 
             with ParquetFolder.open(Path(output), request) as folder:
                 yield folder
         case Form.NATS:
-            _refuse_unsuitable(output, of)
-            credentials = str(of.nats_credentials) if of.nats_credentials else None
-            with running_broker(of) as servers:
+            _refuse_unsuitable(output, settings)
+            credentials = str(settings.nats_credentials) if settings.nats_credentials else None
+            with running_broker(settings) as servers:
                 async with StreamReplay.open(
                     servers,
                     output,
                     request,
-                    replicas=of.nats_replicas,
-                    max_bytes=of.nats_max_bytes,
+                    replicas=settings.nats_replicas,
+                    max_bytes=settings.nats_max_bytes,
                     credentials=credentials,
                 ) as stream:
                     yield stream
 
 
-def _refuse_unsuitable(name: str, of: Settings) -> None:
+def _refuse_unsuitable(name: str, settings: Settings) -> None:
     if not _STREAM.fullmatch(name):
         raise ReplayRefused(f"{name!r} can't be a stream's name here: letters, digits, - and _")
-    if name == of.nats_stream:
+    if name == settings.nats_stream:
         raise ReplayRefused(f"the stream {name} is the relay's own")

@@ -1,4 +1,4 @@
-"""The service: one server process, with all that is real in it."""
+"""Wires one server process of the service."""
 
 import gc
 import json
@@ -13,8 +13,8 @@ from ulid_transform import ulid_now
 
 from api import app
 from api.bootstrap.audit import make_audit_log, make_readings
-from api.bootstrap.clock import held
-from api.bootstrap.feeds import feed_answers, open_feed_database
+from api.bootstrap.clock import kept_in_step
+from api.bootstrap.feeds import feed, open_feed_database
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.documentation.document import document
@@ -32,7 +32,7 @@ from domain.catalogue import CATALOGUE
 from infrastructure import logs
 from infrastructure.audit.log import open_database
 from infrastructure.audit.streams import PostgresStreams
-from infrastructure.decisions.stream_states import PostgresStandings
+from infrastructure.decisions.stream_states import PostgresStreamStates
 from infrastructure.evidence.signing_status import PostgresSigning
 from infrastructure.evidence.sweep.journal import sweep_status
 from infrastructure.followers.register import FollowerRegister
@@ -44,7 +44,7 @@ from infrastructure.log.continuation import moves
 from infrastructure.log.readiness import readiness
 from infrastructure.log.sealing import new_key
 from infrastructure.postgres import migrations
-from infrastructure.postgres.database import KEYED, Database
+from infrastructure.postgres.database import POINT_LOOKUP_OPTIONS, Database
 from infrastructure.postgres.database_clock import DatabaseClock
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from infrastructure.request_log import RequestLog
@@ -54,41 +54,42 @@ log = structlog.get_logger("service")
 
 
 def create_app() -> ASGIApp:
-    """The application of one server process, from the environment alone. Needs `DATABASE_URL`."""
-    of = Settings.from_environment()
-    logs.configure(of.log_level)
-    log_request = RequestLog(of.log_level, probed=PROBED, write=logs.StandardError().write)
-    return app.create(*wire(of), ulid_now, log_request, page_origins=of.page_origins)
+    """The application of one server process, configured by the environment alone. It needs `DATABASE_URL`."""
+    settings = Settings.from_environment()
+    logs.configure(settings.log_level)
+    log_request = RequestLog(settings.log_level, probed=PROBED, write=logs.StandardError().write)
+    return app.create(*wire(settings), ulid_now, log_request, page_origins=settings.page_origins)
 
 
-def wire(of: Settings) -> tuple[Services, Lifespan]:
-    """All that is real, and the time that it lives for. Nothing is connected, fetched or started yet."""
-    assert of.database_url is not None
-    database = Database(of.database_url, options=KEYED)
-    keys = signing_keys(of)
-    sessions = session_verifier(of, keys)
+def wire(settings: Settings) -> tuple[Services, Lifespan]:
+    """The real services and their lifespan. This connects, fetches and starts nothing yet."""
+    assert settings.database_url is not None
+    database = Database(settings.database_url, options=POINT_LOOKUP_OPTIONS)
+    keys = signing_keys(settings)
+    sessions = session_verifier(settings, keys)
     clock = DatabaseClock()
     store = PostgresPreferencesStore(database)
-    feed_database = open_feed_database(of.database_url)
+    feed_database = open_feed_database(settings.database_url)
+    recorded_feed, live_feed = feed(settings, feed_database)
     preferences = Preferences(store, iter(ulid_now, None), new_key)
     catalogues = PostgresCatalogues(database)
-    decisions = Decisions(PostgresStandings(database), clock, partial(_catalogue_held, catalogues))
+    decisions = Decisions(PostgresStreamStates(database), clock, partial(_catalogue_held, catalogues))
     history = History(store)
-    audit_database = open_database(of.database_url)
+    audit_database = open_database(settings.database_url)
     readings = make_readings(audit_database, clock)
     audit_log = make_audit_log(audit_database, readings)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with database, feed_database, audit_database, held(clock, database):
-            migrations.available()  # read once, while there are files to open: readiness is judged by them
+        async with database, feed_database, audit_database, kept_in_step(clock, database):
+            migrations.available()  # Read and cached now, while files can still be opened: `/readyz` needs the list later.
             await keys.start()
-            # What was made so far lives as long as the process: the collector need not walk it again and again.
+            # All objects made so far live as long as the process, so the garbage collector need not walk them again and again.
             gc.collect()
             gc.freeze()
-            # It looks at what is new after 5,000 objects instead of 700: hardly anything here needs it to be freed.
+            # Let it run after 5,000 new objects instead of 700, because hardly any object here needs the collector to be freed.
             gc.set_threshold(5_000)
-            log.info("started", issuer=of.clerk_issuer or DevelopmentKeys.issuer, process=os.getpid())
+            log.info("started", issuer=settings.clerk_issuer or DevelopmentKeys.issuer, process=os.getpid())
             try:
                 yield
             finally:
@@ -101,20 +102,25 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
     services = Services(
         catalogue=CATALOGUE,
         published=catalogues.published,
-        authenticator=Authenticator(sessions, PostgresApiKeys(database), of.role_scopes),
+        authenticator=Authenticator(sessions, PostgresApiKeys(database), settings.role_scopes),
         preferences=preferences,
         decisions=decisions,
         history=history,
         users=Users(PostgresStreams(audit_database), history, readings, clock),
-        feed=feed_answers(of, feed_database),
+        feed=recorded_feed,
+        live_feed=live_feed,
+        feed_heartbeat=settings.feed_heartbeat,
+        feed_send_within=settings.feed_send_within,
         readiness=partial(_readiness, database, sessions),
         audit_log=audit_log,
-        followers=partial(FollowerRegister(database, clock).statuses, [follower.name for follower in registered(of)]),
+        followers=partial(
+            FollowerRegister(database, clock).statuses, [follower.name for follower in registered(settings)]
+        ),
         counted=unreadable_actors.collect,
         swept=partial(sweep_status, database),
         moves=partial(moves, database),
         signing=PostgresSigning(database, clock).status,
-        rate_limit=RateLimit(of.change_rate_limit),
+        rate_limit=RateLimit(settings.change_rate_limit),
         clock=clock,
         clock_offset=clock.offset,
     )
@@ -122,14 +128,14 @@ def wire(of: Settings) -> tuple[Services, Lifespan]:
 
 
 def openapi_document() -> str:
-    """The description that the application serves, in a form that is pleasant to compare. Nothing is started for it."""
+    """The OpenAPI document that the application serves, in a form that is easy to compare. This starts nothing."""
     services, lifespan = wire(Settings(database_url="postgresql://unused", clerk_issuer="https://unused.invalid"))
     described = document(app.framework(services, lifespan), services.catalogue)
     return json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False)
 
 
 async def _catalogue_held(catalogues: CatalogueLog) -> bool:
-    return (await catalogues.published()).held(CATALOGUE)
+    return (await catalogues.published()).was_ever_in_force(CATALOGUE)
 
 
 async def _readiness(database: Database, sessions: SessionVerifier) -> Mapping[str, str | None]:

@@ -1,4 +1,4 @@
-"""The sweep, which holds everything against the log: running it, and what it has to say for itself."""
+"""Runs the sweep, which checks all stored data against the log, and reports its status."""
 
 import asyncio
 import threading
@@ -24,19 +24,23 @@ from infrastructure.postgres.database import Database
 from infrastructure.settings import Settings
 
 PAUSE: Final = 5.0
-"""Seconds until the sweep is tried again where the database can't be reached."""
+"""Seconds until the sweep tries again when the database can't be reached."""
 
 log = structlog.get_logger("sweep")
 
 
-def legs(of: Settings) -> Sequence[Leg]:
-    return [LogLeg(CheckpointFile(of.published_checkpoints), note_reader(of), of.audit_origin), IndexLeg(), StreamLeg()]
+def legs(settings: Settings) -> Sequence[Leg]:
+    return [
+        LogLeg(CheckpointFile(settings.published_checkpoints), note_reader(settings), settings.audit_origin),
+        IndexLeg(),
+        StreamLeg(),
+    ]
 
 
 def check_beside(url: str, progress: Progress) -> list[Finding]:
-    """Hold what is made of the log against it, at once: the index of the audit log, current preferences and keys, side by side.
+    """Check at once, and in parallel, what is made from the log: the audit index, and the current preferences with the keys.
 
-    `progress` is called with both legs' events together. Interrupted, each ends with its step.
+    `progress` is called with the events of both legs together. After an interruption, each leg ends with its present step.
     """
     done: dict[str, tuple[int, int]] = {}
     stopped = threading.Event()
@@ -58,11 +62,11 @@ def check_beside(url: str, progress: Progress) -> list[Finding]:
             stopped.set()
 
 
-async def sweep_regularly(of: Settings, url: str, stop: asyncio.Event) -> None:
-    """Step by step, until `stop` is set. In a thread: the event loop is for others."""
-    if of.sweep_within == 0:
+async def sweep_regularly(settings: Settings, url: str, stop: asyncio.Event) -> None:
+    """Sweep step by step until `stop` is set. It works in a thread, to keep the event loop free."""
+    if settings.sweep_within == 0:
         return
-    sweeper = Sweeper(url, legs(of), of.sweep_within)
+    sweeper = Sweeper(url, legs(settings), settings.sweep_within)
     while not stop.is_set():
         try:
             pause = await asyncio.to_thread(sweeper.step)
@@ -75,9 +79,9 @@ async def sweep_regularly(of: Settings, url: str, stop: asyncio.Event) -> None:
     sweeper.close()
 
 
-async def sweep_now(of: Settings, url: str) -> None:
-    """A whole pass at once, its legs side by side."""
-    await asyncio.gather(*(asyncio.to_thread(sweep_at_once, url, leg) for leg in legs(of)))
+async def sweep_now(settings: Settings, url: str) -> None:
+    """Sweep a whole pass at once, with its legs in parallel."""
+    await asyncio.gather(*(asyncio.to_thread(sweep_at_once, url, leg) for leg in legs(settings)))
 
 
 async def swept(url: str) -> SweepStatus:

@@ -1,6 +1,6 @@
 """`preferences`: the console script.
 
-Exit codes: 0 it worked, 1 it didn't (one sentence on standard error says why), 2 the command was misspelt.
+Exit codes: 0 for success, 1 for failure (one sentence on standard error says why), 2 for a misspelt command.
 """
 
 import sys
@@ -25,11 +25,11 @@ from api.command_line import (
     tokens,
 )
 from api.command_line.console import complain, sentence
-from api.command_line.ending import unwind_when_killed
+from api.command_line.ending import fail_on_signal
 
 cli = typer.Typer(
     name="preferences",
-    help="Notification preferences that remember: the service, and what its operators need.",
+    help="Notification preferences with full history: the service, and the commands for its operators.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -55,7 +55,7 @@ cli.command()(checks.openapi)
 
 
 def main() -> None:
-    unwind_when_killed()
+    fail_on_signal()
     bootstrap.configure_command_logs()
     try:
         cli(prog_name="preferences")

@@ -1,4 +1,4 @@
-"""API keys of organizations and of the platform: make, list, revoke."""
+"""Commands that make, list and revoke API keys of organizations and of the platform."""
 
 import asyncio
 from typing import Annotated, Final
@@ -19,14 +19,14 @@ cli = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
 @cli.command()
 def create(
-    label: Annotated[str, typer.Option(help="What the key is for; shown wherever the key acts.")],
-    scope: Annotated[list[str], typer.Option(help="What the key may do, e.g. audit:read. Repeat for several.")],
+    label: Annotated[str, typer.Option(help="The purpose of the key. It is shown wherever the key is used.")],
+    scope: Annotated[list[str], typer.Option(help="A scope of the key, e.g. audit:read. Repeat for several.")],
     org: Annotated[str | None, typer.Option(help="The organization that the key belongs to.")] = None,
     platform: Annotated[
-        bool, typer.Option("--platform", help="Instead of --org: a key that sees all organizations.")
+        bool, typer.Option("--platform", help="Instead of --org: make a key that sees all organizations.")
     ] = False,
 ) -> None:
-    """Make a key. It is shown this once, alone on the last line; only its hash is kept."""
+    """Make a key. The key is shown only once, alone on the last line. Only its hash is stored."""
     if not label.strip():
         raise typer.BadParameter("a key needs a label")
     if platform is (org is not None) or not (org is None or org.strip()):
@@ -49,7 +49,7 @@ def create(
 def list_keys(
     org: Annotated[str | None, typer.Option(help="Only the keys of this organization.")] = None,
 ) -> None:
-    """List keys, newest first, never the keys themselves."""
+    """List all keys, newest first, without the secret keys themselves."""
 
     async def run(url: str) -> "list[bootstrap.ListedKey]":
         async with bootstrap.databases.open_api_keys(url) as keys:
@@ -63,7 +63,7 @@ def list_keys(
     table = Table("id", "organization", "label", "key", "scopes", "created", "last used", "revoked", box=SIMPLE_HEAD)
     for key in found:
         times = (f"{at:%Y-%m-%d %H:%M}" if at else "-" for at in (key.created_at, key.last_used_at, key.revoked_at))
-        # As `Text`, since a label may hold brackets, which would be taken for markup.
+        # As `Text`, because rich would read brackets in a label as markup.
         named = (Text(key.organization or PLATFORM), Text(key.label))
         table.add_row(str(key.id), *named, f"{key.prefix}…", " ".join(key.scopes), *times)
     output.print(table)
@@ -71,7 +71,7 @@ def list_keys(
 
 @cli.command()
 def revoke(key_id: Annotated[UUID, typer.Argument(help="The key's id, as `list` shows it.")]) -> None:
-    """Revoke a key, at once and for good. Exit code 1 if there is no such key that is still valid."""
+    """Revoke a key, at once and for good. Exit code 1 if there is no valid key with this id."""
 
     async def run(url: str) -> bool:
         async with bootstrap.databases.open_api_keys(url) as keys:

@@ -1,4 +1,4 @@
-"""Evidence: what the log was, that it still is, and what it says about somebody."""
+"""Commands for evidence: they sign the log, verify it, and write and verify bundles."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from api.command_line.private_file import private_file
 from domain.preferences import stream_id
 from projections.consent import Consent, consents
 
-cli = typer.Typer(help="Sign what the log is, verify that it still is, and hand out evidence.", no_args_is_help=True)
+cli = typer.Typer(help="Sign the log, verify that it is unaltered, and give out evidence.", no_args_is_help=True)
 cli.command()(explain.explain)
 cli.command()(verify.verify)
 cli.command()(sweep.sweep)
@@ -25,13 +25,16 @@ cli.command()(sweep.sweep)
 
 @cli.command("public-key")
 def public_key() -> None:
-    """Print the key that checkpoints are verified with. Give it to whoever shall verify, by a way that they trust."""
+    """Print the public key for verifying checkpoints. Give it to your verifiers by a way that they trust."""
     typer.echo(bootstrap.evidence.public_key(bootstrap.settings()))
 
 
 @cli.command()
 def checkpoint() -> None:
-    """Sign what the log is now, in the database and in CHECKPOINT_FILE. Exit code 1 if it isn't what was signed before."""
+    """Sign the log as it is now. The checkpoint goes to the database and to CHECKPOINT_FILE.
+
+    Exit code 1 if the log isn't what was signed before.
+    """
     settings = bootstrap.settings()
     with bootstrap.databases.migrated_database(settings) as url:
         written = bootstrap.evidence.checkpoint(settings, url)
@@ -47,9 +50,10 @@ def bundle(
     file: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
     org: Annotated[str | None, typer.Option(help="The organization; without it, the user's own scope.")] = None,
 ) -> None:
-    """Write one file with everything about a user, and the proof that it is in the log that was signed.
+    """Write a file with all events of a user, and the proof that the signed log contains them.
 
-    It holds the key that opens who acted: whoever has the file can read that, also after an erasure.
+    The file includes the key that opens the actors. So every reader of the file
+    can see the actors, even after an erasure.
     """
     settings = bootstrap.settings()
     with bootstrap.databases.migrated_database(settings) as url:
@@ -69,11 +73,11 @@ def bundle(
 @cli.command("verify-bundle")
 def verify_bundle(
     file: Annotated[Path, typer.Argument(help="The file that `bundle` wrote.")],
-    key: Annotated[str, typer.Option(help="The public key, got by a way that you trust.")],
+    key: Annotated[str, typer.Option(help="The public key. Get it by a way that you trust.")],
 ) -> None:
-    """Verify a bundle offline, and show what it proves: each choice, who made it, when, how, and what they were told.
+    """Verify a bundle offline, and show what it proves: each choice, who made it, when, how, and the catalogue and default at that time.
 
-    That nothing was changed after the last event in it can't be proven by a file.
+    No bundle can prove that there was no change after its last event.
     """
     parsed, opened = bootstrap.evidence.verify_bundle(file.read_bytes(), key)
     checkpoint = opened.checkpoint
@@ -87,7 +91,7 @@ def verify_bundle(
     )
     columns = ("when (UTC)", "toggle", "choice", "since then", "who", "session", "source", "told", "request")
     table = Table(*columns, box=SIMPLE_HEAD)
-    last = len(opened.events)  # open_bundle saw that their versions have no gap
+    last = len(opened.events)  # open_bundle has checked that the versions have no gap.
     for consent in consents(opened.events, opened.catalogues):
         table.add_row(*map(Text, _row(consent, last)))
     output.print(table)

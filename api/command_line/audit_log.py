@@ -1,4 +1,4 @@
-"""The audit log as a file, and who has read it."""
+"""Commands that export the audit log, and list its readings."""
 
 import asyncio
 import sys
@@ -50,34 +50,39 @@ def _instant(text: str) -> datetime:
 def export(
     org: Annotated[str, typer.Option(help="The organization.")],
     file: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to. It appears when it is whole; else standard output.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The file to write. It appears only when it is complete. Default: standard output."
+        ),
     ] = None,
     form: Annotated[
         Format, typer.Option("--format", help="NDJSON keeps every character; CSV is for spreadsheets.")
     ] = Format.NDJSON,
     action: Annotated[Action | None, typer.Option(help="Only this action.")] = None,
-    user: Annotated[str | None, typer.Option(help="Only what was done to this user's preferences.")] = None,
-    actor_kind: Annotated[ActorKind | None, typer.Option(help="Only what customers, or our staff, did.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only changes of this user's preferences.")] = None,
+    actor_kind: Annotated[ActorKind | None, typer.Option(help="Only changes by customers, or by our staff.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only choices in this channel.")] = None,
     toggle: Annotated[str | None, typer.Option(help="Only choices of toggles with this name.")] = None,
     enabled: Annotated[
-        bool | None, typer.Option("--enabled/--disabled", help="Only what was switched on, or off.")
+        bool | None, typer.Option("--enabled/--disabled", help="Only choices that switch a toggle on, or off.")
     ] = None,
-    source: Annotated[Source | None, typer.Option(help="Only what came from there.")] = None,
+    source: Annotated[Source | None, typer.Option(help="Only changes from this source.")] = None,
     since: Annotated[
-        datetime | None, typer.Option(parser=_instant, metavar="TIME", help="Only what happened then or later.")
+        datetime | None, typer.Option(parser=_instant, metavar="TIME", help="Only changes at this time or later.")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(parser=_instant, metavar="TIME", help="Only what happened before.")
+        datetime | None, typer.Option(parser=_instant, metavar="TIME", help="Only changes before this time.")
     ] = None,
     *,
-    payload: Annotated[bool, typer.Option("--payload", help="NDJSON with what was recorded before and after.")] = False,
+    payload: Annotated[
+        bool, typer.Option("--payload", help="Add the recorded choices before and after to NDJSON.")
+    ] = False,
 ) -> None:
-    """Export an organization's audit log, newest first. The export is itself recorded."""
+    """Export an organization's audit log, newest first. The export itself is recorded as a reading."""
     stream = stream_id(org, user) if user is not None else None
     wanted = AuditFilter(action, stream, actor_kind, channel, toggle, enabled, source, since, until)
     with refusing_misspelt():
-        # Which words there ever were, the database knows; this can be told without one.
+        # Only the database knows former channels and toggles. The times can be checked without it.
         AuditFilter(since=since, until=until).check(CATALOGUE)
 
     async def run(url: str, target: BinaryIO, progress: Callable[[int, int], None]) -> tuple[int, datetime | None]:
@@ -105,12 +110,13 @@ def export(
 
 def reads(
     org: Annotated[
-        str | None, typer.Option(help="The organization; without it, what was read of users outside of any.")
+        str | None,
+        typer.Option(help="The organization; without it, the readings of users without an organization."),
     ] = None,
-    limit: Annotated[int, typer.Option(help="How many readings at most, newest first.", min=1)] = 100,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    limit: Annotated[int, typer.Option(help="The maximum number of readings, newest first.", min=1)] = 100,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """List who read of an organization's users: what, when, with which filter, and how much."""
+    """List who read data of an organization's users: when, which data, with which filter, and how many entries."""
 
     async def run(url: str) -> "list[bootstrap.ListedReading]":
         async with bootstrap.audit.open_audit(url) as audit:

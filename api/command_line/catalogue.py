@@ -1,4 +1,4 @@
-"""The catalogue: what was published when, and what publishing this release's would change."""
+"""Commands that list the published catalogues, and show the changes that this release's catalogue would make."""
 
 import asyncio
 
@@ -12,13 +12,13 @@ from application.publishing import Impact
 from domain.catalogue_difference import Alteration
 
 cli = typer.Typer(
-    help="Show the published catalogues, and what a new one would change. `migrate` publishes.", no_args_is_help=True
+    help="List the published catalogues, and show the changes of a new one. `migrate` publishes.", no_args_is_help=True
 )
 
 
 @cli.command("list")
 def list_published() -> None:
-    """List the published catalogues, newest first, each with what it changed."""
+    """List the published catalogues, newest first, each with its changes."""
     with bootstrap.databases.migrated_database() as url:
         published = asyncio.run(bootstrap.catalogues.published(url))
     if not published:
@@ -27,7 +27,7 @@ def list_published() -> None:
     table = Table("version", "published (UTC)", "toggle", "change", box=SIMPLE_HEAD)
     for event, alterations in reversed(published):
         table.add_section()
-        # A version that changed nothing has a row all the same.
+        # A version without changes has a row, too.
         for number, (path, change) in enumerate([(a.path, str(a)) for a in alterations] or [("-", "nothing")]):
             first = (str(event.catalogue_version), f"{event.timestamp:%Y-%m-%d %H:%M:%S}")
             table.add_row(*(("", "") if number else first), path, change)
@@ -36,9 +36,9 @@ def list_published() -> None:
 
 @cli.command()
 def diff() -> None:
-    """Say what publishing this release's catalogue would change, and for how many users. Migrates and publishes nothing.
+    """Show the changes that publishing this release's catalogue would make, and for how many users. Migrates and publishes nothing.
 
-    Exit code 1 if it can't be published.
+    Exit code 1 if the catalogue can't be published.
     """
     with bootstrap.databases.database_as_it_is() as url:
         impact = asyncio.run(bootstrap.catalogues.impact(url))

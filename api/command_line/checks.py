@@ -1,4 +1,4 @@
-"""Is everything as it should be?"""
+"""Commands that check the service's environment, and print the API's description."""
 
 import typer
 
@@ -7,7 +7,10 @@ from api.command_line.console import output
 
 
 def check() -> None:
-    """Check the settings, the database, its migrations and the key set. Exit code 1 if anything is wrong."""
+    """Check all that `serve` and `follow` need: settings, database, migrations, schema, catalogue, checkpoints, key set.
+
+    Exit code 1 if anything is wrong.
+    """
     failed = False
     for subject, finding, wrong in bootstrap.checks.findings():
         failed |= wrong
@@ -17,7 +20,7 @@ def check() -> None:
 
 
 def openapi() -> None:
-    """Print the API's description, as /openapi.json serves it."""
+    """Print the API's description, as in /openapi.json."""
     from api.bootstrap.service import openapi_document
 
     typer.echo(openapi_document())

@@ -1,4 +1,4 @@
-"""A command that runs beside `serve`, for as long as it does and no longer."""
+"""Runs a command beside `serve`. The command ends when `serve` ends."""
 
 import os
 import signal
@@ -12,10 +12,11 @@ import structlog
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
-"""Seconds before a companion that has died is started again: twice as long each time, until it lives for longer."""
+"""Seconds before a companion that has died is started again. The pause starts at `FIRST_PAUSE` and doubles up to `LONGEST_PAUSE`.
+A companion that lived longer than that starts with the first pause again."""
 
 GRACE: Final = 20.0
-"""Seconds that it has to end after SIGTERM: more than it takes to give up a database that doesn't answer."""
+"""Seconds that the companion has to end after SIGTERM. That is more than it takes to give up a database that doesn't answer."""
 
 log = structlog.get_logger("serve")
 
@@ -23,9 +24,9 @@ log = structlog.get_logger("serve")
 class Companion:
     """Starts `preferences COMMAND --beside`, and starts it again when it dies.
 
-    It holds one end of a pipe, and we the other: when we are gone, however we went, it reads the end of its input and
-    ends. It is in a process group of its own, so that a Ctrl-C at the terminal reaches us alone, and the order in which
-    things end is ours.
+    Its standard input is a pipe from this process. When this process ends, for whatever reason, the companion reads the end of its
+    input and ends, too. It has a process group of its own, so a Ctrl-C at the terminal reaches only this process, which then
+    ends everything in the right order.
     """
 
     def __init__(self, command: str) -> None:
@@ -71,7 +72,7 @@ class Companion:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # Of this very installation, whatever the search path says; its settings are ours, by way of the environment.
+        # The command of this same installation, not of the search path. It gets our settings through the environment.
         return subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "api.command_line", self._command, "--beside"],
             stdin=subprocess.PIPE,
@@ -81,7 +82,7 @@ class Companion:
 
 
 def end_with_parent() -> None:
-    """Make a SIGTERM to this process of the end of its input, which comes when whoever started it is gone."""
+    """Send SIGTERM to this process when its standard input ends. It ends when the process that started this one is gone."""
 
     def wait() -> None:
         while os.read(sys.stdin.fileno(), 1):

@@ -1,4 +1,4 @@
-"""The schema, and the read model."""
+"""Commands that migrate the schema, and rebuild the read model and the audit index."""
 
 import asyncio
 import gc
@@ -12,13 +12,15 @@ from api.command_line.console import counted, notes, output
 from api.command_line.progress import bar
 
 SHOWN: Final = 20
-"""Entries of the index that are named."""
+"""Entries of the index that are listed, at most."""
 
 
 def migrate() -> None:
-    """Bring the database's schema up to date, and this release's catalogue into force.
+    """Bring the database's schema up to date, and publish this release's catalogue.
 
-    Safe to run at any time, also several times at once, and while users are served: where a dump holds a table, it is tried again. `catalogue diff` says beforehand what a new catalogue changes.
+    It is safe to run at any time, also several times at once, and while users are
+    served. While a dump holds a table, it tries again. `catalogue diff` shows the
+    changes of a new catalogue beforehand.
     """
     with bootstrap.databases.suitable_database(bootstrap.settings()) as url:
         applied = bootstrap.databases.migrate(url, notes.print)
@@ -26,24 +28,25 @@ def migrate() -> None:
 
 
 class Rebuilt(StrEnum):
-    """What is made of the log, and can be made anew."""
+    """The data that is made from the log and can be made again."""
 
     CURRENT_PREFERENCES = "current-preferences"
     AUDIT_INDEX = "audit-index"
 
 
 def rebuild(
-    what: Annotated[Rebuilt, typer.Argument(help="What is made anew.")] = Rebuilt.CURRENT_PREFERENCES,
-    compare_only: Annotated[
-        bool, typer.Option("--compare-only", help="Compare, and leave what is there alone.")
-    ] = False,
+    what: Annotated[Rebuilt, typer.Argument(help="The data to rebuild.")] = Rebuilt.CURRENT_PREFERENCES,
+    compare_only: Annotated[bool, typer.Option("--compare-only", help="Only compare, and change nothing.")] = False,
 ) -> None:
-    """Make the current preferences, or the index of the audit log, anew from the log, and say where they differed.
+    """Rebuild the current preferences, or the audit index, from the log, and show where they differed.
 
-    The service keeps running. All current preferences are made anew beside the live ones, compared, and swapped; while a dump holds
-    the table, the swap is tried for some twenty seconds. Of the index, as far as it is, only those stretches are made anew that differ.
+    The service keeps running. All current preferences are made again in a second
+    table, compared, and swapped in. While a dump holds the live table, the swap
+    is tried again for some twenty seconds. Of the audit index, as far as it has
+    got, only the parts that differ are made again.
 
-    Exit code 1 if anything differed from what the log says (unless it was only compared, it no longer does).
+    Exit code 1 if anything differed from the log. Without --compare-only, it is
+    repaired by then.
     """
     if what is Rebuilt.AUDIT_INDEX:
         _repair_index(compare_only=compare_only)
@@ -68,7 +71,7 @@ def _repair_index(*, compare_only: bool) -> None:
 
 
 def _rebuild_preferences(*, compare_only: bool) -> None:
-    # Nothing that a rebuild makes refers to itself, and the collector would walk all of it time and again.
+    # A rebuild makes no cyclic references, and the garbage collector would walk all of its objects again and again.
     gc.disable()
     with bootstrap.databases.migrated_database() as url, bar("reading the log") as progress:
         result = asyncio.run(bootstrap.databases.rebuild(url, progress, swap=not compare_only))

@@ -1,10 +1,10 @@
-"""SIGTERM, Ctrl-C, and a terminal that hangs up: once is enough, and again changes nothing.
+"""Ends a command after SIGTERM, Ctrl-C, or the hang-up of a terminal. The first signal counts; further ones change nothing.
 
-Whoever is told to end stops what it started, in order. A second signal in the middle of that would leave a database
-or a broker behind; supervisors, and people, do send it. What is stopped has time limits of its own.
+A command that ends stops all that it has started, in order. A second signal in the middle of that would leave a database or
+a broker running, and supervisors and people do send second signals. Each part that is stopped has a time limit of its own.
 
-SIGHUP is an end like the others, with one worker or several: nothing is read again by a running process, as all settings are in its
-environment. Under `nohup`, which ignores it, it stays ignored.
+SIGHUP ends a command like the other signals, with one worker or several. It can't mean "read the settings again", because all
+settings are in the environment of the process. Under `nohup`, SIGHUP stays ignored.
 """
 
 import asyncio
@@ -17,26 +17,29 @@ TERMINAL: Final = (signal.SIGINT, signal.SIGHUP)
 _ENDINGS: Final = (signal.SIGTERM, *TERMINAL)
 
 
-def unwind_when_told() -> None:
-    """From here on each of the signals ends the process by way of its stack, with exit code 0."""
+def exit_on_signal() -> None:
+    """From now on, each of the signals ends the process with exit code 0. The stack is unwound, so contexts are closed."""
     for ending in _heeded():
         signal.signal(ending, _unwind)
 
 
-def unwind_when_killed() -> None:
-    """The same for a command that does one thing, which has then failed: it stops the database that it started. Ctrl-C does so anyway."""
+def fail_on_signal() -> None:
+    """The same for a command with a single task, which has then failed: the exit code is 128 plus the number of the signal.
+
+    Unwinding the stack stops a database that the command started. Ctrl-C does this anyway.
+    """
     for ending in _heeded():
         if ending != signal.SIGINT:
             signal.signal(ending, _unwind_in_failure)
 
 
 def stop_when_told() -> asyncio.Event:
-    """From here on each of the signals sets this event of the running loop, and does nothing else."""
+    """An event of the running loop. From now on, each of the signals sets it, and does nothing else."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def tell(*_: object) -> None:
-        heed_no_more()
-        # A loop that has ended meanwhile is what was asked for.
+        ignore_further_signals()
+        # If the loop has already ended, there is nothing to stop.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(stop.set)
 
@@ -45,22 +48,22 @@ def stop_when_told() -> asyncio.Event:
     return stop
 
 
-def heed_no_more() -> None:
-    """The end has begun, and none of the signals changes anything any more."""
+def ignore_further_signals() -> None:
+    """Ignore all further signals, because the end has begun."""
     for ending in _ENDINGS:
         signal.signal(ending, signal.SIG_IGN)
 
 
 def _heeded() -> list[signal.Signals]:
-    """All of them but a SIGHUP that whoever started us has ignored, as `nohup` does."""
+    """The signals that end a process. SIGHUP is left out if the parent process ignores it, as `nohup` does."""
     return [ending for ending in _ENDINGS if ending != signal.SIGHUP or signal.getsignal(ending) != signal.SIG_IGN]
 
 
 def _unwind(*_: object) -> NoReturn:
-    heed_no_more()
+    ignore_further_signals()
     sys.exit(0)
 
 
 def _unwind_in_failure(number: int, _: object) -> NoReturn:
-    heed_no_more()
+    ignore_further_signals()
     sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""Erasing a person."""
+"""The command that erases a person."""
 
 import asyncio
 import sys
@@ -13,12 +13,12 @@ from api.command_line.console import counted, notes, output
 def erase(
     user: Annotated[str, typer.Option(help="The user, e.g. user_ada.")],
     org: Annotated[str | None, typer.Option(help="The organization; without it, the user's own scope.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask whether this is meant.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
 ) -> None:
-    """Erase a person: destroy the key under which the log says who acted. For good; the choices stay in force.
+    """Erase a person: destroy the key that opens the actors in the log. This can't be undone. The choices stay in force.
 
-    A second time changes nothing. Exit code 1 if events remain that name the person in the open, because they are older
-    than sealing.
+    A second erasure changes nothing. Exit code 1 if there are events older than
+    sealing, which still name the person unsealed.
     """
     whose = f"{user} of {org}" if org else user
     if not yes and sys.stdin.isatty():
@@ -31,6 +31,6 @@ def erase(
         output.print(f"{whose} had no key, and is erased from the record of reading.", markup=False)
     else:
         output.print(f"Nothing to erase: there is no key of {whose}.", markup=False)
-    if result.in_the_open:
-        notes.print(f"Older than sealing, naming who acted in the open: {counted(result.in_the_open, 'event')}.")
+    if result.unsealed_events:
+        notes.print(f"Older than sealing, naming who acted in the open: {counted(result.unsealed_events, 'event')}.")
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Why somebody may be written to, or might not be then."""
+"""The command that explains why a user may or may not be written to, now or in the past."""
 
 import asyncio
 from typing import Annotated
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from api import bootstrap
 from api.command_line.console import complain, output
-from application.audit.explanations import Place
+from application.audit.explanations import ExplainAt
 from domain.decision import Reason
 from domain.events import CataloguePublished
 from domain.preferences import stream_id
@@ -23,34 +23,34 @@ def explain(
     org: Annotated[str | None, typer.Option(help="The organization; without it, the user's own scope.")] = None,
     at: Annotated[
         int | None,
-        typer.Option(help="As of this position of the log: the answer's `position`. By default, now.", min=0),
+        typer.Option(help="The position of the log: the `position` of the answer. By default, now.", min=0),
     ] = None,
     version: Annotated[
         int | None,
         typer.Option(
-            help="While the user's stream stood at this version; with --at, a claim that it stood there then.", min=0
+            help="The version of the user's stream. With --at, a claim that the stream was at this version then.", min=0
         ),
     ] = None,
     allowed: Annotated[
-        bool | None, typer.Option("--allowed/--not-allowed", help="Claim that the decision was this one.")
+        bool | None, typer.Option("--allowed/--not-allowed", help="A claim that this was the decision.")
     ] = None,
-    reason: Annotated[Reason | None, typer.Option(help="Claim that this was the reason.")] = None,
+    reason: Annotated[Reason | None, typer.Option(help="A claim that this was the reason.")] = None,
     catalogue: Annotated[
         int | None,
         typer.Option(
-            help="Claim that this version was applied, which must have been published by then. By default, the one then in force.",
+            help="A claim that this catalogue version was applied. It must have been published by then. Default: the one in force then.",
             min=1,
         ),
     ] = None,
 ) -> None:
-    """Explain a decision, made or claimed: what it was as of a position of the log, and the very event that decided.
+    """Explain a decision as of a position of the log, and name the event that decided. Check claims about the decision.
 
-    Exit code 1 if a claim does not hold. `audit verify` says whether the log itself is what it was.
+    Exit code 1 if a claim does not hold. `audit verify` checks whether the log
+    itself is unaltered.
     """
     with bootstrap.databases.migrated_database() as url:
-        explained = asyncio.run(
-            bootstrap.decisions.explain(url, org, user, channel, toggle, Place(at, version, catalogue))
-        )
+        place = ExplainAt(at, version, catalogue)
+        explained = asyncio.run(bootstrap.decisions.explain(url, org, user, channel, toggle, place))
         asked = {
             "resource_stream": str(stream_id(org, user)),
             "channel": channel,

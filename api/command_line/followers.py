@@ -1,4 +1,4 @@
-"""What follows the log: running it, and looking after it."""
+"""Commands that run and operate the followers of the log."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,18 +12,21 @@ from rich.text import Text
 from api import bootstrap
 from api.command_line.companion import end_with_parent
 from api.command_line.console import notes, output
-from api.command_line.ending import stop_when_told, unwind_when_told
+from api.command_line.ending import exit_on_signal, stop_when_told
 
-cli = typer.Typer(help="List, pause, resume and reset what follows the log.", no_args_is_help=True)
+cli = typer.Typer(help="List, pause, resume and reset the followers of the log.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The follower's name, as `list` shows it.")]
 T = TypeVar("T")
 
 
 def follow(
-    beside: Annotated[bool, typer.Option("--beside", hidden=True, help="End when standard input does.")] = False,
+    beside: Annotated[bool, typer.Option("--beside", hidden=True, help="End when standard input ends.")] = False,
 ) -> None:
-    """Run the followers of the log until SIGTERM. Where several processes do, one leads and the others stand by."""
+    """Run the followers of the log until SIGTERM. If several processes run them, one leads and the others stand by.
+
+    The same process writes checkpoints and runs the sweep.
+    """
 
     async def run(url: str) -> None:
         stop = stop_when_told()
@@ -37,14 +40,14 @@ def follow(
 
     settings = bootstrap.settings()
     bootstrap.configure_logs(settings)
-    unwind_when_told()  # until they run, so that a database that was started is stopped
+    exit_on_signal()  # Until the followers run, so that an embedded database is stopped.
     with bootstrap.databases.migrated_database(settings, serving=True) as url:
         asyncio.run(run(url))
 
 
 @cli.command("list")
 def list_followers() -> None:
-    """List followers: state, position, how far behind, and what stopped those that failed."""
+    """List the followers: state, position, how far they are behind, and why a failed one stopped."""
     found = _with(lambda followers: followers.list())
     if not found:
         notes.print("There are no followers.")
@@ -59,14 +62,14 @@ def list_followers() -> None:
 
 @cli.command()
 def pause(name: Name) -> None:
-    """Hold a follower where it stands, until `resume`. Exit code 1 if there is no such follower."""
+    """Pause a follower at its position until `resume`. Exit code 1 if there is no such follower."""
     _with(lambda followers: followers.pause(name))
     notes.print(f"{name} is paused.", markup=False)
 
 
 @cli.command()
 def resume(name: Name) -> None:
-    """Let a follower go on that was paused, or stopped by an event. Exit code 1 if there is no such follower."""
+    """Resume a follower that is paused, or that an event has stopped. Exit code 1 if there is no such follower."""
     _with(lambda followers: followers.resume(name))
     notes.print(f"{name} goes on.", markup=False)
 
@@ -74,9 +77,9 @@ def resume(name: Name) -> None:
 @cli.command()
 def reset(
     name: Name,
-    to: Annotated[int, typer.Option(help="The position that it is set back to; 0 is the beginning.", min=0)] = 0,
+    to: Annotated[int, typer.Option(help="The position to go back to; 0 is the beginning.", min=0)] = 0,
 ) -> None:
-    """Undo what a follower made of the events after a position, and let them come again. Exit code 1 if it can't."""
+    """Set a follower back: undo its effects of all events after a position. The events come again. Exit code 1 if it can't."""
     _with(lambda followers: followers.reset(name, to))
     notes.print(f"{name} is at position {to}.", markup=False)
 

@@ -1,4 +1,4 @@
-"""A user's history, with all that is known, for the operator."""
+"""The command that shows an operator the history of a user, with full provenance."""
 
 import asyncio
 from typing import Annotated
@@ -19,10 +19,10 @@ from domain.preferences import stream_id
 def history(
     user: Annotated[str, typer.Option(help="The user, e.g. user_ada.")],
     org: Annotated[str | None, typer.Option(help="The organization; without it, the user's own scope.")] = None,
-    limit: Annotated[int, typer.Option(help="How many changes at most, newest first.", min=1)] = 1000,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with full provenance.")] = False,
+    limit: Annotated[int, typer.Option(help="The maximum number of changes, newest first.", min=1)] = 1000,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line, with full provenance.")] = False,
 ) -> None:
-    """Show what a user changed, newest first: who, when, from where, on whose behalf. It is recorded that this was read."""
+    """Show a user's changes, newest first: who made them, when, from where, and on whose behalf. This is recorded as a reading."""
 
     async def run(url: str) -> list[ShownToggled]:
         stream = stream_id(org, user)

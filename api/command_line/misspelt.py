@@ -1,4 +1,4 @@
-"""Words that nothing can be found by: the command is at fault, and its usage is shown."""
+"""Refuses misspelt words in options, such as an unknown channel. The command then shows its usage."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from domain.errors import ValidationFailed
 
 @contextmanager
 def refusing_misspelt() -> Iterator[None]:
-    """Exit code 2, with what is wrong about each option."""
+    """Turn a `ValidationFailed` into exit code 2, with a phrase for each wrong option."""
     try:
         yield
     except ValidationFailed as error:

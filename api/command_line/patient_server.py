@@ -1,4 +1,4 @@
-"""uvicorn's server, alone or with workers, which ends once it is told to. `serve` alone imports it, and uvicorn with it."""
+"""uvicorn's server, alone or with workers, which ends at the first signal. Only `serve` imports this module, and uvicorn with it."""
 
 import signal
 from collections.abc import Generator
@@ -14,7 +14,7 @@ from api.command_line.ending import TERMINAL
 
 
 class PatientServer(uvicorn.Server):
-    """A second Ctrl-C doesn't force the first one: it would skip the application's own end. SIGHUP is an end as well."""
+    """A second Ctrl-C doesn't force the end, because that would skip the application's own shutdown. SIGHUP ends the server, too."""
 
     @override
     @contextmanager
@@ -35,10 +35,10 @@ class PatientServer(uvicorn.Server):
 
 
 class PatientMultiprocess(Multiprocess):
-    """Ends when a terminal hangs up, as a single process does, instead of replacing its workers.
+    """On a hang-up of the terminal, the master ends like a single process does. uvicorn's own would replace its workers.
 
-    A terminal's signals reach the workers, too, which leave them to this process. A worker ignores them as soon as it is there; from its
-    first moment until then they are held back, or each worker would print where in its imports it was interrupted.
+    The signals of a terminal reach the workers, too, which leave them to this process. A worker ignores them as soon as its code
+    runs. From its start until then they are blocked; otherwise each interrupted worker would print a traceback of its imports.
     """
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
@@ -46,7 +46,8 @@ class PatientMultiprocess(Multiprocess):
         super().__init__(config, sockets)
         if ignored:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        resource_tracker.ensure_running()  # started together with the first worker, it would let SIGINT through again
+        # Start the tracker now: if it started together with the first worker, it would unblock SIGINT again.
+        resource_tracker.ensure_running()
 
     @override
     def init_processes(self) -> None:
@@ -65,7 +66,7 @@ class PatientMultiprocess(Multiprocess):
 
 @contextmanager
 def _terminal_held_back() -> Generator[None, None, None]:
-    """The signals of a terminal wait, in this thread and in the processes that it starts meanwhile."""
+    """Block the signals of a terminal, in this thread and in the processes that it starts inside the context."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)
     try:
         yield

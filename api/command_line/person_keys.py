@@ -1,4 +1,4 @@
-"""The keys under which the log says who acted."""
+"""Commands that check and repair the keys of persons, under which the actors in the log are sealed."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -12,20 +12,21 @@ from api.command_line.console import counted, notes, output
 from api.command_line.progress import bar
 
 SHOWN: Final = 20
-"""Streams that are named."""
+"""Streams that are listed, at most."""
 
-cli = typer.Typer(help="Try the keys under which the log says who acted, and set them right.", no_args_is_help=True)
+cli = typer.Typer(help="Check and repair the keys that open the actors in the log.", no_args_is_help=True)
 
 
 @cli.command()
 def check(
     ignore_lost: Annotated[
-        bool, typer.Option("--ignore-lost", help="Keys that are gone are known to be, e.g. of a dump without them.")
+        bool, typer.Option("--ignore-lost", help="Accept missing keys, e.g. after restoring a dump without keys.")
     ] = False,
 ) -> None:
-    """Try every person's key on every actor that was sealed under it. Exit code 1 if one doesn't fit, or is missing.
+    """Try every person's key on every actor that was sealed under it. Exit code 1 if a key doesn't fit, or is missing.
 
-    A key that doesn't fit hides who acted: the feed, the history and the audit log say `unreadable`.
+    If a key doesn't fit, the feed, the history and the audit log show the actor
+    as `unreadable`.
     """
     with bootstrap.databases.migrated_database() as url, bar("trying the keys") as progress:
         checked = bootstrap.person_keys.check(url, progress)
@@ -49,13 +50,15 @@ def repair(
         typer.Option("--from", help=r"A copy of the keys, of any age: psql -c '\copy person_keys to FILE'."),
     ] = None,
     give_up: Annotated[
-        bool, typer.Option("--give-up", help="Tell as erased from now on what no key opens. It can't be undone.")
+        bool,
+        typer.Option("--give-up", help="From now on, show actors that no key opens as erased. This can't be undone."),
     ] = False,
 ) -> None:
-    """Give each stream whose key doesn't fit the key that opens it, out of the copy or of another stream's place.
+    """Give the right key to each stream whose key doesn't fit. The key is taken from the copy or from another stream.
 
-    Actors of before an erasure stay erased: a key that opens nothing else is destroyed. Run as the owner of the tables, also
-    while users are served. Exit code 1 if there is anything left that no key opens.
+    Actors from before an erasure stay erased: a key that opens only those is
+    destroyed. Run this as the owner of the tables, also while users are served.
+    Exit code 1 if there are actors left that no key opens.
     """
     with bootstrap.databases.migrated_database() as url, bar("trying the keys") as progress:
         done = bootstrap.person_keys.repair(url, copy, progress, give_up=give_up)

@@ -1,4 +1,4 @@
-"""The bar that tells how far a long command is."""
+"""The progress bar of long commands."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,14 +18,14 @@ from api.command_line.console import notes
 
 @contextmanager
 def bar(task: str) -> Iterator[Callable[[int, int], None]]:
-    """Called with what is done, and with how much there is."""
+    """A progress bar. Call it with the amount done and the total amount."""
     with bars(task) as (told,):
         yield told
 
 
 @contextmanager
 def bars(*tasks: str) -> Iterator[list[Callable[[int, int], None]]]:
-    """The same for several that go on side by side."""
+    """The same for several tasks that run in parallel."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

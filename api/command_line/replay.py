@@ -1,4 +1,4 @@
-"""The log, replayed into a file, a folder or a stream."""
+"""The command that replays the log into a file, a folder or a stream."""
 
 import asyncio
 from typing import Annotated
@@ -15,12 +15,12 @@ from application.feed.replay import Replayed
 def replay(
     to: Annotated[
         bootstrap.replay_form.Form,
-        typer.Option(help="A file with one CloudEvent a line, a folder of Parquet files, or a stream of JetStream."),
+        typer.Option(help="A file with one CloudEvent per line, a folder of Parquet files, or a JetStream stream."),
     ],
     output_: Annotated[
-        str, typer.Option("--output", "-o", help="The file, the folder or the stream; it is made if it isn't there.")
+        str, typer.Option("--output", "-o", help="The file, the folder or the stream. It is made if it doesn't exist.")
     ],
-    after: Annotated[int, typer.Option(help="Only events behind this position; 0 is the beginning.", min=0)] = 0,
+    after: Annotated[int, typer.Option(help="Only events after this position; 0 is the beginning.", min=0)] = 0,
     kind: Annotated[
         str | None, typer.Option("--type", help="Only this type, e.g. notification-preferences.toggled.v1.")
     ] = None,
@@ -28,9 +28,10 @@ def replay(
     toggle: Annotated[str | None, typer.Option(help="Only choices of this toggle, e.g. product_updates.")] = None,
     org: Annotated[str | None, typer.Option(help="Only events of this organization, and of the catalogue.")] = None,
 ) -> None:
-    """Write every event up to where the log ends now, in its order.
+    """Write every event up to the present end of the log, in log order.
 
-    Run again, also after an interruption at any moment, it goes on where it was: each event is there exactly once.
+    If you run it again, it goes on where it stopped, even after an interruption
+    at any moment. Each event is written exactly once.
     """
     settings = bootstrap.settings()
 
@@ -38,7 +39,7 @@ def replay(
         with refusing_misspelt():
             selection = await bootstrap.replays.replay_selection(url, org, kind, channel, toggle)
         async with bootstrap.replays.replay_destination(settings, to, output_, after, selection) as destination:
-            # Not before it is known that there is something to be seen.
+            # Show the bar only after the destination could be opened.
             with bar("replaying") as progress:
                 return await bootstrap.replays.replay_into(url, destination, selection, progress)
 

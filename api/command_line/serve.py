@@ -1,4 +1,4 @@
-"""`preferences serve`: one command from nothing to a service that answers."""
+"""`preferences serve`: one command that sets up everything and serves."""
 
 import asyncio
 import errno
@@ -16,19 +16,20 @@ import typer
 from api import bootstrap
 from api.command_line.companion import Companion
 from api.command_line.console import notes
-from api.command_line.ending import heed_no_more, unwind_when_told
+from api.command_line.ending import exit_on_signal, ignore_further_signals
 
 STOP_WITHIN: Final = 25
-"""Seconds after SIGTERM in which requests are served (setting DRAIN) and those in flight finish. With what is stopped after
-them, it is less than the 30 s that supervisors usually wait for."""
+"""Seconds after SIGTERM for serving new requests (setting DRAIN) and then finishing open ones. Together with the stopping of
+everything else, this is less than the 30 s that supervisors usually wait."""
 
 LISTEN_WITHIN: Final = 2.0
-"""Seconds in which the workers of a server that was killed let go of the port."""
+"""Seconds to wait for the port. The workers of a server that was killed release it within this time."""
 
 BACKLOG: Final = 2048
 
 COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus-client keeps what several processes count. It has no other way to be told."""
+"""The environment variable with the folder in which prometheus-client keeps the counts of several processes. The library has no
+other way to set it."""
 
 MEMORY: Final = "/dev/shm"  # noqa: S108 - Linux's own name for it
 
@@ -42,24 +43,26 @@ def serve(
         int | None, typer.Option(help="Worker processes (setting WEB_CONCURRENCY, default 1).", min=1, max=64)
     ] = None,
 ) -> None:
-    """Serve the API; without DATABASE_URL over an embedded PostgreSQL, which is started and migrated first."""
+    """Serve the API. Without DATABASE_URL, start and migrate an embedded PostgreSQL first."""
     _forget_the_counts_of_others()
-    # Not above: they bring the web server and the framework, which no other command needs, and the library that counts, which looks
-    # for a folder when it is imported.
+    # Imported only here: they import the web server and the framework, which no other command needs, and prometheus-client, which
+    # looks for its folder on import.
     import uvicorn
 
     from api.command_line.patient_server import PatientMultiprocess, PatientServer
     from api.server.patience import Limits
     from api.server.serving import Serving
 
-    # Options win over the environment, and the environment is how worker processes learn of both.
+    # Options win over the environment. Worker processes get both through the environment.
     for name, value in (("HOST", host), ("PORT", port), ("WEB_CONCURRENCY", workers)):
         if value is not None:
             os.environ[name] = str(value)
     settings = bootstrap.settings()
-    bootstrap.identities.signing_keys(settings)  # unusable ones are one sentence now, not a worker that can't start
+    bootstrap.identities.signing_keys(
+        settings
+    )  # Unusable keys fail here with one sentence, instead of a worker that can't start.
     bootstrap.configure_logs(settings)
-    unwind_when_told()  # so that the database is stopped after the server, whenever it comes
+    exit_on_signal()  # So that the database is stopped after the server, whenever the signal comes.
     listener = _listen(settings.host, settings.port)
     with listener, bootstrap.databases.migrated_database(settings, serving=True) as url, ExitStack() as beside:
         os.environ["DATABASE_URL"] = url
@@ -84,7 +87,7 @@ def serve(
             access_log=False,
             log_config=None,
             server_header=False,
-            proxy_headers=False,  # nothing here asks for the caller's address
+            proxy_headers=False,  # Nothing here uses the caller's address.
             timeout_graceful_shutdown=math.ceil(STOP_WITHIN - settings.drain),
         )
         _greet(settings, listener.getsockname()[1])
@@ -93,13 +96,13 @@ def serve(
             server.run(sockets=[listener])
         else:
             PatientMultiprocess(config, sockets=[listener]).run()
-            heed_no_more()
+            ignore_further_signals()
     if alone and not server.started:
         raise typer.Exit(1)
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that is ours before anything else is started: a port in use is one sentence, and soon."""
+    """A socket bound before anything else is started. So a port in use fails early, with one sentence."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -118,15 +121,18 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _forget_the_counts_of_others() -> None:
-    """A folder that was inherited is another program's, or of a server that has ended: its counts would be told as ours, ours would
-    outlive us, and one that isn't there would keep us from starting. The library also knows the name in lower case."""
+    """Drop an inherited folder of counts. It belongs to another program or to a server that has ended.
+
+    With it, this server would report foreign counts, and its own counts would outlive it. If the folder didn't exist, the server
+    couldn't start. The library also reads the name in lower case.
+    """
     for name in (COUNTS, COUNTS.lower()):
         os.environ.pop(name, None)
 
 
 def _folder_of_counts() -> TemporaryDirectory[str]:
-    """Where each worker finds what the others have counted. In memory, where there is such a place: a process that has mapped a
-    file dies when it writes to it and the disk is full."""
+    """The folder through which the workers share their counts. It is in memory if possible: a process that writes to a mapped file
+    dies if the disk is full."""
     in_memory = os.access(MEMORY, os.W_OK)
     return TemporaryDirectory(prefix="preferences-metrics-", dir=MEMORY if in_memory else None)
 

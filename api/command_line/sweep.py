@@ -1,4 +1,4 @@
-"""The sweep, which holds everything against the log: how far it is, and what it found."""
+"""The command that shows the sweep: how far it is, and its findings."""
 
 import asyncio
 from datetime import datetime
@@ -13,11 +13,12 @@ from api.command_line.console import counted, notes, output
 
 
 def sweep(
-    now: Annotated[bool, typer.Option("--now", help="Go through everything at once, first.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="First sweep everything at once.")] = False,
 ) -> None:
-    """Show how far the sweep is, which holds log, tree, read model, keys and audit index against the log, and what it found.
+    """Show how far the sweep is, and its findings. The sweep checks log, tree, read model, keys and audit index against the log.
 
-    `preferences follow` sweeps slowly, once in SWEEP_WITHIN seconds. Exit code 1 if anything isn't as the log says.
+    `preferences follow` sweeps slowly, one pass within SWEEP_WITHIN seconds. Exit
+    code 1 if there are findings.
     """
     settings = bootstrap.settings()
     with bootstrap.databases.migrated_database(settings) as url:

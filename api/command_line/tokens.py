@@ -1,4 +1,4 @@
-"""Session tokens for development."""
+"""The command that makes session tokens for development."""
 
 from typing import Annotated, Final
 
@@ -7,7 +7,7 @@ import typer
 from api import bootstrap
 
 LONGEST: Final = 100 * 365 * 24
-"""Hours. Nobody needs a longer life, and calendars end."""
+"""Hours: a hundred years. No token needs to live longer, and the calendar of Python ends in the year 9999."""
 
 
 def token(
@@ -16,5 +16,5 @@ def token(
     role: Annotated[str | None, typer.Option(help="The user's role in the organization, e.g. admin.")] = None,
     hours: Annotated[float, typer.Option(help="How long the token is valid.", min=0.001, max=LONGEST)] = 24,
 ) -> None:
-    """Make a session token for development mode. Only the token goes to standard output."""
+    """Make a session token for development mode. Standard output has only the token."""
     typer.echo(bootstrap.identities.development_token(bootstrap.settings(), user, org, role, lifetime=hours * 3600))

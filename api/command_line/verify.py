@@ -1,4 +1,4 @@
-"""`preferences audit verify`: whether all is as it was."""
+"""`preferences audit verify`: checks that nothing was altered."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,34 +9,36 @@ import typer
 from api import bootstrap
 from api.command_line.console import counted, output
 from api.command_line.progress import bars
-from application.evidence.verification import Verdict
+from application.evidence.verdict import Verdict
 
 SHOWN: Final = 20
-"""Faults that are listed, and findings."""
+"""Faults that are listed, at most; and findings, at most."""
 
 
 def verify(
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Hold the log to the checkpoints in this file instead of CHECKPOINT_FILE.")
+        Path | None, typer.Option(help="Verify against the checkpoints in this file instead of CHECKPOINT_FILE.")
     ] = None,
     key: Annotated[
         list[str] | None, typer.Option(help="Trust this public key instead of our own. Repeat for several.")
     ] = None,
     log_only: Annotated[
         bool,
-        typer.Option("--log-only", help="Leave out what is made of the log, for whoever may read no more than that."),
+        typer.Option("--log-only", help="Verify the log alone, e.g. with a database role that may read only the log."),
     ] = False,
     database_only: Annotated[
-        bool, typer.Option("--database-only", help="Do without checkpoints outside of the database, if there are none.")
+        bool, typer.Option("--database-only", help="Accept that there are no checkpoints outside of the database.")
     ] = False,
 ) -> None:
-    """Compute everything anew from the events, and hold it to the tree and to every signed checkpoint, and what is made of it, too.
+    """Compute all hashes again from the events, and compare them with the tree and every signed checkpoint.
 
-    That is the index of the audit log, as far as it is, the current preferences, and the keys. Each stretch of them is held against
-    the log as of a moment of its own, so the service isn't kept waiting.
+    Also compare what is made from the log: the audit index, as far as it has got,
+    the current preferences, and the keys. Each part is compared with the log as
+    of a moment of its own, so the service doesn't have to wait.
 
-    Exit code 1 if anything differs. The first position that was altered, added, reordered or is missing is named.
-    It is 1, too, if only the database has checkpoints: an older copy of all that is in it would agree with itself.
+    Exit code 1 if anything differs. The first position that was altered, added,
+    reordered or is missing is named. Exit code 1, too, if only the database has
+    checkpoints: an older copy of the whole database would agree with itself.
     """
     settings = bootstrap.settings()
     outside = checkpoint or settings.published_checkpoints
@@ -94,6 +96,6 @@ def _show(verdict: Verdict, without: Path | None) -> None:
 
 
 def _unremembered(outside: Path) -> str:
-    # The whole path, since the setting's default depends on where the command is run.
+    # The whole path, because the default of the setting depends on the folder in which the command runs.
     lacking = "has none" if outside.exists() else "isn't there"
     return f"no checkpoint outside of the database: {outside.absolute()} {lacking}, so a restored older copy could not be told"

@@ -1,4 +1,4 @@
-"""POST /v1/decisions: who of these users may be written to."""
+"""POST /v1/decisions: which of these users may be written to."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ from domain.send_question import send_question
 PATH: Final = "/v1/decisions"
 
 LIMIT: Final = 1024 * 1024
-"""Bytes of a body: ten thousand ids of a hundred characters each."""
+"""Bytes of a body: enough for ten thousand ids of a hundred characters each."""
 
 
 def add(app: FastAPI, services: Services) -> None:

@@ -1,10 +1,9 @@
-"""What /openapi.json says of the send decision."""
+"""The decisions for senders in /openapi.json."""
 
 from typing import Final
 
-from api import description
 from api.http.errors import PayloadTooLarge
-from api.schemas import Json, failure, failures, reference, success
+from api.schemas import Json, failure, failures, readers, reference, success
 from application.identity import PREFERENCES_READ
 from domain.catalogue import Catalogue
 from domain.decision import Reason
@@ -16,7 +15,7 @@ from domain.errors import (
     UnknownNotificationKey,
     ValidationFailed,
 )
-from domain.send_question import MOST, NAME, NAME_PHRASE
+from domain.send_question import MAX_USERS, NAME, NAME_PHRASE
 
 _NAME: Final[Json] = {"type": "string", "pattern": f"^{NAME}$"}
 _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
@@ -25,7 +24,7 @@ _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 def decide(catalogue: Catalogue) -> Json:
     question = {"channel": "email", "toggle": "product_updates", "users": ["user_ada", "user_bob"]}
     ada = {"user": "user_ada", "allowed": False, "reason": "choice", "version": 2, "position": 790}
-    # Without Bob's position, which is null: the framework leaves nulls out of what it is given, in examples too.
+    # Bob's position is null, and this example leaves it out, because the framework drops nulls, also from examples.
     example = {
         "channel": "email",
         "toggle": "product_updates",
@@ -54,7 +53,7 @@ def decide(catalogue: Catalogue) -> Json:
             422: _refused(),
         },
         "openapi_extra": {
-            **description.readers(PREFERENCES_READ),
+            **readers(PREFERENCES_READ),
             "requestBody": {
                 "required": True,
                 "content": {
@@ -81,8 +80,8 @@ def components(catalogue: Catalogue) -> Json:
 
 
 def _question(catalogue: Catalogue) -> Json:
-    """One alternative for each channel: which toggles there are depends on it."""
-    users = {"type": "array", "minItems": 1, "maxItems": MOST, "items": {**_NAME, "description": NAME_PHRASE}}
+    """One alternative for each channel, because each channel has its own toggles."""
+    users = {"type": "array", "minItems": 1, "maxItems": MAX_USERS, "items": {**_NAME, "description": NAME_PHRASE}}
     organization = {
         "type": ["string", "null"],
         "pattern": f"^{NAME}$",
@@ -137,7 +136,7 @@ def _decisions(catalogue: Catalogue) -> Json:
                 "format": "date-time",
                 "description": "In UTC, for people; what counts is `position`.",
             },
-            "decisions": {"type": "array", "minItems": 1, "maxItems": MOST, "items": reference("Decision")},
+            "decisions": {"type": "array", "minItems": 1, "maxItems": MAX_USERS, "items": reference("Decision")},
         }
     )
 

@@ -1,7 +1,7 @@
-"""The schemas that /openapi.json has by name, so that generated clients name their types after them.
+"""The named schemas of /openapi.json. Generated clients name their types after them.
 
-An answer may get new fields at any time, so that its schemas leave them open; a request is refused for a field that is
-unknown, so that its schemas are closed. A boolean or a number is never a `const`: generators make a string of it.
+An answer may get new fields at any time, so its schemas allow unknown fields. A request with an unknown field is refused, so
+its schemas are closed. A boolean or a number is never a `const`, because client generators turn that into a string.
 """
 
 from typing import Final
@@ -71,7 +71,7 @@ def components(catalogue: Catalogue) -> Json:
 
 
 def preferences(catalogue: Catalogue) -> Json:
-    """Every toggle, resolved."""
+    """All toggles, resolved."""
     channels = {
         channel.name: _complete(
             {
@@ -86,7 +86,7 @@ def preferences(catalogue: Catalogue) -> Json:
 
 
 def preferences_change(catalogue: Catalogue) -> Json:
-    """A strict partial: any subset of the toggles, booleans only, nothing else."""
+    """A strict partial document: any subset of the toggles, with booleans, and nothing else."""
     return _partial(
         {
             channel.name: _partial({toggle.name: {"type": "boolean"} for toggle in channel.visible})
@@ -96,7 +96,7 @@ def preferences_change(catalogue: Catalogue) -> Json:
 
 
 def _readiness() -> Json:
-    """The findings, and what follows the log, as far as the database could tell it in time."""
+    """The findings, and the followers of the log if the database answered in time."""
     schema = _findings("database", "migrations", "catalogue", "keys")
     schema["properties"]["followers"] = {"type": "array", "items": reference("Follower")}
     return schema

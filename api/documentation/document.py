@@ -1,4 +1,4 @@
-"""The OpenAPI document as a whole: what is said once, and not of each operation."""
+"""The OpenAPI document as a whole: the parts that don't belong to a single operation."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from api.schemas import Json, failure
 from domain.catalogue import Catalogue
 from domain.errors import NotFound
 
-# Relative to where the document was found, so that it is right behind a proxy that serves it under a prefix.
+# Relative to the document's own address, so that it is also right behind a proxy that serves the API under a prefix.
 SERVERS: Final[list[Json]] = [{"url": ".", "description": "The service that this description was read from."}]
 
 CONTACT: Final[Json] = {"name": "The operator of this service"}
@@ -67,6 +67,6 @@ def document(app: FastAPI, catalogue: Catalogue) -> Json:
     )
     document["components"]["securitySchemes"] = SECURITY_SCHEMES
     document["components"]["schemas"] |= components(catalogue)
-    # What is answered where no operation is reached. Each is told where a caller meets it.
+    # The answers to requests that reach no operation. Each says when a caller gets it.
     document["components"]["responses"] = {error.__name__: failure(error) for error in (NotFound, MethodNotAllowed)}
     return document

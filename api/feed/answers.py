@@ -1,7 +1,5 @@
-"""The three forms in which the feed is answered: a page, lines, a stream. An event is the same in each."""
+"""The three forms of an answer of the feed: a page, lines, or a stream. An event looks the same in each."""
 
-import base64
-import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -9,12 +7,13 @@ from typing import Final
 
 import orjson
 
-from api.feed.server_sent_events import EventStream, StillAllowed
+from api.feed.server_sent_events import ServerSentEvents, StillAllowed
 from api.http.answer import Answer
+from api.http.cursors import encode_cursor
 from api.http.streamed import Streamed
 from api.http.trailer import last_line
 from application.feed.feed import EventFeed, Readable, Selection, as_json, readable, slices
-from application.isolation import Cleared
+from application.log import Cleared
 from domain.errors import BeyondTheEnd
 
 PAGE: Final = "application/json"
@@ -22,18 +21,18 @@ LINES: Final = "application/x-ndjson"
 STREAM: Final = "text/event-stream"
 
 NEXT_AFTER: Final = b"x-next-after"
-"""The header that tells a reader of lines where to go on, since no line can: each is an event."""
+"""The header that tells a reader of lines the position to go on from. A line can't, because each line is an event."""
 
-# A proxy that gathers what it passes on would make a live feed a late one.
+# Tells proxies not to buffer the answer, which would delay a live feed.
 _UNBUFFERED: Final = (b"x-accel-buffering", b"no")
 
 
 @dataclass(frozen=True, slots=True)
 class FeedAnswers:
-    """`send_within`: seconds in which a reader has to take each piece of what it is sent."""
+    """`send_within`: seconds within which a reader must take each piece of the answer."""
 
     feed: EventFeed
-    events: EventStream
+    events: ServerSentEvents
     send_within: float
 
     async def page(self, after: int, limit: int, selection: Selection) -> Answer:
@@ -42,14 +41,14 @@ class FeedAnswers:
             "total": 0,
             "limit": limit,
             "offset": 0,
-            "next_cursor": encode_cursor(piece.position) if piece.more else None,
+            "next_cursor": encode_cursor(position=piece.position) if piece.more else None,
             "next_after": piece.position,
         }
         events = b",".join(piece.made)
         return Answer(200, b'{"success":true,"data":[%b],"meta":%b}' % (events, orjson.dumps(meta)))
 
     async def lines(self, after: int, limit: int | None, selection: Selection, *, trailer: bool) -> Streamed:
-        """Up to the end of the log, where it is now; or `limit` events, which are one piece."""
+        """The events up to the present end of the log; with `limit`, at most that many, as one piece."""
         if limit is not None:
             piece = await self._piece(after, limit, selection, _as_line)
             return self._lines(_once(piece.made), piece.position, trailer=trailer)
@@ -68,7 +67,7 @@ class FeedAnswers:
     ) -> Readable[bytes]:
         """Raises `BeyondTheEnd`."""
         piece = readable(await self.feed.read(after, limit, selection), selection.audience, make)
-        # Nothing stands behind the position. Only now the end is asked for: the log only grows, so it was no further before.
+        # No event comes after the position. Read the end only now: the log only grows, so it wasn't further before.
         if piece.position == after > 0 and not piece.more and (end := await self.feed.end()) < after:
             raise BeyondTheEnd(end)
         return piece
@@ -77,11 +76,6 @@ class FeedAnswers:
         chunks = _written(pieces, position, trailer=trailer)
         headers = ((b"content-type", LINES.encode()), (NEXT_AFTER, b"%d" % position), _UNBUFFERED)
         return Streamed(chunks, headers, send_within=self.send_within)
-
-
-def encode_cursor(position: int) -> str:
-    """Opaque to clients, as everywhere in the product: base64 of JSON."""
-    return base64.urlsafe_b64encode(json.dumps({"position": position}).encode()).decode()
 
 
 async def _until(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[list[bytes], None]:

@@ -138,7 +138,7 @@ DATA: Final[dict[type[Event], Json]] = {
         "The log was continued on another server, for all organizations.",
     ),
 }
-"""The schema of `data`, by the kind of event: what `docs/schemas` says, word for word."""
+"""The schema of `data` for each kind of event. It is the same as in `docs/schemas`, word for word."""
 
 _META: Final[Json] = _object(
     {
@@ -191,7 +191,7 @@ def _data_name(kind: type[Event]) -> str:
 
 
 def _described(schema: Json) -> Json:
-    """A generator makes a type's name of a title, so that a sentence is a description here."""
+    """The schema with its title as a description. A client generator turns a title into a type name, so a sentence must not be one."""
     described = dict(schema)
     return {"description": described.pop("title"), **described}
 

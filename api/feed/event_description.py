@@ -1,11 +1,10 @@
-"""What /openapi.json says of the feed of events."""
+"""The feed of events in /openapi.json."""
 
 import json
 from typing import Final
 
-from api.description import readers
 from api.feed.cloud_event_description import EXAMPLE
-from api.schemas import REQUEST_ID, Json, choice_filters, failure, failures, lines, reference
+from api.schemas import REQUEST_ID, Json, choice_filters, failure, failures, lines, readers, reference
 from domain.catalogue import Catalogue
 from domain.errors import BeyondTheEnd, MissingScope, Unauthenticated, Unavailable, ValidationFailed
 from projections.cloud_events import TYPES

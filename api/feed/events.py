@@ -1,8 +1,5 @@
 """GET /v1/events: the log as a feed, for machines."""
 
-import base64
-import binascii
-import json
 import re
 from typing import Annotated, Final
 
@@ -11,27 +8,30 @@ from pydantic import WithJsonSchema
 from starlette.responses import Response
 
 from api.feed import event_description as description
-from api.feed.answers import LINES, PAGE, STREAM
+from api.feed.answers import LINES, PAGE, STREAM, FeedAnswers
+from api.feed.server_sent_events import ServerSentEvents
 from api.http import media_types
 from api.http.authentication import EventsReader
+from api.http.cursors import decode_position
 from api.http.exact_query import ExactQuery
 from api.http.trailer import Trailer, asked_for
 from api.services import Services
 from application.feed.feed import select
 from application.identity import EVENTS_READ
-from application.vocabulary import checked
+from application.vocabulary import validate_with_history
 from domain.errors import ValidationFailed
 
 PATH: Final = "/v1/events"
 DEFAULT: Final = 100
-MOST: Final = 1_000
-"""Events of a page."""
+MAX_PAGE: Final = 1_000
+"""Events of a page, at most."""
 LAST: Final = 2**63 - 1
-"""No position is beyond it."""
+"""The greatest position that is possible."""
 
 
 def add(app: FastAPI, services: Services) -> None:
-    answers = services.feed
+    events = ServerSentEvents(services.live_feed, services.feed_heartbeat)
+    answers = FeedAnswers(services.feed, events, services.feed_send_within)
     filters = description.filters(services.catalogue)
 
     @app.get(PATH, response_model=None, **description.events())
@@ -42,8 +42,8 @@ def add(app: FastAPI, services: Services) -> None:
         after: Annotated[int, Query(ge=0, le=LAST, description=description.AFTER)] = 0,
         limit: Annotated[
             int | None,
-            Query(ge=1, le=MOST, description=description.LIMIT),
-            WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST}),
+            Query(ge=1, le=MAX_PAGE, description=description.LIMIT),
+            WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PAGE}),
         ] = None,
         cursor: Annotated[
             str | None,
@@ -65,12 +65,12 @@ def add(app: FastAPI, services: Services) -> None:
             WithJsonSchema({"type": "integer", "minimum": 0}),
         ] = None,
     ) -> Response:
-        selection = await checked(
+        selection = await validate_with_history(
             services.catalogue,
             services.published,
             lambda catalogue: select(catalogue, reader.organization, kind, channel, toggle),
         )
-        start = after if cursor is None else decode_cursor(cursor)
+        start = after if cursor is None else decode_position(cursor)
         form = media_types.wanted(request.scope, (PAGE, LINES, STREAM))
         with_trailer = asked_for(trailer, lines=form == LINES)
         if form == STREAM:
@@ -92,19 +92,9 @@ def add(app: FastAPI, services: Services) -> None:
 
 
 def _received(position: str | None, name: str) -> int | None:
-    """The position of the last event that a reader had; None where it says nothing, or sends nothing but blanks for that."""
+    """The position of the last event that the reader has received; None if the value is absent or blank."""
     if position is None or not position.strip():
         return None
     if not re.fullmatch(r"[0-9]{1,19}", position.strip()) or int(position) > LAST:
         raise ValidationFailed(details={name: "must be a position, which a message of the stream has as its id"})
     return int(position)
-
-
-def decode_cursor(cursor: str) -> int:
-    try:
-        position = json.loads(base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True))["position"]
-    except (binascii.Error, ValueError, TypeError, KeyError, RecursionError):
-        position = None
-    if type(position) is not int or not 0 <= position <= LAST:
-        raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
-    return position

@@ -8,31 +8,34 @@ from typing import Final
 
 from application.feed.feed import Selection, as_json
 from application.feed.live_feed import LiveFeed
-from application.isolation import Cleared
+from application.log import Cleared
 from domain.errors import MissingScope, Unauthenticated, Unavailable
 from projections.cloud_events import TYPES
 
 RECHECK: Final = 5.0
-"""Seconds for which a reader is believed to be still allowed to read."""
+"""Seconds after which the service checks again that a reader is still allowed to read."""
 
 RETRY: Final = b"retry: 2000\n"
-"""Milliseconds after which a reader that was cut off connects again. A line is enough: an empty one behind it would end a block,
-which some clients hand out as an event without data."""
+"""Milliseconds after which a reader that was cut off connects again.
+
+No empty line follows. It would end a block, and some clients would report that block as an event without data.
+"""
 
 HEARTBEAT: Final = b": heartbeat\n"
-"""A comment keeps the connection open. It is a line of its own, for the same reason."""
+"""A comment that keeps the connection open. No empty line follows, for the same reason."""
 
 BEYOND_THE_END: Final = b": beyond the end of the log, which is at position %d\n"
-"""The same for a reader who has read further than the log goes: after a failover, until the log is continued."""
+"""The heartbeat for a reader whose position is beyond the end of the log. That happens after a failover, until the log is continued."""
 
 POSITION: Final = b'id: %d\nevent: position\ndata: {"position":%d}\n\n'
-"""Moves a reader past events that are not for it, and never past one that can't be read. A client keeps an id only at the end
-of a block, so it comes with data."""
+"""A message that moves a reader past events that are not for it, and never past an event that can't be read.
+
+It has data, because a client stores an id only at the end of a block with data."""
 
 _EVENT_LINES: Final = {kind: f"\nevent: {name}\ndata: ".encode() for kind, name in TYPES.items()}
 
 StillAllowed = Callable[[], Awaitable[object]]
-"""Raises `Unauthenticated` or `MissingScope` once the reader isn't any more."""
+"""Raises `Unauthenticated` or `MissingScope` once the reader is no longer allowed to read."""
 
 
 def encode(recorded: Cleared) -> bytes:
@@ -40,14 +43,14 @@ def encode(recorded: Cleared) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class EventStream:
-    """`heartbeat` is in seconds: so often a reader hears something, be it only that there is nothing."""
+class ServerSentEvents:
+    """`heartbeat`: seconds after which a reader gets a message even if there are no new events."""
 
     feed: LiveFeed
     heartbeat: float
 
     async def of(self, after: int, selection: Selection, still_allowed: StillAllowed) -> AsyncGenerator[bytes, None]:
-        """Ends when the reader may no longer read."""
+        """The stream of messages. It ends when the reader may no longer read."""
         with self.feed.admitted():
             patience = min(self.heartbeat, RECHECK)
             sent = checked = monotonic()
@@ -76,7 +79,8 @@ def _id_of(encoded: bytes) -> int:
 
 
 async def _allowed(still_allowed: StillAllowed) -> bool:
-    """A reader of whom it can't be said at the moment isn't: who comes back with a good key goes on where it was."""
+    """Whether the reader may go on. If that can't be checked now, the answer is no: a reader with a valid key can connect again and
+    go on from its position."""
     try:
         await still_allowed()
     except (Unauthenticated, MissingScope, Unavailable):

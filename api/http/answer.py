@@ -1,4 +1,4 @@
-"""Responses in the product's envelope."""
+"""Responses in the envelope of the product."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ JSON: Final = (b"content-type", b"application/json")
 
 
 class Answer(Response):
-    """A response whose headers and body are final: nothing is rendered, encoded or looked up any more."""
+    """A response with final headers and a final body. Sending it renders, encodes and looks up nothing."""
 
     def __init__(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = (JSON,)) -> None:
         self.status_code = status
         self.body = body
         self.background = None
         self.raw_headers = [*headers]
-        # A 204 has no length. A 304 has no body, and a length would speak of the one that was not sent (RFC 9110).
+        # A 204 has no length. A 304 has no body; a length would be that of the body which is not sent (RFC 9110).
         if status not in (204, 304):
             self.raw_headers.append((b"content-length", b"%d" % len(body)))
 
@@ -35,5 +35,5 @@ def failure(code: str, message: str, request_id: str, details: Mapping[str, str]
     if details:
         error["details"] = details
     error["request_id"] = request_id
-    # Not orjson: `details` may hold what a caller sent, and JSON allows a lone surrogate that UTF-8 has no bytes for.
+    # Not orjson: `details` may contain text from the caller. JSON allows a lone surrogate there, which UTF-8 can't encode.
     return json.dumps({"success": False, "error": error}, separators=(",", ":")).encode()

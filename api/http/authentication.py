@@ -1,4 +1,4 @@
-"""From the `Authorization` header to somebody we know."""
+"""Identifies the caller by the `Authorization` header."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Final, TypeVar
@@ -24,7 +24,7 @@ API_KEY_PREFIX: Final = "am_live_"
 
 
 class Authenticator:
-    """`role_scopes`: what a session may do in its organization by its user's role, beyond its own preferences."""
+    """`role_scopes` maps a user's role to the scopes that a session has in its organization, beyond its own preferences."""
 
     def __init__(self, sessions: SessionVerifier, api_keys: ApiKeys, role_scopes: Mapping[str, frozenset[str]]) -> None:
         self._sessions = sessions
@@ -40,14 +40,14 @@ class Authenticator:
         raise UserRequired
 
     async def reader(self, scope: Scope, needed: str) -> Reader:
-        """Whoever reads with the scope `needed`. Raises `Unauthenticated` or `MissingScope`."""
+        """The caller as a reader with the scope `needed`. Raises `Unauthenticated` or `MissingScope`."""
         token = bearer_token(scope)
         if token.startswith(API_KEY_PREFIX):
             return key_reader(await self._key(token), needed)
         return session_reader(await self._sessions.verify(token), needed, self._role_scopes)
 
     async def organization_reader(self, scope: Scope, needed: str) -> OrganizationReader:
-        """The same, where what is read is one organization's. A key of the platform misses its scope there."""
+        """The caller as a reader of one organization. A key of the platform has none, so it raises `MissingScope`."""
         reader = await self.reader(scope, needed)
         if not isinstance(reader, OrganizationReader):
             raise MissingScope("a key of the platform, where an organization is needed")
@@ -98,13 +98,13 @@ def _with(needed: str, ask: Ask[Anybody]) -> Callable[[Request], Awaitable[Anybo
     return reader
 
 
-# In a route's signature, one of these says who may call. It is asked before anything else of the request is looked at.
+# The signature of a route has one of these types for its caller. The caller is checked before anything else in the request.
 
 CurrentUser = Annotated[UserSession, Depends(_user_session)]
-"""Only a user's session."""
+"""A user's session only."""
 
 AuditReader = Annotated[OrganizationReader, Depends(_with(AUDIT_READ, Authenticator.organization_reader))]
-"""A session or a key with `audit:read`, in its organization."""
+"""A session or an API key with `audit:read`, for its organization."""
 
 EventsReader = Annotated[Reader, Depends(_with(EVENTS_READ, Authenticator.reader))]
-"""A session or a key with `events:read`, in its organization; a key of the platform, in all of them."""
+"""A session or an API key with `events:read`, for its organization. A key of the platform is for all organizations."""

@@ -1,4 +1,4 @@
-"""Reading a request's body, up to a limit."""
+"""Reads the body of a request, up to a limit."""
 
 from typing import Final
 
@@ -9,11 +9,11 @@ from api.http.connection import connection
 from api.http.errors import PayloadTooLarge
 
 LIMIT: Final = 16 * 1024
-"""Bytes. The largest meaningful change of preferences has a few hundred."""
+"""Bytes. The largest useful change of preferences has a few hundred bytes."""
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int = LIMIT) -> bytes:
-    """The whole body, never a part of it. Raises `PayloadTooLarge` as soon as it is known to be, announced or counted."""
+    """The whole body, never a part of it. Raises `PayloadTooLarge` as soon as the announced or the counted length is too large."""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
             raise PayloadTooLarge

@@ -1,4 +1,4 @@
-"""What a request needs to know of the connection that it came over: an extension of ASGI, given by our server."""
+"""Facts about the connection that a request came over. Our server passes them on in an extension of ASGI."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,8 +14,11 @@ EXTENSION: Final = "preferences.connection"
 
 @dataclass(slots=True)
 class Stopping:
-    """How far a server process is with stopping; one for all of its connections. With `begun`, each answer ends its
-    connection, while new ones are still accepted. `ending` is set when none is any more."""
+    """How far a server process is with stopping. All connections of the process share one.
+
+    After `begun`, each answer ends its connection, and new connections are still accepted. `ending` is set when the process
+    accepts no more connections.
+    """
 
     begun: bool = False
     ending: asyncio.Event = field(default_factory=asyncio.Event)
@@ -23,8 +26,10 @@ class Stopping:
 
 @dataclass(slots=True)
 class ClientConnection:
-    """`abort` drops the connection, with whatever the other side hasn't taken yet. `fault` says why the body that is being
-    read will never be whole."""
+    """`abort` drops the connection, and with it all bytes that the client hasn't taken yet.
+
+    `fault` says why the body that is being read will never be complete.
+    """
 
     abort: Callable[[], None] = lambda: None
     server: Stopping = field(default_factory=Stopping)
@@ -32,6 +37,6 @@ class ClientConnection:
 
 
 def connection(scope: Scope) -> ClientConnection:
-    """Under another server: one of which nothing is known."""
+    """The connection of a request. Under another server than ours, one without any facts."""
     found: ClientConnection | None = scope.get("extensions", {}).get(EXTENSION)
     return found or ClientConnection()

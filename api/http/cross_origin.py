@@ -1,4 +1,4 @@
-"""Which pages a browser lets read our answers: CORS (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
+"""CORS: the pages that a browser allows to read our answers (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
 
 from collections.abc import Iterable
 from typing import Final, TypeAlias
@@ -11,21 +11,21 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 METHODS: Final = b"GET, HEAD, PATCH, POST"
 REQUEST_HEADERS: Final = b"Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, Cache-Control"
-"""`Cache-Control` is what polyfills of EventSource send."""
+"""Polyfills of EventSource send `Cache-Control`."""
 ANSWER_HEADERS: Final = (
     b"ETag, X-Request-Id, Retry-After, X-Next-After, X-Last-Event-At, Content-Disposition, WWW-Authenticate, Allow"
 )
 PREFLIGHT_SECONDS: Final = b"7200"
-"""For which a browser needn't ask again. Chromium keeps no answer for longer."""
+"""Seconds for which a browser may remember a preflight answer. Chromium keeps none longer than this."""
 
-# Said to everybody, or a cache would hand an answer for one page to another one.
+# Every answer has it. Otherwise a cache would give the answer for one page to another page.
 VARY: Final = (b"vary", b"Origin")
 
 
 class CrossOrigin:
-    """Pages of `origins` may call everything, and read every answer. To all others, it is as if this weren't there.
+    """Pages of `origins` may call every path and read every answer. All other pages get no CORS headers.
 
-    A token is sent by the page itself, in a header. Cookies have no meaning here, so none are asked for.
+    The page sends its token in a header. Cookies have no meaning here, so credentials are not allowed.
     """
 
     def __init__(self, origins: Iterable[str]) -> None:
@@ -36,14 +36,14 @@ class CrossOrigin:
         self._strangers: Headers = (VARY,)
 
     def headers(self, scope: Scope) -> Headers:
-        """What an answer to this request says, beside all else."""
+        """The headers that CORS adds to the answer to this request."""
         for name, value in scope["headers"]:
             if name == b"origin":
                 return self._headers.get(value, self._strangers)
         return self._strangers
 
     def preflight(self, scope: Scope, headers: Headers) -> Answer | None:
-        """The answer to a page of ours that asks whether it may ask. Whether there is such a path makes no difference."""
+        """The answer to a preflight request of an allowed page; otherwise None. It doesn't depend on the path."""
         if headers is self._strangers or all(name != b"access-control-request-method" for name, _ in scope["headers"]):
             return None
         return Answer(

@@ -1,4 +1,4 @@
-"""Cursors: where a page begins, as its reader sends it back. Opaque to clients, as everywhere in the product: base64 of JSON."""
+"""Cursors: the start of a page, which the reader sends back. As everywhere in the product, they are base64 of JSON, opaque to clients."""
 
 import base64
 import binascii
@@ -6,18 +6,38 @@ import json
 
 from domain.errors import ValidationFailed
 
+_LAST = 2**63 - 1
+"""The greatest position or version: the maximum of PostgreSQL's `bigint`."""
+
 
 def encode_cursor(**fields: int | str) -> str:
     return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode()
 
 
 def decode_cursor(cursor: str, number: str) -> tuple[int, str]:
-    """What stands under the name `number`, which is at least 1, and the id beside it. Raises `ValidationFailed`."""
+    """The field `number`, which is at least 1, and the field `id`. Raises `ValidationFailed`."""
+    fields = _fields(cursor)
+    place, event_id = fields.get(number), fields.get("id")
+    if type(place) is not int or not 0 < place <= _LAST or type(event_id) is not str:
+        raise _foreign()
+    return place, event_id
+
+
+def decode_position(cursor: str) -> int:
+    """The field `position`, which is at least 0. Raises `ValidationFailed`."""
+    position = _fields(cursor).get("position")
+    if type(position) is not int or not 0 <= position <= _LAST:
+        raise _foreign()
+    return position
+
+
+def _fields(cursor: str) -> dict[str, object]:
     try:
         fields = json.loads(base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True))
-        place, event_id = fields[number], fields["id"]
-    except (binascii.Error, ValueError, TypeError, KeyError, RecursionError):
-        place = event_id = None
-    if type(place) is not int or not 0 < place < 2**63 or type(event_id) is not str:
-        raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
-    return place, event_id
+    except (binascii.Error, ValueError, RecursionError):
+        raise _foreign() from None
+    return fields if isinstance(fields, dict) else {}
+
+
+def _foreign() -> ValidationFailed:
+    return ValidationFailed(details={"cursor": "must be one that this endpoint returned"})

@@ -1,4 +1,4 @@
-"""Our errors, and the web framework's, as HTTP: the one translator outward."""
+"""Translates our errors and those of the web framework to HTTP. This is the only place that does."""
 
 import re
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ STATUS: Final[Mapping[str, int]] = {
 }
 
 FOREIGN: Final = "an answer was held back: what was found is not the reader's"
-"""What an operator must see at once: an index or a stored row is wrong."""
+"""This log line needs an operator at once: an index or a stored row is wrong."""
 
 log = structlog.get_logger("http")
 
@@ -48,14 +48,14 @@ class PayloadTooLarge(errors.ServiceError):
 
 
 class MalformedRequest(errors.ServiceError):
-    """What was sent is not HTTP, or a body that doesn't end as it was announced."""
+    """The request is not HTTP, or its body doesn't end as announced."""
 
     code = "INVALID_INPUT"
     message = "malformed request"
 
 
 class RequestTimeout(errors.ServiceError):
-    """The client took longer to send its request than it may."""
+    """The client took too long to send its request."""
 
     code = "REQUEST_TIMEOUT"
     message = "request took too long to arrive"
@@ -67,7 +67,7 @@ class HeadersTooLarge(errors.ServiceError):
 
 
 class MethodNotAllowed(errors.ServiceError):
-    """`allow`: the methods that the path does know."""
+    """`allow`: the methods that the path knows."""
 
     code = "METHOD_NOT_ALLOWED"
     message = "method not allowed"
@@ -78,14 +78,14 @@ class MethodNotAllowed(errors.ServiceError):
 
 
 class Unforeseen(errors.ServiceError):
-    """What an error of our own making is told as. Nothing of it leaves the house."""
+    """The answer to an unexpected error of this service. It says nothing about the error itself."""
 
     code = "INTERNAL"
     message = "internal error"
 
 
 def refusal(error: errors.ServiceError, request_id: str) -> Answer:
-    """The answer to a refused request, with its reason in the log."""
+    """The answer to a refused request. The reason goes to the service's log only."""
     if isinstance(error, errors.ForeignEvent):
         log.critical(FOREIGN, reason=error.reason, request_id=request_id)
     elif error.reason:
@@ -95,7 +95,7 @@ def refusal(error: errors.ServiceError, request_id: str) -> Answer:
 
 
 def hung_up() -> Answer:
-    """For a caller who was gone before the request was whole. Nobody reads it; the status is for the log (nginx's number)."""
+    """The answer for a client that closed the connection before its request was complete. It is only logged, with nginx's status for it."""
     return Answer(499, b"", ())
 
 
@@ -115,7 +115,7 @@ def _headers(error: errors.ServiceError) -> list[tuple[bytes, bytes]]:
         case MethodNotAllowed():
             return [(b"allow", ", ".join(error.allow).encode())]
         case PayloadTooLarge() | MalformedRequest() | RequestTimeout() | HeadersTooLarge():
-            # What is still on its way is not read; the connection can't be used for anything else.
+            # The rest of the request is not read, so the connection can't be used again.
             return [(b"connection", b"close")]
         case _:
             return []
@@ -142,7 +142,7 @@ def install(app: FastAPI) -> None:
         return hung_up()
 
     async def unforeseen(request: Request, _: Exception) -> Any:
-        # The framework raises the error again after this answer, and the outermost layer logs it.
+        # After this answer the framework raises the error again, and `RequestContext` logs it.
         return answer(Unforeseen(), request.scope[REQUEST_ID])
 
     app.add_exception_handler(Exception, unforeseen)
@@ -153,13 +153,13 @@ def install(app: FastAPI) -> None:
 
 
 def _phrase(fault: Mapping[str, str]) -> str:
-    """Pydantic's sentence as the product phrases it: lower case, what must be."""
-    if fault["type"].startswith("int_"):  # why it isn't one comes in several sentences, and all of them are long
+    """Pydantic's sentence in the style of the product: lower case, and it says what the value must be."""
+    if fault["type"].startswith("int_"):  # Pydantic has several long sentences for this.
         return "must be an integer"
     return re.sub("^(Input|String) should ", "must ", fault["msg"])
 
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
-    """All methods of the path: the framework names those of the first route that fits, and there may be several."""
+    """All methods of the path. The framework names only those of the first matching route, and there may be several routes."""
     fitting = [route for route in app.routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in fitting if isinstance(route, Route) for method in route.answered})

@@ -1,4 +1,4 @@
-"""For queries that select: a misspelt name must not silently change what is answered, nor a repeated one be half obeyed."""
+"""Checks the parameter names of a query. A misspelt name must not silently change the answer, and a repeated one must not be ignored."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,4 +28,4 @@ def _parameters(dependant: Dependant) -> Iterator[str]:
 
 
 ExactQuery: Final[Any] = Depends(_exact)
-"""Among a route's dependencies: every parameter of the query is one that the route knows, and is given once."""
+"""A dependency of a route. It checks that the route knows every parameter of the query, and that each is given once."""

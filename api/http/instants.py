@@ -1,4 +1,4 @@
-"""Instants in a query: RFC 3339, with a zone. What has none could be any of two dozen hours."""
+"""Instants in a query, as RFC 3339 has them. They need a time zone: without one, an instant could mean any of two dozen hours."""
 
 import re
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([
 
 
 def _instant(text: object) -> object:
-    """In UTC. None, the default, is not asked about."""
+    """The instant in UTC. The default, None, is passed through."""
     if not isinstance(text, str):
         return text
     try:
@@ -29,4 +29,4 @@ def shown(instant: datetime) -> str:
 Instant = Annotated[
     datetime | None, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
-"""The type of a query's parameter that may be left out."""
+"""The type of an optional query parameter."""

@@ -1,4 +1,4 @@
-"""Strict JSON: what RFC 8259 allows and two readers could understand differently is refused."""
+"""Strict JSON. It refuses documents that RFC 8259 allows but that two readers could understand differently."""
 
 import json
 from typing import Any, Final
@@ -9,11 +9,11 @@ WHITE_SPACE: Final = b" \t\n\r"
 
 
 def parse(body: bytes) -> Any:
-    """The document; an empty one is an empty object.
+    """The document. An empty body is an empty object.
 
-    Raises `MalformedInput` for what isn't JSON in UTF-8, for text after the value, for NaN and Infinity, for a document
-    nested deeper than the interpreter goes (1,000 levels in Python 3.11, 10,000 in 3.13), and for a key given twice in one
-    object. Numbers come back as floats: none is ever valid here, and digits by the thousand are not worth counting.
+    Raises `MalformedInput` for a body that isn't JSON in UTF-8, for text after the value, for NaN and Infinity, for a document
+    nested deeper than the interpreter allows (1,000 levels in Python 3.11, 10,000 in 3.13), and for a key given twice in one
+    object. All numbers become floats: no number is ever valid here, and parsing an integer of thousands of digits is slow.
     """
     body = body.strip(WHITE_SPACE)
     if not body:

@@ -1,4 +1,4 @@
-"""Routes that the framework documents and doesn't slow down."""
+"""Routes that the framework documents but doesn't run, because it would slow them down."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, cast
@@ -18,14 +18,14 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Answer]]
 
 
 class LeanRoute(Route):
-    """Its endpoint takes the request, whole, and returns the answer; the framework only has to describe it."""
+    """The endpoint takes the whole request and returns the answer. The framework only describes it."""
 
 
 class LeanRoutes:
-    """Stands before the framework: what is for a lean route goes to its endpoint, everything else goes on.
+    """Runs before the framework. It calls the endpoints of lean routes itself and passes all other requests on.
 
-    Middleware, routing, dependencies, validation and serialization cost more than all the rest of a GET together, and none
-    of them has anything to do here (figures: docs/performance.md).
+    Middleware, routing, dependencies, validation and serialization cost more than all the rest of a GET together, and lean
+    routes need none of them (figures: docs/performance.md).
     """
 
     def __init__(self, app: FastAPI) -> None:

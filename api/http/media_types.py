@@ -1,4 +1,4 @@
-"""Which of the forms that an answer comes in is asked for."""
+"""Chooses the media type of an answer by the `Accept` header."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ from starlette.types import Scope
 
 
 def wanted(scope: Scope, offered: Sequence[str]) -> str:
-    """The one of `offered` that `Accept` names with the highest weight; the first where it names none (RFC 9110,
-    section 12.5.1, where it is allowed to answer in another form rather than not at all)."""
+    """The media type of `offered` that `Accept` names with the highest weight. If it names none of them, the first one: RFC 9110,
+    section 12.5.1, allows an answer in another form instead of an error."""
     weights = dict.fromkeys(offered, 0.0)
     for name, value in scope["headers"]:
         if name == b"accept":

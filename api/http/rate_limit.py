@@ -1,4 +1,4 @@
-"""How often one user may change preferences."""
+"""Limits how often one user may change preferences."""
 
 import math
 from collections import OrderedDict
@@ -10,13 +10,13 @@ from uuid import UUID
 from domain.errors import RateLimited
 
 TRACKED: Final = 100_000
-"""Streams remembered at once; the one unused for longest is forgotten first, which errs in the caller's favour."""
+"""Streams remembered at once. The least recently used stream is forgotten first; its user may then make a few more changes."""
 
 
 class RateLimit:
-    """A bucket of `per_minute` changes for each stream that refills evenly (GCRA: one number per stream). 0: no limit.
+    """A bucket of `per_minute` changes for each stream, which refills evenly (GCRA: one number per stream). 0 means no limit.
 
-    It counts in this process alone: with several workers the bound is that many times as high.
+    It counts in this process alone. With several workers, a user may make that many times as many changes.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = monotonic) -> None:
@@ -25,7 +25,7 @@ class RateLimit:
         self._full_again: OrderedDict[UUID, float] = OrderedDict()
 
     def spend(self, stream: UUID) -> None:
-        """Count one change. Raises `RateLimited`, which says in how many seconds there is room for one."""
+        """Count one change. Raises `RateLimited`, which says after how many seconds the next change is allowed."""
         if not self._interval:
             return
         now = self._clock()

@@ -1,4 +1,4 @@
-"""A request that never was whole, so that it has no route. It is answered, counted and logged like all others."""
+"""A request that was never complete, so it has no route. It is answered, counted and logged like all others."""
 
 import asyncio
 from typing import Any, Final, cast
@@ -8,21 +8,21 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from domain.errors import ServiceError
 
 REFUSAL: Final = "preferences.refusal"
-"""Key of a scope: the error that is the answer."""
+"""The key in an ASGI scope under which the error is stored that becomes the answer."""
 
 UNKNOWN_METHOD: Final = "_OTHER"
-"""As OpenTelemetry's conventions call it."""
+"""The name that OpenTelemetry's conventions use."""
 
 
 class Deaf:
-    """In place of a parser, when nothing that still comes has a meaning."""
+    """Replaces the parser when all further bytes must be ignored."""
 
     def feed_data(self, data: bytes | memoryview) -> None:
         pass
 
 
 def refused(protocol: HttpToolsProtocol, error: ServiceError) -> RequestResponseCycle:
-    """The last request of this connection, whose answer is `error`."""
+    """The last request of this connection. Its answer is `error`."""
     parts = {"method": UNKNOWN_METHOD, "path": "", "raw_path": b"", "query_string": b"", REFUSAL: error}
     cast("dict[str, Any]", protocol.scope).update(parts)
     return RequestResponseCycle(

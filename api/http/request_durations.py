@@ -1,7 +1,8 @@
-"""How long requests took, counted by the process that answered them and told by each for all processes of a server.
+"""Counts how long requests took. Each process counts its own requests, and each reports the sum of all processes of a server.
 
-Where the environment's PROMETHEUS_MULTIPROC_DIR is set, as `preferences serve` does for several workers and for no other reason,
-prometheus-client keeps what it counts in files there, one for each process, which outlive it. So no count falls, whoever tells it and whoever was killed.
+`preferences serve` sets PROMETHEUS_MULTIPROC_DIR, and only for several workers. Then prometheus-client keeps its counts in files in that
+folder, one for each process. The files outlive the process. So no count ever falls, whichever process reports it and
+whichever was killed.
 """
 
 import os
@@ -13,8 +14,8 @@ from prometheus_client import CollectorRegistry, Histogram, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Seconds: those of OpenTelemetry's conventions (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/), as the names
-are, and the two lowest, below which most answers are here."""
+"""Seconds. These are the bounds of OpenTelemetry's conventions (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/),
+which also define the names, and two lower ones, because most answers of this service take less time than its lowest bound."""
 
 _registry: Final = CollectorRegistry()
 _durations: Final = Histogram(
@@ -27,18 +28,19 @@ _durations: Final = Histogram(
 
 
 def observe(method: str, route: str, status: int, seconds: float) -> None:
-    """`route` is a template: by the paths of requests there would be a series for each user. Empty where there is none."""
+    """`route` is a template, because request paths would make one series for each user. It is empty if there is no route."""
     _series(method, route, status).observe(seconds)
 
 
 def collect() -> Iterable[Metric]:
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        # prometheus-client has no types here, unlike everywhere else.
+        # This part of prometheus-client has no types.
         return MultiProcessCollector(None, folder).collect()  # type: ignore[no-untyped-call, no-any-return]
     return _registry.collect()
 
 
 @cache
 def _series(method: str, route: str, status: int) -> Histogram:
-    """Remembered, as finding it takes the library longer than counting. There are only so many: the server's parser knows all methods."""
+    """Cached, because the library takes longer to find a series than to count. The number of series is bounded: the server's parser
+    accepts only known methods."""
     return _durations.labels(method, route, status)

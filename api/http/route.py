@@ -1,4 +1,4 @@
-"""Routes of the framework, each of which answers HEAD where it answers GET."""
+"""Routes of the framework. Each route that answers GET also answers HEAD."""
 
 from fastapi.routing import APIRoute
 from starlette.routing import Match
@@ -7,14 +7,14 @@ from typing_extensions import override
 
 
 class Route(APIRoute):
-    """HEAD runs the endpoint of GET, and the server sends the head of its answer alone (RFC 9110, section 9.3.2).
+    """HEAD runs the endpoint of GET, and the server sends only the head of the answer (RFC 9110, section 9.3.2).
 
-    HEAD isn't one of `methods`: each of those would be an operation of its own in the description.
+    HEAD isn't in `methods`, because each of these becomes an operation of its own in the description.
     """
 
     @property
     def answered(self) -> frozenset[str]:
-        """All methods to which the path doesn't say 405."""
+        """All methods that this route answers, including HEAD."""
         methods = frozenset(self.methods or ())
         return methods | {"HEAD"} if "GET" in methods else methods
 

@@ -1,4 +1,4 @@
-"""Answers that are sent as they come about, and that nobody keeps for those who don't take them."""
+"""Answers that are sent piece by piece while they are made. They are not buffered for readers who don't take them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -20,10 +20,10 @@ log = structlog.get_logger("http")
 class Streamed(Response):
     """A response of status 200 whose body is `chunks`.
 
-    Each chunk has to be taken within `send_within` seconds, or the connection is dropped. When the server stops, an
-    `endless` body ends there, as well as anywhere; any other one is broken off, so that nobody takes it for whole.
+    If the client doesn't take a chunk within `send_within` seconds, the connection is dropped. When the server stops, an
+    `endless` body ends properly, since it may end anywhere. Any other body is broken off, so that no reader takes it for complete.
 
-    To HEAD, no chunk is made: an endless body would never let the answer end.
+    For HEAD, no chunk is made: with an endless body the answer would never end.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Streamed(Response):
                     return
         if sending.cancelled() or error is not None:
             its.abort()
-            # The server learns of it a moment later, and complains of a body without an end until then.
+            # The server notices the abort a moment later. Until then it would log an error about the unfinished body.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         if isinstance(error, TimeoutError | ReaderTooSlow):
@@ -87,7 +87,7 @@ class Streamed(Response):
 
     async def _send_all(self, send: Send) -> None:
         async with aclosing(self._chunks) as chunks:
-            # The first one is waited for, so that what can't even begin is still answered as an error.
+            # Wait for the first chunk before sending the head. If it fails, the client still gets a proper error.
             first = await anext(chunks, b"")
             self._started = True
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -102,7 +102,7 @@ class Streamed(Response):
 
 
 async def nothing() -> AsyncGenerator[bytes, None]:
-    """Chunks for an answer to HEAD alone."""
+    """No chunks, for an answer to HEAD."""
     return
     yield b""
 

@@ -1,7 +1,7 @@
-"""A last line behind lines of NDJSON, for a client that asks for it: it says that this is the end, and how many lines there were.
+"""A last line of NDJSON, for clients that ask for it. It says that this is the end, and how many lines came before.
 
-A body that is broken off ends without what HTTP asks for. A proxy can hide that: one that hands it on over HTTP/2, or that ends
-it properly by itself. The lines then have to tell by themselves that none is missing.
+A body that is broken off has no proper end in HTTP. A proxy can hide that if it passes the body on over HTTP/2, or if it ends
+the body properly by itself. Then only the lines themselves can show that none is missing.
 """
 
 from typing import Annotated, Literal
@@ -20,11 +20,11 @@ Trailer = Annotated[
     ),
     WithJsonSchema({"type": "boolean"}),
 ]
-"""The type of a query's parameter that may be left out."""
+"""The type of an optional query parameter."""
 
 
 def asked_for(trailer: str | None, *, lines: bool) -> bool:
-    """Raises `ValidationFailed` where it was asked for in a form that can't have one."""
+    """Whether the client asks for a trailer. Raises `ValidationFailed` if the media type of the answer can't have one."""
     if trailer == "true" and not lines:
         raise ValidationFailed(details={"trailer": "must be absent but for application/x-ndjson"})
     return trailer == "true"

@@ -1,13 +1,13 @@
-"""GET /healthz: the process lives. GET /readyz: it can serve; and how far those are that follow the log."""
+"""GET /healthz: the process lives. GET /readyz: it can serve, with the progress of the followers."""
 
 from typing import Any
 
 from fastapi import FastAPI, Request
 
-from api import description
 from api.http.answer import JSON, Answer, failure, success
 from api.http.connection import connection
 from api.http.request_context import REQUEST_ID
+from api.operations import description
 from api.services import Services
 from application.followers import FollowerStatus
 from domain.errors import Unavailable
@@ -31,7 +31,7 @@ def add(app: FastAPI, services: Services) -> None:
 
 
 async def _followers(services: Services) -> dict[str, Any]:
-    """For whoever looks, and no part of the verdict: what follows the log can be behind, and requests are served as ever."""
+    """The followers, for information only. They don't affect readiness, because requests are served even if followers are behind."""
     try:
         return {"followers": [_shown(status) for status in await services.followers()]}
     except Unavailable:

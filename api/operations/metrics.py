@@ -1,5 +1,7 @@
-"""GET /metrics: how long requests took, how far the followers, the sweep and the signing are, and how wrong the clock is, in the text
-format of Prometheus."""
+"""GET /metrics, in the text format of Prometheus.
+
+The metrics say how long requests took, how far the followers, the sweep and the signing are, and how wrong the clock is.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -12,9 +14,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from api import description
 from api.http import request_durations
 from api.http.answer import Answer
+from api.operations import description
 from api.services import Services
 from application.evidence.signing import SigningStatus
 from application.evidence.sweep import Subject, SweepStatus
@@ -35,7 +37,7 @@ GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = 
 def add(app: FastAPI, services: Services) -> None:
     @app.get("/metrics", response_model=None, **description.metrics())
     async def metrics() -> Answer:
-        # When the database is away, what becomes of the requests is what somebody wants to see.
+        # If the database can't be reached, operators still need the metrics of the requests.
         try:
             stored = [*_followers(await services.followers(), known=True), *_moves(await services.moves())]
         except Unavailable:
@@ -57,7 +59,7 @@ class _Collected(Collector):
 
 
 def _signing(status: SigningStatus) -> Iterable[Metric]:
-    """Asked of the database as well. Where no checkpoint was ever written, there is no time of the last one."""
+    """Read from the database, too. If no checkpoint was ever written, there is no metric for the time of the last one."""
     if status.last is not None:
         what = "When the newest checkpoint of the log was signed."
         yield GaugeMetricFamily("preferences_checkpoint_last_timestamp_seconds", what, value=status.last.timestamp())
@@ -81,7 +83,7 @@ def _moves(moves: Moves) -> Iterable[Metric]:
 
 
 def _followers(statuses: Sequence[FollowerStatus], *, known: bool) -> Iterable[Metric]:
-    """Asked for anew each time: they stand in the database, so that every worker process tells the same."""
+    """Read from the database each time, so that every worker process reports the same."""
     what = "1 if the database could say how far the followers are."
     yield GaugeMetricFamily("preferences_followers_known", what, value=known)
     for name, what, value in GAUGES:
@@ -92,7 +94,7 @@ def _followers(statuses: Sequence[FollowerStatus], *, known: bool) -> Iterable[M
 
 
 def _sweep(status: SweepStatus) -> Iterable[Metric]:
-    """The same holds for it. A leg that was never completed has no time of its last completion."""
+    """Read from the database, too. A leg that was never completed has no metric for its last completion."""
     progress = GaugeMetricFamily(
         "preferences_sweep_progress", "How much of the leg's pass under way is done, from 0 to 1.", labels=["leg"]
     )

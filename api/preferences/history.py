@@ -1,28 +1,23 @@
-"""GET /v1/me/notifications/history: what the user changed, newest first."""
+"""GET /v1/me/notifications/history: the user's own changes, newest first."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from api import description
 from api.http.answer import Answer, success
 from api.http.authentication import CurrentUser
 from api.http.cursors import decode_cursor, encode_cursor
 from api.http.exact_query import ExactQuery
 from api.http.instants import shown
-from api.schemas import ULID
+from api.preferences import description
+from api.schemas import ULID, SourceName, Who
 from api.services import Services
 from application.preferences.history import Page, PageStart
 from projections.change_history import HistoryEntry
 
 PATH: Final = "/v1/me/notifications/history"
-
-
-class Who(BaseModel):
-    kind: Literal["customer", "platform"] = Field(description="`platform` is our staff acting in the user's name.")
-    label: str = Field(description="The user's id; staff appear under one generic label.")
 
 
 class Entry(BaseModel):
@@ -33,7 +28,7 @@ class Entry(BaseModel):
     enabled: bool = Field(description="What was chosen.")
     previous: bool | None = Field(description="The choice before; null if there was none and the default applied.")
     actor: Who
-    source: Literal["dashboard", "api", "one_click", "import", "admin", "system"]
+    source: SourceName
     request_id: str = Field(
         description="ULID of the request that made the change, as in its `X-Request-Id`.", pattern=ULID
     )
@@ -56,7 +51,7 @@ Limit = Annotated[int, Query(ge=1, le=200, description="Entries per page.")]
 Cursor = Annotated[
     str | None,
     Query(description="`meta.next_cursor` of the page before.", max_length=512),
-    # Absent or a string: a query has no null.
+    # The schema has no null, because a query can't contain one.
     WithJsonSchema({"type": "string", "maxLength": 512}),
 ]
 

@@ -1,4 +1,4 @@
-"""GET and PATCH /v1/me/notifications: what this service exists for."""
+"""GET and PATCH /v1/me/notifications: a user reads and changes their preferences."""
 
 from functools import lru_cache, partial
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 from fastapi import FastAPI, Request
 from starlette.types import Scope
 
-from api import description
 from api.http.answer import JSON, Answer, success
 from api.http.body import read_body
 from api.http.entity_tags import condition, entity_tag, matches
 from api.http.json_body import parse
 from api.http.lean_route import LeanRoute
 from api.http.request_context import PRIVATE, REQUEST_ID
+from api.preferences import description
 from api.services import Services
 from application.identity import UserSession
 from application.preferences.state import Change, Precondition, State
@@ -21,14 +21,15 @@ from domain.preferences import stream_id
 from domain.provenance import Actor, Provenance, Source
 
 PATH: Final = "/v1/me/notifications"
-# One URL, one answer per token: a browser that keeps the answer must keep it for this token alone.
+# The answer of this URL depends on the token, so a browser that keeps the answer must keep it for this token only.
 VARY: Final = (b"vary", b"Authorization")
 
 
 class Notifications:
     def __init__(self, services: Services) -> None:
         self._services = services
-        # There are few different answers, with four toggles sixteen, each under a few keys: for what was chosen and what wasn't.
+        # There are few different answers: sixteen with four toggles. Each has a few cache keys, because a toggle may have its value
+        # by choice or by default.
         self._encoded = lru_cache(maxsize=1024)(self._encode)
 
     async def read(self, request: Request) -> Answer:

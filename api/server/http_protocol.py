@@ -1,4 +1,4 @@
-"""HTTP/1.1 as clients and proxies speak it, where uvicorn's protocol loses something."""
+"""HTTP/1.1 as clients and proxies really use it, in the cases that uvicorn's protocol doesn't handle well."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,21 +19,21 @@ from api.server.transport import AnswerTransport
 from domain.errors import ServiceError
 
 LAST_CALL: Final = 0.5
-"""Seconds for which an idle connection is kept when the server stops: a request may be on its way."""
+"""Seconds for which idle connections stay open when the server stops, because a request may be on its way."""
 LAST_PATIENCE: Final = 5.0
-"""Seconds that a client then has for the rest of a body, or for taking an answer."""
+"""Seconds from the stop on within which a client must send the rest of a body, or take its answer."""
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol over a transport as answers need it. It differs in this:
+    """uvicorn's protocol over an `AnswerTransport`, with these differences:
 
-    An offered upgrade (`Upgrade: h2c`) is ignored, as RFC 9110 (section 7.8) allows, and the request is served with its body.
-    httptools drops that body: a change of preferences would be answered 200 and not be recorded.
-    A request that can't be parsed is answered by the application, after all requests before it on the same connection.
-    Trailers never count as headers.
-    A client that hangs up is noticed by the request that is being answered, also if others wait behind it.
-    An answer to HTTP/1.0 is never chunked; the end of the connection is the end of the answer.
-    What a client may send, and how long it may take to, is limited from the first byte on, before it is known who calls.
+    - An offered upgrade (`Upgrade: h2c`) is ignored, as RFC 9110 (section 7.8) allows, and the request is served with its body.
+      httptools drops that body: a change of preferences would be answered with 200 and not be recorded.
+    - The application answers a request that can't be parsed, after all earlier requests on the same connection.
+    - Trailers never count as headers.
+    - When a client closes the connection, the request that is being answered learns of it, even if other requests wait behind it.
+    - An answer to HTTP/1.0 is never chunked. The end of the connection is the end of the answer.
+    - The size and the duration of a request are limited from its first byte on, before the caller is identified.
     """
 
     def __init__(
@@ -49,11 +49,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._most_header_bytes = most_header_bytes
         self._patience = Patience(patience)
         self._stopping = stopping
-        # Whether the request whose head was read offered an upgrade, so that httptools goes on to skip its body.
+        # Whether the head that was just read offers an upgrade. Then httptools would skip the body.
         self._upgrading = False
-        # The request that is being answered. `cycle` is the one that is being read.
+        # The request that is being answered. `cycle` is the request that is being read.
         self._answered: RequestResponseCycle | None = None
-        # Bytes that brought no request to an end, and no part of a body. The parser may keep all of them.
+        # Bytes that completed no request and were not part of a body. The parser may hold all of them in memory.
+        # -1: the last bytes were part of a body.
         self._held_bytes = 0
 
     @override
@@ -87,11 +88,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(HeadersTooLarge() if too_large else MalformedRequest())
             return
         reading = self.cycle
-        # uvicorn's types leave out that there is none before the first request.
+        # Before the first request it is None, which uvicorn's types don't say.
         if reading is not None and reading.scope is self.scope and not reading.more_body:  # type: ignore[redundant-expr]
             self._held_bytes = 0
         elif self._held_bytes < 0 or self.scope is not begun:
-            # What of these bytes is held is not known, but it is less than a limit.
+            # It is unknown how many of these bytes the parser holds, but they are fewer than the limit.
             self._held_bytes = 1
         else:
             self._held_bytes += length
@@ -112,7 +113,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._upgrading = True
             return
         super().on_headers_complete()
-        # What is still called a header comes after the body. It goes where no reader looks.
+        # Later "headers" are trailers after the body. They go to a new list, which nothing reads.
         self.headers = []
 
     @override
@@ -153,7 +154,7 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        # uvicorn tells only the request that was read last.
+        # uvicorn informs only the request that was read last.
         self.pipeline.clear()
         if self._answered is not None and not self._answered.response_complete:
             self._answered.disconnected = True
@@ -168,12 +169,12 @@ class HttpProtocol(HttpToolsProtocol):
         self.loop.call_later(LAST_PATIENCE, self._give_up_client)
 
     def end_after_answer(self) -> None:
-        """The answer under way is the last one of this connection, and says so if it can."""
+        """Make the answer in progress the last one of this connection. Its head says so, if it isn't sent yet."""
         if self._answered is not None and not self._answered.response_complete:
             self._answered.keep_alive = False
 
     def look(self, now: float) -> None:
-        """End a wait that has taken too long. Called every second, so that no request needs a timer of its own."""
+        """End a wait that has taken too long. The server calls this every second, so no request needs a timer of its own."""
         reading, patience = self._reading, self._patience
         if self.transport.is_closing():
             if patience.exhausted(Awaited.ANSWER_TAKEN, self.transport.get_write_buffer_size(), now):
@@ -198,14 +199,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def _reading(self) -> RequestResponseCycle | None:
-        """The request that was read last; before the first one, there is none, whatever uvicorn's types say."""
+        """The request that was read last. Before the first one it is None, which uvicorn's types don't say."""
         return self.cycle
 
     def _is_answering(self) -> bool:
         return self._answered is not None and not self._answered.response_complete
 
     def _more_may_come(self) -> bool:
-        """Whether closing the connection could throw away something unread, and with it, the answer before it."""
+        """Whether unread bytes may still arrive. Then closing the connection could destroy the answer before the client reads it."""
         return self._stopping.begun or (self._reading is not None and self._reading.more_body)
 
     def _close_if_idle(self) -> None:
@@ -219,7 +220,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(RequestTimeout())
 
     def _parse_without_upgrade(self) -> None:
-        """Parse the head again as if no upgrade had been offered. The body, and all later requests, then follow as usual."""
+        """Parse the head again without the offered upgrade. The body and all later requests then follow as usual."""
         head = without_upgrade(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
         self._upgrading = False
         self.parser = httptools.HttpRequestParser(self)
@@ -227,11 +228,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser.feed_data(head)
 
     def _refuse(self, error: ServiceError) -> None:
-        """Read no more of this connection, answer what was whole, then refuse the rest, and close."""
+        """Read no more from this connection. Answer the complete requests, then refuse the rest, and close."""
         self.parser = cast("httptools.HttpRequestParser", Deaf())
         reading = self._reading
         if reading is not None and reading.scope is self.scope and reading.more_body:
-            # Its body is the fault. Who reads it is told; otherwise the answer was to the head alone.
+            # The fault is in the body. If the endpoint reads the body, it gets this error; otherwise it has answered the head alone.
             self._connection.fault = error
             reading.keep_alive = False
             reading.message_event.set()

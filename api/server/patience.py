@@ -1,4 +1,4 @@
-"""How long a connection may keep the server waiting for what."""
+"""The limits of how long a client may keep the server waiting."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from enum import Enum, auto
 from typing import Final
 
 UNTAKEN_FOR: Final = 20.0
-"""Seconds in which a client that is sent the rest of its last answer must take a part of it."""
+"""Seconds within which a client must take some more of the last answer of its connection."""
 
 
 class Awaited(Enum):
-    """What a connection waits for that depends on the client alone."""
+    """The things that a connection can wait for and that depend on the client alone."""
 
     FIRST_BYTE = auto()
     HEAD = auto()
@@ -21,7 +21,7 @@ class Awaited(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`header_bytes` are those of a request's head; all others are seconds."""
+    """`header_bytes` limits the head of a request, in bytes. All others are seconds."""
 
     header_bytes: int = 32 * 1024
     header_within: float = 10
@@ -39,9 +39,9 @@ class Limits:
 
 
 class Patience:
-    """Measures how long the same thing is being waited for, as seen by a look every second.
+    """Measures how long a connection has waited for the same thing. It is checked every second.
 
-    A timer for each request would cost more than reading the request does.
+    A timer for each request would cost more than reading the request.
     """
 
     __slots__ = ("_awaited", "_of", "_seconds", "_since")
@@ -53,11 +53,12 @@ class Patience:
         self._since = 0.0
 
     def exhausted(self, awaited: Awaited, of: object, now: float) -> bool:
-        """Whether `awaited` has been waited for too long. `of`: what it belongs to; with another one, the time begins anew."""
+        """Whether the wait for `awaited` has taken too long. `of` is the object that the wait is about; for another object, the time
+        starts again."""
         if awaited is not self._awaited or (of is not self._of and of != self._of):
             self._awaited, self._of, self._since = awaited, of, now
         return now - self._since >= self._seconds[awaited]
 
     def renew(self) -> None:
-        """Nothing is waited for."""
+        """The connection waits for nothing. The next wait starts from zero."""
         self._awaited = self._of = None

@@ -1,11 +1,11 @@
-"""Answers without chunks, for clients of HTTP/1.0, who don't know them."""
+"""Answers without chunks, for clients of HTTP/1.0, which doesn't have chunks."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
 def until_closed(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """The application, whose answers of unknown length end with the connection (RFC 9112, section 6.3)."""
+    """The application with a change: the end of the connection ends an answer of unknown length (RFC 9112, section 6.3)."""
 
     async def answering(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_plainly(message: Message) -> None:

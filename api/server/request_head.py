@@ -1,4 +1,4 @@
-"""The head of a request, as bytes: how many it has, and how it would look if it offered no upgrade."""
+"""The head of a request as bytes: its size, and its form without an offered upgrade."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,7 @@ Field = tuple[bytes, bytes]
 
 
 def head_size(address: bytes, fields: Sequence[Field]) -> int:
-    """Bytes of the address and of all fields, with what stands between them."""
+    """Bytes of the address and of all fields, including their separators."""
     return len(address) + sum(len(name) + len(value) + 4 for name, value in fields)
 
 

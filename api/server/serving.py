@@ -1,4 +1,4 @@
-"""What all connections of one server process share, and the process's way of stopping."""
+"""The state that all connections of one server process share, and how the process stops."""
 
 import asyncio
 import signal
@@ -9,17 +9,17 @@ from api.server.http_protocol import HttpProtocol
 from api.server.patience import Limits
 
 AT_ONCE: Final = 50
-"""Connections that are looked at before requests have their turn."""
+"""Connections that are checked before requests get a turn of the event loop."""
 
 
 class Serving:
-    """Makes the protocol of each connection, for uvicorn's `http`; `each_second` is for its `callback_notify`.
+    """Makes the protocol of each connection, for uvicorn's `http`. `each_second` is for uvicorn's `callback_notify`.
 
-    It is handed to worker processes by way of pickling, so each process has one of its own.
+    uvicorn pickles this object for worker processes, so each process has a copy of its own.
 
-    `drain_seconds`: after SIGTERM, the process goes on as before for so long, except that `/readyz` says 503 and that each
-    answer ends its connection, and only then stops listening. A proxy that learns of the end only from a failed probe, or from
-    its own configuration, sends requests until then. Ctrl-C doesn't wait for any proxy.
+    `drain_seconds`: after SIGTERM, the process goes on serving for this long and only then stops listening. In this time `/readyz`
+    says 503, and each answer ends its connection. Until then, a proxy that learns of the end only from a failed probe, or from
+    its own configuration, still sends requests. Ctrl-C doesn't wait for proxies.
     """
 
     def __init__(self, limits: Limits, *, drain_seconds: float) -> None:
@@ -44,7 +44,7 @@ class Serving:
                 await asyncio.sleep(0)
 
     def _drain_before_sigterm(self) -> None:
-        """Put the time to drain between SIGTERM and what the server does then."""
+        """Delay the server's own reaction to SIGTERM by `drain_seconds`."""
         loop, stop = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
         if self._drain_seconds == 0 or not callable(stop):
             return
@@ -57,7 +57,8 @@ class Serving:
 
         signal.signal(signal.SIGTERM, drain)
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            # One of several workers: a Ctrl-C reaches all processes of a terminal, and the first one then sends SIGTERM.
+            # This is one of several workers. Ctrl-C reaches all processes of a terminal, and the master then sends SIGTERM;
+            # that SIGTERM must not drain.
             signal.signal(signal.SIGINT, lambda *_: signal.signal(signal.SIGTERM, stop))
 
     def _end_after_answers(self) -> None:

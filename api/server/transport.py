@@ -1,4 +1,4 @@
-"""Between uvicorn and the socket: how an answer leaves."""
+"""The transport between uvicorn and the socket, which sends answers."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,19 +7,20 @@ from typing import Any, Final
 from typing_extensions import override
 
 LINGER: Final = 1.0
-"""Seconds for a caller whose body was refused to read the answer."""
+"""Seconds that a client has to read the answer after its body was refused."""
 
 
 class AnswerTransport:
-    """A transport that sends an answer in one piece, and doesn't lose it where a body was refused.
+    """A transport that sends an answer in one piece, and doesn't lose the answer if a body was refused.
 
-    uvicorn writes head and body one after the other, and uvloop sends each write at once: two calls of the kernel and two
-    packets, the first of which wakes up a client that can't do anything with it yet. What nothing follows in the same turn
-    of the event loop is sent at its end. No more than one piece is ever held back, so a transport that is full says so in time.
+    uvicorn writes head and body one after the other, and uvloop sends each write at once. That costs two system calls and two
+    packets, and the first packet wakes up a client that can't use it yet. So this transport holds a write back until the next
+    write, or until the end of the turn of the event loop. It holds back one write at most, so a full transport is still
+    noticed in time.
 
-    A connection that is closed while something unread arrives is reset, and takes the answer along before the caller has
-    read it. Where `more_to_come` at the end, only our side is closed, and what still comes is taken in and forgotten, until
-    the caller closes the other one or has had time enough (RFC 9112, section 9.6).
+    If the server closes a connection while unread bytes arrive, the kernel resets it, and the client may lose the answer before
+    it has read it. So if `more_to_come` at the end, only our side is closed. Further bytes are read and dropped, until the client
+    closes its side or `LINGER` seconds have passed (RFC 9112, section 9.6).
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class AnswerTransport:
         self._lingering = False
 
     def __getattr__(self, name: str) -> Any:
-        """All the rest is the transport's own."""
+        """Everything else is passed on to uvloop's transport."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
@@ -48,7 +49,7 @@ class AnswerTransport:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """A connection that has ended has nothing to be read, and the event loop's own transport calls that an error."""
+        """Resume reading, unless the connection is closing: then the event loop's own transport would raise an error."""
         if not self.is_closing():
             self._transport.resume_reading()
 
@@ -73,7 +74,7 @@ class AnswerTransport:
 
 
 class _Forgetful(asyncio.Protocol):
-    """Takes everything in. When the caller closes its side, the connection is closed, and whom it belonged to is told."""
+    """Drops all received bytes. When the client closes its side, the connection is closed, and the former protocol is informed."""
 
     def __init__(self, before: asyncio.Protocol) -> None:
         self._before = before

@@ -1,22 +1,25 @@
-"""Verifying a decision afterwards: against the log, which has all that it can have rested on."""
+"""Verifies a decision afterwards against the log. The log contains everything that a decision can rest on."""
 
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from domain.isolation import Audience
 from domain.preferences import stream_id
-from projections.explained_decision import Evidence, ExplainedDecision, explain, moment
+from projections.explained_decision import DecisionBasis, ExplainedDecision, explain, moment
 
 
 class EvidenceStore(Protocol):
-    async def evidence(self, stream: UUID) -> Evidence:
-        """A user's whole stream and the catalogue's, as of one moment. Raises `Unavailable`."""
+    async def evidence(self, stream: UUID) -> DecisionBasis:
+        """The user's whole stream and the catalogue's stream, both as of one moment. Raises `Unavailable`."""
         ...
 
 
-class Place(NamedTuple):
-    """When a decision was made: at a position of the log, or else while the user's stream stood at a version, or else now; and
-    with which catalogue: by default with the one then in force."""
+class ExplainAt(NamedTuple):
+    """When a decision was made, and with which catalogue.
+
+    The time is a position of the log, or else a version of the user's stream, or else now. The default catalogue is the one
+    in force at that time.
+    """
 
     position: int | None = None
     version: int | None = None
@@ -28,9 +31,9 @@ class Explanations:
         self._store = store
 
     async def explain(
-        self, organization: str | None, user: str, channel: str, toggle: str, place: Place
+        self, organization: str | None, user: str, channel: str, toggle: str, place: ExplainAt
     ) -> ExplainedDecision:
-        """Raises `CannotExplain` where the log hasn't got that far, or where there was nothing to decide."""
+        """Raises `CannotExplain` if the log doesn't reach that far yet, or if there was nothing to decide."""
         evidence = await self._store.evidence(stream_id(organization, user))
         audience = Audience.of_user(organization, user, "the decision's evidence")
         for found in evidence.events:

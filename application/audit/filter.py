@@ -1,4 +1,4 @@
-"""What is asked of the audit log."""
+"""The filter of a request to the audit log."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,10 @@ from projections.shown_actor import ActorKind, shown_actor
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """What an entry must fit, all of it; None is fitted by everything. `since` is inclusive, `until` is exclusive."""
+    """The conditions that an entry must meet, all of them. Every entry meets a condition that is None.
+
+    `since` is inclusive, `until` is exclusive.
+    """
 
     action: Action | None = None
     stream: UUID | None = None
@@ -28,7 +31,7 @@ class AuditFilter:
     until: datetime | None = None
 
     def as_recorded(self) -> dict[str, Any]:
-        """What was asked for, in JSON's own types."""
+        """The filter in the types of JSON, for the record of reading."""
         fields = {
             "action": self.action,
             "resource_stream": str(self.stream) if self.stream else None,
@@ -43,7 +46,7 @@ class AuditFilter:
         return {name: value for name, value in fields.items() if value is not None}
 
     def fits(self, event: Shown) -> bool:
-        """Whether an event is an entry, and one that was asked for: what an index says of it is not believed."""
+        """Whether the event is an audit entry that meets the filter. Checked on the event itself, because the index is not trusted."""
         if not (
             (self.stream is None or event.originator_id == self.stream)
             and (self.source is None or event.source == self.source)
@@ -64,7 +67,7 @@ class AuditFilter:
         )
 
     def check(self, catalogue: Catalogue) -> None:
-        """Raise `ValidationFailed` for what no entry can fit: an empty page would hide that a word is misspelt."""
+        """Raise `ValidationFailed` for a filter that no entry can meet. An empty page would hide a misspelt word."""
         details = {}
         channels = [channel for channel in catalogue.channels if self.channel in (None, channel.name)]
         toggles = {toggle.name for channel in channels for toggle in channel.visible}

@@ -1,4 +1,4 @@
-"""The audit log of an organization: page by page, or all of it as a stream. Whoever reads it is recorded."""
+"""The audit log of an organization, page by page or all of it as a stream. Every reading is recorded, with its reader."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -11,9 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from application.audit.filter import AuditFilter
 from application.audit.reads import Readings
 from application.identity import OrganizationReader
-from application.isolation import Cleared, cleared
-from application.ports import Recorded
-from application.rebuild import BrokenStream
+from application.log import BrokenStream, Cleared, Recorded, cleared
 from domain.errors import ValidationFailed
 from domain.events import CommonEvent, NotificationToggled, PreferencesErased
 from domain.isolation import Audience
@@ -25,11 +23,11 @@ EXPORT: Final = "audit_log.export"
 INDEX: Final = "the audit log's index"
 
 CHUNK: Final = 1000
-"""Entries that an export fetches at once: what bounds its memory."""
+"""Entries that an export fetches at once. This bounds its memory."""
 
 
-class Place(NamedTuple):
-    """An entry's place in the feed, which goes by time and then by position in the log."""
+class EntryPosition(NamedTuple):
+    """The place of an entry in the audit log. Entries are ordered by time and then by position in the log."""
 
     occurred_at: datetime
     position: int
@@ -37,7 +35,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AuditStart:
-    """Continue behind this entry: its position, and its id, which proves that it is from this feed."""
+    """The entry after which the page starts: its position, and its id. The id proves that it is from this audit log."""
 
     position: int
     id: str
@@ -45,20 +43,19 @@ class AuditStart:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """`next` is None on the last page. Every event recorded until `complete_until` is in the feed, if it fits."""
+    """`next` is None on the last page. The audit log has every event that was recorded until `complete_until` and meets the filter."""
 
     entries: list[AuditEntry]
     next: AuditStart | None
     complete_until: datetime | None
 
 
-class Reach(NamedTuple):
-    """How far the index is: the position in the log up to which it has taken everything in, and the time before which it
-    therefore has every event.
+class IndexProgress(NamedTuple):
+    """How far the index is: it has every event up to `position`, and therefore every event before the time `complete_until`.
 
-    Where it has all that there is, that is the database's time. Where it is behind, it is the earliest of the database's time and
-    of what the last event in it and the first thousand that are missing say of themselves: an event of that very time may be
-    missing, an earlier one isn't. None: nothing was ever taken in, or nobody can say.
+    If the index has the whole log, `complete_until` is the database's time. If the index is behind, it is the earliest of these:
+    the database's time, the time of the last event in the index, and the times of the first thousand missing events. An event of
+    exactly that time may be missing; an earlier one can't be. None: the index never took in an event, or the time is unknown.
     """
 
     position: int
@@ -66,7 +63,7 @@ class Reach(NamedTuple):
 
 
 class Export(NamedTuple):
-    """Every event recorded until `complete_until` is among the entries, if it fits and they come to their end."""
+    """If the entries come to their end, they contain every event that was recorded until `complete_until` and meets the filter."""
 
     entries: AsyncGenerator[list[AuditEntry], None]
     complete_until: datetime | None
@@ -76,26 +73,24 @@ class AuditIndex(Protocol):
     """Every method raises `Unavailable` while the database can't be reached."""
 
     async def newest(
-        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int, at_least: int = 0
+        self, organization: str, wanted: AuditFilter, *, before: EntryPosition | None, limit: int, at_least: int = 0
     ) -> Sequence[Recorded]:
-        """The newest events of an organization that fit and stand behind a place, in the order of the feed.
+        """The newest events of an organization that meet the filter and are older than `before`, newest first.
 
-        Raises `BrokenStream` where the log lacks one of them, and `Unavailable` where the index, as it was read, has not
-        come as far as the position `at_least`: it was set back, and has less than was promised.
+        Raises `BrokenStream` if the log lacks one of them. Raises `Unavailable` if the index, at the moment of reading, doesn't
+        reach the position `at_least`: an operator has reset it, and it has less than was promised.
         """
         ...
 
     async def count(self, organization: str, wanted: AuditFilter) -> int:
-        """How many events fit. It takes longer the more there are."""
+        """How many events meet the filter. The more there are, the longer it takes."""
         ...
 
     async def at(self, position: int) -> Recorded | None:
-        """The event at this very position of the log."""
+        """The event at exactly this position of the log."""
         ...
 
-    async def complete_until(self) -> Reach:
-        """How far the index is."""
-        ...
+    async def complete_until(self) -> IndexProgress: ...
 
 
 class AuditLog:
@@ -115,11 +110,11 @@ class AuditLog:
         after: AuditStart | None = None,
         payload: bool = False,
     ) -> AuditPage:
-        """Up to `limit` entries, newest first. Raises `ValidationFailed` for a start that isn't of this organization."""
+        """Up to `limit` entries, newest first. Raises `ValidationFailed` if `after` isn't an entry of this organization."""
         before = await self._place(reader.organization, after) if after else None
-        # Before the page is read: an index that moves on meanwhile holds more than is promised, never less.
+        # Read the progress before the page: if the index moves on in between, the page has more than is promised, never less.
         reached, complete_until = await self._index.complete_until()
-        # One more than asked for tells whether there is another page.
+        # One entry more than requested shows whether there is another page.
         found = await self._newest(reader.organization, wanted, before=before, limit=limit + 1, at_least=reached)
         shown = found[:limit]
         asked = {**wanted.as_recorded(), "limit": limit, **_shown_too(payload=payload)}
@@ -132,13 +127,12 @@ class AuditLog:
     async def export(
         self, reader: OrganizationReader, wanted: AuditFilter, *, form: str, request_id: str, payload: bool = False
     ) -> Export:
-        """All entries, newest first, some at a time. What can be refused is refused here, before the first is given.
+        """All entries, newest first, in chunks. A request that must be refused is refused here, before the first entry.
 
-        To go through them raises `Unavailable` or `BrokenStream` where no more of them can be had: what was given until
-        then is not all.
+        The generator raises `Unavailable` or `BrokenStream` if it can't get more entries: the export is then incomplete.
 
-        No connection and no transaction is held between two chunks, so a reader may be as slow as it likes. To close the
-        generator early is to abort the export, and recorded as such.
+        The export holds no connection and no transaction between two chunks, so a reader may be slow. Closing the generator
+        early aborts the export, and the record of reading says so.
         """
         asked = {**wanted.as_recorded(), "format": form, **_shown_too(payload=payload)}
         reading = await self._readings.begin(reader, EXPORT, asked, request_id=request_id)
@@ -152,11 +146,11 @@ class AuditLog:
         return Export(self._chunks(reading, first, read), complete_until)
 
     async def complete_until(self) -> datetime | None:
-        """What an export would promise now. Nothing of the log is read for it, so no reading is recorded."""
+        """The `complete_until` that an export would have now. This reads no entries, so no reading is recorded."""
         return (await self._index.complete_until()).complete_until
 
     async def close(self) -> None:
-        """Finish recording how exports ended."""
+        """Wait until the end of every aborted export is recorded."""
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _chunks(
@@ -168,11 +162,11 @@ class AuditLog:
             while chunk:
                 count += len(chunk)
                 yield _entries(chunk)
-                last = Place(chunk[-1].event.timestamp, chunk[-1].position)
+                last = EntryPosition(chunk[-1].event.timestamp, chunk[-1].position)
                 if len(chunk) < self._chunk:
                     break
                 chunk = await read(before=last)
-            # Before the reader is told that this was all: an export whose end isn't recorded doesn't end well.
+            # Record the end before the reader sees the end: if it can't be recorded, the export must fail.
             await self._readings.end(reading, count, complete=True)
             complete = True
         finally:
@@ -180,22 +174,25 @@ class AuditLog:
                 self._abort(reading, count)
 
     async def _newest(
-        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int, at_least: int
+        self, organization: str, wanted: AuditFilter, *, before: EntryPosition | None, limit: int, at_least: int
     ) -> list[Cleared]:
-        """What the index leads to, if it is the organization's and what was asked for, newest first. Raises `ForeignEvent`, and
-        `BrokenStream` where the index is wrong about the organization's own events."""
+        """The events that the index finds, newest first. Each is checked to belong to the organization and to meet the filter.
+
+        Raises `ForeignEvent` for an event of another organization, and `BrokenStream` if the index is wrong about an event of
+        this one.
+        """
         found = await self._index.newest(organization, wanted, before=before, limit=limit, at_least=at_least)
         shown = [*cleared(found, Audience.of_organization(organization, INDEX))]
         above = before
         for position, event in shown:
-            place = Place(event.timestamp, position)
+            place = EntryPosition(event.timestamp, position)
             if not wanted.fits(event) or (above is not None and place >= above):
                 raise BrokenStream(f"{INDEX} has the event at position {position} in the wrong place")
             above = place
         return shown
 
     def _abort(self, reading: str, count: int) -> None:
-        # In a task of its own: where we are cancelled, nothing can be awaited any more.
+        # In a task of its own: a cancelled task can't await anything any more.
         task = asyncio.create_task(self._readings.end(reading, count, complete=False))
         self._ending.add(task)
         task.add_done_callback(self._ended)
@@ -203,9 +200,10 @@ class AuditLog:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._ending.discard(task)
         with suppress(asyncio.CancelledError):
-            task.exception()  # Asked for, it isn't logged as an oversight: without a known end, the record says just that.
+            # Retrieving the exception keeps asyncio from logging it. If the end couldn't be recorded, the record has no end.
+            task.exception()
 
-    async def _place(self, organization: str, start: AuditStart) -> Place:
+    async def _place(self, organization: str, start: AuditStart) -> EntryPosition:
         recorded = await self._index.at(start.position)
         if (
             recorded is None
@@ -214,7 +212,7 @@ class AuditLog:
             or recorded.event.organization != organization
         ):
             raise ValidationFailed(details={"cursor": "must be one that this endpoint returned"})
-        return Place(recorded.event.timestamp, recorded.position)
+        return EntryPosition(recorded.event.timestamp, recorded.position)
 
 
 def _shown_too(*, payload: bool) -> dict[str, bool]:

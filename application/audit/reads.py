@@ -1,4 +1,4 @@
-"""The record of reading: who looked at what of others. What can't be recorded is not shown."""
+"""The record of reading: who looked at which data of others. If a reading can't be recorded, nothing is shown."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from application.identity import Reader
 class Reading:
     """`id` and `request_id` are ULIDs, `action` is a `noun.verb`, `at` is in UTC.
 
-    `filter` says what was asked for, in JSON's own types, with a stream's id wherever a user is meant: the record has
-    nothing personal in it but its reader, and erasing the reader blanks that.
+    `filter` is the reader's request, in the types of JSON. It names a user by the stream's id, so the only personal data in
+    the record is its reader. Erasing the reader blanks that.
     """
 
     id: str
@@ -25,23 +25,23 @@ class Reading:
 
 
 class AuditReads(Protocol):
-    """Every method raises `Unavailable` while nothing can be recorded; then nothing may be shown either."""
+    """Every method raises `Unavailable` while readings can't be recorded. Then nothing may be shown."""
 
     async def record(self, reading: Reading, count: int) -> None:
-        """A reading of so many entries, which are shown once this has returned."""
+        """Record a reading of `count` entries. They may be shown after this returns."""
         ...
 
     async def begin(self, reading: Reading) -> None:
-        """A reading that takes its time: recorded before anything is shown."""
+        """Record the start of a long reading, before its first entry is shown."""
         ...
 
     async def end(self, reading_id: str, count: int, *, complete: bool) -> None:
-        """How a reading ended that was begun: after so many entries, complete or aborted."""
+        """Record how a reading that was begun has ended: after `count` entries, complete or aborted."""
         ...
 
 
 class Readings:
-    """What a use case records its readings with. `ids` yields fresh ULIDs."""
+    """Records the readings of a use case. `ids` yields fresh ULIDs."""
 
     def __init__(self, reads: AuditReads, ids: Iterator[str], clock: Callable[[], datetime]) -> None:
         self._reads = reads
@@ -57,11 +57,11 @@ class Readings:
         count: int,
         request_id: str,
     ) -> None:
-        """Before so many entries are shown. Raises `Unavailable`: then they must not be."""
+        """Record a reading before its `count` entries are shown. Raises `Unavailable`: then they must not be shown."""
         await self._reads.record(self._reading(reader, action, asked, request_id), count)
 
     async def begin(self, reader: Reader, action: str, asked: Mapping[str, Any], *, request_id: str) -> str:
-        """Before the first entry of many is shown; the reading's id. Raises `Unavailable`."""
+        """Record the start of a long reading, before its first entry is shown. Returns the reading's id. Raises `Unavailable`."""
         reading = self._reading(reader, action, asked, request_id)
         await self._reads.begin(reading)
         return reading.id

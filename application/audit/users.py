@@ -1,4 +1,4 @@
-"""One user of an organization, looked at by others: what the user gets, or got at any point in time, and the history."""
+"""One user of an organization, as others may see them: the preferences now or at any past instant, and the history."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -18,13 +18,14 @@ from projections.as_of import PreferencesAsOf
 READ: Final = "user_preferences.read"
 READ_HISTORY: Final = "user_history.read"
 
-END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
-"""The end of time, by which all that is recorded has happened."""
+LATER_THAN_ANY_EVENT: Final = datetime.max.replace(tzinfo=UTC)
+"""Later than any event."""
 
 
-class Evidence(NamedTuple):
-    """What is known of one user's stream up to an instant: its version, and the last choice for each toggle that there was
-    one for; and all catalogues, as of the same moment.
+class HistoryAsOf(NamedTuple):
+    """One user's stream up to an instant: its version, and the last choice for each toggle that the user chose for.
+
+    `catalogues` are all catalogues. Everything is read as of the same moment.
     """
 
     version: int
@@ -33,16 +34,16 @@ class Evidence(NamedTuple):
 
 
 class Streams(Protocol):
-    async def evidence(self, stream: UUID, until: datetime) -> Evidence:
-        """As of `until`, that moment included; version 0 for a user who never chose. Raises `Unavailable`.
+    async def evidence(self, stream: UUID, until: datetime) -> HistoryAsOf:
+        """The stream up to and including `until`; version 0 for a user who never chose. Raises `Unavailable`.
 
-        A stream with a gap raises `BrokenStream`: what is missing must never be papered over.
+        Raises `BrokenStream` for a stream with a gap: an answer must never hide a missing event.
         """
         ...
 
 
 class Users:
-    """Each reading is recorded before anything of it is shown."""
+    """Each reading is recorded before its result is shown."""
 
     def __init__(self, streams: Streams, history: History, readings: Readings, clock: Callable[[], datetime]) -> None:
         self._streams = streams
@@ -53,16 +54,16 @@ class Users:
     async def preferences(
         self, reader: OrganizationReader, user: str, instant: datetime | None, *, explain: bool, request_id: str
     ) -> tuple[datetime, PreferencesAsOf]:
-        """The user's preferences at `instant`, or now, which is the instant that is given back.
+        """The user's preferences at `instant`, or now if it is None, together with the instant.
 
-        Raises `ValidationFailed` for the future. Now, everything that is recorded has happened, also where another
-        machine's clock is ahead of ours: the answer is the one that the user gets.
+        Raises `ValidationFailed` for an instant in the future. For now, all recorded events count, even an event of another
+        machine whose clock is ahead of ours. So the answer is the same one that the user gets.
         """
         now = self._clock()
         if instant is not None and instant > now:
             raise ValidationFailed(details={"as_of": "must not be in the future"})
         stream = stream_id(reader.organization, user)
-        until = instant or END_OF_TIME
+        until = instant or LATER_THAN_ANY_EVENT
         version, deciding, catalogues = await self._streams.evidence(stream, until)
         audience = Audience.of_user(reader.organization, user, "the user's stream")
         shown = [audience.clear(event) for event in deciding]
@@ -77,7 +78,7 @@ class Users:
     async def history(
         self, reader: OrganizationReader, user: str, *, limit: int, request_id: str, after: PageStart | None = None
     ) -> Page:
-        """A page of the user's history, newest first. Raises `ValidationFailed` for a start that isn't from it."""
+        """A page of the user's history, newest first. Raises `ValidationFailed` if `after` isn't from this history."""
         stream = stream_id(reader.organization, user)
         page = await self._history.page(reader.organization, user, limit=limit, after=after)
         asked = {"resource_stream": str(stream), "limit": limit, **({"after": after.version} if after else {})}

@@ -1,4 +1,4 @@
-"""A bundle: one user's events with the proof that they are in the log that was signed. It is verified without the log."""
+"""A bundle: one user's events with the proof that the signed log contains them. A reader verifies it without the log."""
 
 import json
 from base64 import b64decode, b64encode
@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, Self
 from uuid import UUID
 
 from application.evidence.checkpoints import Notes
-from application.ports import UnreadableEvent
+from application.log import UnreadableEvent
 from domain.checkpoint import Checkpoint
 from domain.errors import ForeignEvent
 from domain.events import CataloguePublished, Event, PreferencesErased, PreferencesEvent
@@ -27,7 +27,7 @@ class BadBundle(Exception):
 
 
 class Decode(Protocol):
-    """A stored event. Raises `ValueError` or `UnreadableEvent`."""
+    """Decodes a stored event. Raises `ValueError` or `UnreadableEvent`."""
 
     def __call__(
         self, stream: UUID, version: int, topic: str, state: bytes, sealed_actor: bytes, key: bytes | None, /
@@ -36,7 +36,7 @@ class Decode(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A leaf, its index in the tree, and the proof that it is there."""
+    """A leaf, its index in the tree, and the proof that it is at this index."""
 
     index: int
     leaf: Leaf
@@ -45,7 +45,7 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """`key` opens who acted; None where no event needs it, or where it was destroyed."""
+    """`key` opens the sealed actors. It is None if no event needs it, or if it was destroyed."""
 
     organization: str | None
     user: str
@@ -55,7 +55,7 @@ class Bundle:
     catalogues: Sequence[Proven]
 
     def render(self) -> bytes:
-        """The file. There is one way only to write a bundle, so that no byte of it can be changed unnoticed."""
+        """The content of the file. A bundle has exactly one written form, so any changed byte is noticed."""
         document = {
             "format": FORMAT,
             "organization": self.organization,
@@ -90,9 +90,9 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a bundle proves: these events are all of the stream up to the last one, and the log has them.
+    """The facts that a bundle proves: the log contains these events, and the stream has no others up to the last of them.
 
-    That there is none behind the last one is not proven: a bundle whose last events were left out proves the rest.
+    The bundle doesn't prove that there is no later event: a bundle that leaves out the last events still proves the rest.
     """
 
     checkpoint: Checkpoint
@@ -101,7 +101,7 @@ class Opened:
 
 
 def open_bundle(bundle: Bundle, notes: Notes, origin: str, decode: Decode) -> Opened:
-    """Raise `BadBundle` unless all of it is proven."""
+    """Raise `BadBundle` unless everything in the bundle is proven."""
     try:
         checkpoint = Checkpoint.parse(notes.open(bundle.checkpoint))
     except ValueError as error:
@@ -141,7 +141,7 @@ def _prove(proven: Proven, checkpoint: Checkpoint) -> None:
 
 
 def _follow(events: Sequence[Proven], stream: UUID, whose: str) -> None:
-    """That they are of one stream, in its order and the log's."""
+    """Check that the events are all of one stream, in the order of the stream and of the log."""
     if any(proven.leaf.stream != stream for proven in events):
         raise BadBundle(f"an event is not of {whose}")
     order = [(proven.index, proven.leaf.position, proven.leaf.version) for proven in events]
@@ -151,7 +151,7 @@ def _follow(events: Sequence[Proven], stream: UUID, whose: str) -> None:
 
 
 def _keys(bundle: Bundle) -> list[bytes | None]:
-    """For each event: the person's key, and none where the person was erased after it."""
+    """For each event, the person's key; None up to and including the person's last erasure."""
     topics = [proven.leaf.topic for proven in bundle.events]
     since = max((at for at, topic in enumerate(topics, 1) if topic == PreferencesErased.TOPIC), default=0)
     sealed = any(proven.leaf.sealed_actor for proven in bundle.events[since:])

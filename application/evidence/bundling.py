@@ -1,4 +1,4 @@
-"""Making an evidence bundle."""
+"""Makes an evidence bundle."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -16,7 +16,7 @@ from domain.published_catalogues import STREAM as CATALOGUES
 
 
 class BundleSource(Protocol):
-    """The log and its tree, as of one moment."""
+    """The log and its tree, both as of one moment."""
 
     def last(self) -> KeptNote | None:
         """The newest checkpoint."""
@@ -29,7 +29,7 @@ class BundleSource(Protocol):
     def key(self, stream: UUID) -> bytes | None: ...
 
     def index(self, position: int) -> int:
-        """Of the leaf at a position, or where it would have to be."""
+        """The index of the leaf at a position, or the index that it would have."""
         ...
 
     def entries(self, level: int, first: int, count: int) -> Sequence[bytes]: ...
@@ -38,9 +38,9 @@ class BundleSource(Protocol):
 def make_bundle(
     source: BundleSource, notes: Notes, origin: str, decode: Decode, organization: str | None, user: str
 ) -> tuple[Bundle, Opened]:
-    """Everything about a user up to the newest checkpoint.
+    """The bundle of all events of a user up to the newest checkpoint.
 
-    Raises `Contradiction` where the log isn't what was signed, and `ForeignCheckpoint` where the settings are another log's.
+    Raises `Contradiction` if the log isn't what was signed, and `ForeignCheckpoint` if the settings are those of another log.
     """
     stream = stream_id(organization, user)
     kept = source.last()
@@ -57,7 +57,7 @@ def make_bundle(
             events,
             _proven(source, CATALOGUES, checkpoint),
         )
-        # As whoever it is given to will do it: what doesn't prove anything isn't handed out.
+        # Open it as its reader will, so that a bundle that proves nothing is never given out.
         return bundle, open_bundle(bundle, notes, origin, decode)
     except (BadBundle, ValueError) as error:
         raise Contradiction(f"the log is not what was signed: {error}") from error
@@ -75,7 +75,7 @@ def _proven(source: BundleSource, stream: UUID, checkpoint: Checkpoint) -> list[
 
 
 def _sealed(events: Sequence[Proven]) -> bool:
-    """Whether there is anything that the person's key opens: the one from before an erasure is gone."""
+    """Whether the person's present key opens any event. The key from before an erasure is destroyed."""
     sealed = False
     for proven in events:
         sealed = proven.leaf.topic != PreferencesErased.TOPIC and (sealed or bool(proven.leaf.sealed_actor))

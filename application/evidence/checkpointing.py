@@ -1,4 +1,4 @@
-"""Growing the tree with the log, and signing what it is."""
+"""Extends the Merkle tree with the new events of the log, and signs its size and root."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -21,14 +21,14 @@ from domain.leaf import POSITION
 from domain.merkle import HASH, TILE, GrowingTree, Tile, consistency_proof, continues, leaf_hash
 
 STEP: Final = 512 * TILE
-"""Events between two checkpoints at most: what bounds the memory and the time of one step."""
+"""Events between two checkpoints, at most. This bounds the memory and the time of one step."""
 
 
 class Checkpointer:
-    """Writes checkpoints, each of which continues all before it; what doesn't is never signed.
+    """Writes checkpoints. Each one continues all checkpoints before it; a log that doesn't is never signed.
 
-    Only events since the last checkpoint are read, and with them once more those of the last tile. Several of these may
-    be at work, in one process or in many.
+    It reads only the events since the last checkpoint, and again those of the last tile. Several checkpointers may run at the
+    same time, in one process or in many.
     """
 
     def __init__(
@@ -48,20 +48,20 @@ class Checkpointer:
         self._clock = clock
 
     def step(self, limit: int = STEP) -> tuple[Checkpoint | None, bool]:
-        """Sign up to `limit` more events. The checkpoint, None if there was nothing to sign, and whether more are left.
+        """Sign up to `limit` more events. Returns the checkpoint, None if there was nothing to sign, and whether more are left.
 
-        Raises `Contradiction` if the log isn't what was signed before, and `ForeignCheckpoint` if the settings are those of another
-        log or key, so that this can't be told.
+        Raises `Contradiction` if the log isn't what was signed before. Raises `ForeignCheckpoint` if the settings are those of another
+        log or key; then the log can't be compared with its checkpoints.
         """
         with self._store.exclusively() as stored:
-            if misplaced := stored.misplaced():
-                raise Contradiction(f"an event was added at position {misplaced[0]}, where none can be")
+            if invalid_positions := stored.invalid_positions():
+                raise Contradiction(f"an event was added at position {invalid_positions[0]}, where none can be")
             tree, position, new = self._grow(stored, limit)
             kept = [one for one in (stored.last(), self._published.last()) if one is not None]
             known = open_last(kept, DATABASE, self._notes, self._origin)
             left = new == limit
             if left and any(before.size > tree.size for before in known):
-                return None, left  # The tiles are being made anew; what was signed lies further on.
+                return None, left  # The tiles are being made again, and the signed size lies further on.
             root = tree.root()
             for before in known:
                 _continue(before, tree.size, root, position, stored)
@@ -69,13 +69,13 @@ class Checkpointer:
                 return None, left
             checkpoint = Checkpoint(self._origin, tree.size, root, position, self._clock())
             note = self._signer.sign(checkpoint.text)
-            # Outside first. Lost in between is then one in the database, which the next one makes good.
+            # Append to the file first. After a crash in between, only the database lacks this checkpoint; the next one repairs that.
             self._published.append(note)
             stored.keep(checkpoint, note)
             return checkpoint, left
 
     def _grow(self, stored: StoredTree, limit: int) -> tuple[GrowingTree, int, int]:
-        """The tree with the new events in it, the last position in it, and how many are new."""
+        """The tree including the new events, its last position, and the number of new events."""
         edge, known = stored.edge()
         if not _is_edge(edge, known):
             raise Contradiction("the tree of the log is damaged: its rightmost tiles don't fit together")
@@ -101,7 +101,10 @@ class Checkpointer:
 
 
 def _is_edge(tiles: Sequence[Tile], positions: bytes) -> bool:
-    """Whether these are the rightmost tiles of a tree, each level counting the full tiles below it, and a position for each leaf."""
+    """Whether these can be the rightmost tiles of a tree.
+
+    Each level must count the full tiles of the level below, and there must be one position for each leaf.
+    """
     above = 0
     for level in range(len(tiles) - 1, -1, -1):
         tile = tiles[level]

@@ -1,4 +1,4 @@
-"""What the evidence is made of, as the use cases need it: the log as leaves, its tiles, and signed checkpoints."""
+"""The parts of the evidence, as the use cases need them: the log as leaves, its tiles, and signed checkpoints."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -10,20 +10,20 @@ from domain.continued_log import Continuation
 from domain.merkle import Tile
 
 DATABASE: Final = "the database"
-"""The place of checkpoints that are kept there, in one transaction with the tree."""
+"""The place name of checkpoints in the database. They are written in one transaction with the tree."""
 
 
 class Contradiction(Exception):
-    """The log isn't what was signed. One sentence on what is wrong."""
+    """The log isn't what was signed. The message is one sentence that says what is wrong."""
 
 
 class SignedEventsLost(Contradiction):
-    """The log isn't what was signed, and says itself why: it was continued on another server, which lacked signed events."""
+    """The log isn't what was signed, and the log itself says why: it was continued on another server, which lacked signed events."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeafTile:
-    """A tile of level 0 as it is stored. `positions` has 8 bytes for each hash, so that a leaf that is gone can be named."""
+    """A stored tile of level 0. `positions` has 8 bytes for each hash, so that a missing leaf can be named by its position."""
 
     index: int
     hashes: bytes
@@ -32,17 +32,17 @@ class LeafTile:
 
 @dataclass(frozen=True, slots=True)
 class KeptNote:
-    """A signed note, and where it was kept: `DATABASE` or the name of a file. `mark` is where its place goes on behind it."""
+    """A signed note, and the place where it is kept: `DATABASE` or the name of a file. After this note, the place is read from `mark`."""
 
     place: str
     note: str
     mark: int = 0
 
 
-class Place(NamedTuple):
-    """How far the checkpoints of a place were read: how many, where it goes on, and the size of the newest one.
+class ReadProgress(NamedTuple):
+    """How far the checkpoints of a place are read: how many, the `mark` to read on from, and the size of the newest one.
 
-    What `mark` counts is known to the place alone.
+    Each place has its own unit for `mark`.
     """
 
     read: int = 0
@@ -51,7 +51,7 @@ class Place(NamedTuple):
 
 
 class UnknownKey(ValueError):
-    """A note is whole, and only keys that aren't known here are named under it. `signers` are their names and hashes."""
+    """The note is well-formed, but all keys that it names are unknown here. `signers` are their names and hashes."""
 
     def __init__(self, text: str, signers: Sequence[str]) -> None:
         super().__init__("not signed with a key that is known here")
@@ -60,16 +60,18 @@ class UnknownKey(ValueError):
 
 
 class Notes(Protocol):
-    """Signed notes."""
+    """Opens signed notes."""
 
     @property
     def known(self) -> Sequence[str]:
-        """The keys that are trusted, by name and hash, ours first."""
+        """The trusted keys, by name and hash. Our own key is the first."""
         ...
 
     def open(self, note: str) -> str:
-        """The text. Raises `UnknownKey` where the note names none of our keys, and `ValueError` for anything else that none of
-        them has signed, with a phrase on why."""
+        """The text of the note. Raises `UnknownKey` if the note names none of the trusted keys.
+
+        Raises `ValueError`, with a phrase that says why, for anything else that no trusted key has signed.
+        """
         ...
 
 
@@ -78,7 +80,7 @@ class Signer(Protocol):
 
 
 class PublishedCheckpoints(Protocol):
-    """Checkpoints kept outside of the database, whose superuser could put back an older copy of all that is in it."""
+    """Checkpoints outside of the database. They are needed because a superuser could restore an older copy of the whole database."""
 
     def last(self) -> KeptNote | None: ...
 
@@ -86,33 +88,33 @@ class PublishedCheckpoints(Protocol):
 
 
 class StoredTree(Protocol):
-    """The log and its tree, within one transaction that nobody else who writes a checkpoint is in."""
+    """The log and its tree, within one transaction. Only one writer of checkpoints at a time has such a transaction."""
 
-    def misplaced(self) -> list[int]:
-        """Positions below 1 at which an event stands, though none is ever put there: the first hundred."""
+    def invalid_positions(self) -> list[int]:
+        """The first hundred positions below 1 that have an event. The service never writes an event there."""
         ...
 
     def continuations(self) -> Sequence[Continuation]:
-        """Where the log went on upon another server."""
+        """The places where the log was continued on another server."""
         ...
 
     def edge(self) -> tuple[list[Tile], bytes]:
-        """The rightmost tile of each level, from level 0 up, and the positions in that of level 0. They may be full.
+        """The rightmost tile of each level, from level 0 up, and the positions in the tile of level 0. The tiles may be full.
 
-        As they are stored: whether they can be the edge of a tree is for whoever asks to see.
+        They are returned as stored. The caller must check that they can be the edge of a tree.
         """
         ...
 
     def leaves(self, first: int, limit: int) -> Iterator[bytes]:
-        """The log from a position on, in its order, as leaf data. To be read to its end before anything else is asked for."""
+        """The log from a position on, in log order, as leaf data. Read the iterator to its end before calling another method."""
         ...
 
     def write(self, tiles: Sequence[Tile], positions: bytes, first: int) -> None:
-        """Store tiles. `positions` are those of all of level 0, which begin with tile `first`."""
+        """Store tiles. `positions` are the positions of all leaves in the given tiles of level 0, the first of which is tile `first`."""
         ...
 
     def entries(self, level: int, first: int, count: int) -> Sequence[bytes]:
-        """Hashes of one tile."""
+        """`count` hashes of one tile, from entry `first` of the level on."""
         ...
 
     def last(self) -> KeptNote | None:
@@ -124,27 +126,27 @@ class StoredTree(Protocol):
 
 class TreeStore(Protocol):
     def exclusively(self) -> AbstractContextManager[StoredTree]:
-        """Waits for others who write a checkpoint. What is written is committed at the end, unless an error leaves it."""
+        """Wait for other writers of checkpoints. The writes are committed at the end of the context, unless it ends with an error."""
         ...
 
 
 class StoredEvidence(Protocol):
-    """All that a verification reads, as of one moment."""
+    """All data that a verification reads, as of one moment."""
 
     def leaves(self, after: int, limit: int | None) -> Iterator[bytes]:
-        """The log behind a position, in its order, as leaf data; the first `limit` of it, if there is one."""
+        """The log after a position, in log order, as leaf data. With a `limit`, only the first `limit` leaves."""
         ...
 
-    def misplaced(self) -> list[int]:
-        """Positions below 1 at which an event stands, though none is ever put there: the first hundred."""
+    def invalid_positions(self) -> list[int]:
+        """The first hundred positions below 1 that have an event. The service never writes an event there."""
         ...
 
     def continuations(self) -> Sequence[Continuation]:
-        """Where the log went on upon another server."""
+        """The places where the log was continued on another server."""
         ...
 
     def leaf_tiles(self, first: int) -> Iterator[LeafTile]:
-        """Those of level 0, from this one on to the right."""
+        """The tiles of level 0, from tile `first` to the right."""
         ...
 
     def tile(self, level: int, index: int) -> bytes | None:
@@ -152,13 +154,13 @@ class StoredEvidence(Protocol):
         ...
 
     def tree_size(self) -> int:
-        """How many leaves the tiles hold."""
+        """How many leaves the tiles cover."""
         ...
 
     def places(self) -> Sequence[str]:
-        """Where checkpoints are kept."""
+        """The places where checkpoints are kept."""
         ...
 
-    def notes(self, place: str, after: Place) -> Iterator[KeptNote]:
-        """The checkpoints of a place that come after those that were read, by size."""
+    def notes(self, place: str, after: ReadProgress) -> Iterator[KeptNote]:
+        """The checkpoints of a place that are not yet read, in the order of their size."""
         ...

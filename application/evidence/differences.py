@@ -1,4 +1,4 @@
-"""Where the log differs from its tiles, by position."""
+"""Finds the positions at which the log differs from its tiles."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,8 @@ from application.evidence.checkpoints import LeafTile
 from domain.leaf import moved
 from domain.merkle import TILE, leaf_hash
 
-MOST: Final = 100
-"""Differences that are looked at closely."""
+MAX_DIFFERENCES: Final = 100
+"""Differences that are kept in detail. Later ones are only counted."""
 
 
 class Kind(StrEnum):
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 class Fault(NamedTuple):
-    """It lies at a position from `first` to `last`; 0 where none can be named."""
+    """A fault at a position from `first` to `last`; both are 0 if no position can be named."""
 
     kind: Kind
     first: int
@@ -37,7 +37,10 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`index` counts the log's events before it. `hash` is what the tiles have, `leaf` what the log has there now."""
+    """A position at which log and tiles differ. `index` is the number of events in the log before it.
+
+    `hash` is the hash in the tiles, `leaf` the leaf in the log now; None if there is none.
+    """
 
     position: int
     index: int
@@ -47,9 +50,9 @@ class Difference:
 
 @dataclass(slots=True)
 class Compared:
-    """How far a comparison has come, and what it found: all there is to keep of it, to go on later.
+    """The progress and the findings of a comparison: the whole state that is needed to go on later.
 
-    `used` entries of tile number `tile` were compared. `exhausted`: the log goes on behind the last tile that there was.
+    `used` entries of tile number `tile` were compared. `exhausted`: the log has events after the last tile that existed then.
     """
 
     index: int = 0
@@ -62,14 +65,14 @@ class Compared:
 
     @property
     def next_tile(self) -> int:
-        """The one with the next entry, as far as can be said."""
+        """The number of the tile that should have the next entry."""
         return self.tile + 1 if self.used == TILE else self.tile
 
 
 class Differences:
-    """Compares tile by tile while both agree, and entry by entry, by position, from where they don't any more.
+    """Compares whole tiles as long as log and tiles agree. From the first difference on, it compares entries by position.
 
-    `tiles` begin with `so_far.next_tile`.
+    `tiles` must begin with `so_far.next_tile`.
     """
 
     def __init__(self, tiles: Iterator[LeafTile], so_far: Compared) -> None:
@@ -77,16 +80,16 @@ class Differences:
         self._so_far = so_far
         self._expected: deque[tuple[bytes, bytes]] = deque()
         self.entries = 0
-        """Of the tiles, that were compared here."""
+        """How many entries of the tiles this object has compared."""
         self._skip(so_far)
 
     def compare(self, hashes: Sequence[bytes], positions: Sequence[bytes], leaves: Sequence[bytes]) -> None:
-        """The next events of the log."""
+        """Compare the next events of the log."""
         so_far = self._so_far
         so_far.position = int.from_bytes(positions[-1], "big")
         if not self._expected:
             tile = self._next()
-            if tile is None:  # behind what the tree covers
+            if tile is None:  # The tree doesn't cover these events.
                 so_far.index += len(hashes)
                 return
             if tile.hashes == b"".join(hashes) and tile.positions == b"".join(positions):
@@ -111,12 +114,12 @@ class Differences:
             so_far.index += 1
 
     def finish(self) -> None:
-        """The log has ended; what the tiles still have is missing in it."""
+        """Call this at the end of the log. Entries that only the tiles have are missing in the log."""
         while self._awaits():
             self._missing()
 
     def faults(self, signed: int) -> list[Fault]:
-        """The differences behind the first `signed` events, by position. Those before are proven to be as they were."""
+        """The differences after the first `signed` events, by position. A checkpoint proves that the events before are unaltered."""
         found = [one for one in self._so_far.found if one.index >= signed]
         leaves = [one for one in found if one.leaf is not None]
         faults = []
@@ -130,7 +133,7 @@ class Differences:
         return faults
 
     def proven(self, signed: int) -> list[Fault]:
-        """The differences among the first `signed` events, where it must be the tiles that were altered."""
+        """The differences among the first `signed` events. The events are proven, so the tiles must have been altered."""
         return [
             Fault(
                 Kind.TILE,
@@ -143,8 +146,10 @@ class Differences:
         ]
 
     def _skip(self, so_far: Compared) -> None:
-        """Pass over what was compared before. Where there were no more tiles then, others have been made since, also for
-        events that were passed over without one."""
+        """Skip the entries that were compared before.
+
+        If the tiles had ended then, new tiles may exist now, also for events that were skipped because they had no tile.
+        """
         tile, used = so_far.next_tile, so_far.used % TILE
         if used and self._awaits() and so_far.tile == tile:
             for _ in range(min(used, len(self._expected))):
@@ -188,13 +193,13 @@ class Differences:
 
     def _note(self, position: bytes, was: bytes | None, leaf: bytes | None) -> None:
         self._so_far.count += 1
-        if len(self._so_far.found) < MOST:
+        if len(self._so_far.found) < MAX_DIFFERENCES:
             kept = None if leaf is None else bytes(leaf)
             self._so_far.found.append(Difference(int.from_bytes(position, "big"), self._so_far.index, was, kept))
 
 
 def _was(other: Difference, one: Difference) -> bool:
-    """Whether what stands at `other` is what once stood at `one`."""
+    """Whether the leaf at `other` is the one that was once at `one`."""
     assert other.leaf is not None
     return one.hash == leaf_hash(moved(other.leaf, one.position))
 

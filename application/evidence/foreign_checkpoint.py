@@ -1,4 +1,4 @@
-"""A checkpoint of another log or of another key: a mistake in the settings, not a log that was altered."""
+"""Recognises a checkpoint of another log or another key. That is a mistake in the settings, not an altered log."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from domain.checkpoint import Checkpoint
 
 
 class ForeignCheckpoint(Exception):
-    """The settings name another log or another key than a kept checkpoint does. One sentence on which setting that is."""
+    """A kept checkpoint names another log or another key than the settings do. The message says which setting is meant."""
 
     def __init__(self, which: str, difference: str) -> None:
         super().__init__(f"{which} {difference}")
@@ -15,11 +15,11 @@ class ForeignCheckpoint(Exception):
 
 
 def open_checkpoint(kept: KeptNote, which: str, notes: Notes, origin: str) -> Checkpoint:
-    """What a note says that was kept; `which` names it in sentences.
+    """The checkpoint in a kept note. `which` names the note in error sentences.
 
-    Raises `ForeignCheckpoint` for a note that is whole, and of another log or signed with a key that the settings don't
-    name. Raises `ValueError`, with a phrase, for anything else that isn't a checkpoint of ours: also for a note that
-    names one of our keys and that this key hasn't signed.
+    Raises `ForeignCheckpoint` for a well-formed note that is of another log, or signed only with keys that the settings don't
+    name. Raises `ValueError`, with a phrase, for anything else that isn't a checkpoint of ours. One such case is a note that
+    names one of our keys but isn't signed by that key.
     """
     try:
         text = notes.open(kept.note)
@@ -33,10 +33,10 @@ def open_checkpoint(kept: KeptNote, which: str, notes: Notes, origin: str) -> Ch
 
 
 def open_last(kept: Sequence[KeptNote], inside: str, notes: Notes, origin: str) -> list[Checkpoint]:
-    """The last checkpoint of each place. Raises `ForeignCheckpoint`, or `Contradiction` for what is none of ours.
+    """The last checkpoint of each place. Raises `ForeignCheckpoint`, or `Contradiction` for a note that isn't a checkpoint of ours.
 
-    `inside` is the place that the database's superuser can write to. Where another place has a checkpoint of ours, a foreign one
-    in there isn't explained by the settings of this process alone, so it is a contradiction.
+    `inside` is the place that the database's superuser can write to. If another place has a checkpoint of ours, wrong settings
+    alone can't explain a foreign checkpoint inside, so it is a contradiction.
     """
     opened: list[Checkpoint] = []
     foreign: list[tuple[str, ForeignCheckpoint]] = []

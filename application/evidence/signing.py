@@ -1,4 +1,4 @@
-"""How far the log is signed, for those who have to notice when it isn't any more."""
+"""How far the log is signed. Monitoring uses it to notice when signing has stopped."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,8 +6,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class SigningStatus:
-    """`last` is when the newest checkpoint was signed, None where there is none. `lag_seconds`: for how long the first event behind it has
-    waited for the next one; 0 where every event is signed.
+    """`last` is the time of the newest checkpoint, None if there is none.
+
+    `lag_seconds` is how long the first unsigned event has waited for the next checkpoint; 0 if every event is signed.
     """
 
     last: datetime | None

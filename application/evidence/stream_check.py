@@ -1,4 +1,4 @@
-"""What one stream's row in the current preferences and its key must be, by the stream's events."""
+"""Checks one stream: its row in the current preferences and its key must fit its events."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,10 +8,11 @@ from application.evidence.sweep import Finding, Subject
 
 
 class StreamFacts(NamedTuple):
-    """A stream, and what there is for it. Versions are None where there is no such event, row or key.
+    """The stored facts about a stream. A version is None if there is no such event, row or key.
 
-    `since` is the first version, `events` their number. `differs`: the row is another than the events make. `live_version` is the row's.
-    `since_version` is the key's. `first_sealed` is the first sealed version since the person was last erased.
+    `since` and `version` are the first and the last version in the log, and `events` is the number of events. `differs`: the row
+    isn't the one that the events make. `live_version` is the version of the row. `since_version` is the first version that the
+    key is for, as stored with the key. `first_sealed` is the first sealed version since the person's last erasure.
     """
 
     stream: UUID
@@ -25,7 +26,7 @@ class StreamFacts(NamedTuple):
 
 
 def judge_stream(facts: StreamFacts, opens: bool) -> Iterator[Finding]:
-    """`opens`: the key opens the first and the last event that it is for."""
+    """`opens`: the key opens the first and the last of its events."""
     place = f"stream {facts.stream}"
     if facts.since is not None and (facts.since != 1 or facts.events != facts.version):
         sentence = f"{place} has a gap: {facts.events} events from version {facts.since} to {facts.version}"

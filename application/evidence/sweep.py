@@ -1,7 +1,7 @@
-"""The sweep: everything that is made of the log, and the log itself, is held against what it must be, slowly, time and again.
+"""The sweep: it checks the log, and all data that is made from the log, slowly and again and again.
 
-A pass has legs, each of which goes through its subject in steps. A step is one look, as of one moment, at a bounded stretch; what it
-needs of the steps before it is kept with its findings, so any process can take the next one.
+A pass has legs. Each leg goes through its subject in steps. A step checks a bounded stretch as of one moment. The state that the
+next step needs is stored with the findings, so any process can take the next step.
 """
 
 from collections import Counter
@@ -14,20 +14,20 @@ from typing import Any, Final, NamedTuple
 from application.evidence.differences import Fault, Kind
 
 STEP: Final = 2048
-"""Events that are looked at in one step: some 10 ms of the database's time."""
+"""Events that one step checks: some 10 ms of the database's time."""
 
 SHARE: Final = 0.9
-"""Of the time that a pass may take: the rest is for what its pace couldn't foresee."""
+"""The share of its allowed time that a pass plans to use. The rest is a reserve for delays."""
 
 REST: Final = 4
-"""A step is followed by a rest of so many times its length, also where the pass is behind its time."""
+"""After each step the sweep rests for this many times the length of the step, even if the pass is late."""
 
-MOST: Final = 20
-"""Findings of one kind that are named in one step."""
+MAX_FINDINGS: Final = 20
+"""Findings of one kind that one step names. The others are only counted."""
 
 
 class Subject(StrEnum):
-    """What a finding is about."""
+    """The subject of a finding."""
 
     EVENT = "event"
     TILE = "tile"
@@ -43,7 +43,7 @@ class Subject(StrEnum):
 
 
 class Finding(NamedTuple):
-    """`place` tells it from others of its kind: "position 17", "stream …". Nothing personal stands in a sentence."""
+    """`place` distinguishes the finding from others of its kind: "position 17", "stream …". A sentence has no personal data."""
 
     subject: Subject
     place: str
@@ -51,7 +51,7 @@ class Finding(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a step has seen. `state` is what the next one needs; None: the pass is complete."""
+    """The result of a step. `state` is the state that the next step needs; None means that the pass is complete."""
 
     state: Mapping[str, Any] | None
     events: int
@@ -59,7 +59,7 @@ class Taken(NamedTuple):
 
 
 class Named:
-    """The findings of one step: of each kind the first ones, and how many more there are."""
+    """The findings of one step: the first ones of each kind, and the number of the others."""
 
     def __init__(self) -> None:
         self._named: list[Finding] = []
@@ -68,21 +68,21 @@ class Named:
     def add(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
             self._counts[finding.subject] += 1
-            if self._counts[finding.subject] <= MOST:
+            if self._counts[finding.subject] <= MAX_FINDINGS:
                 self._named.append(finding)
 
     def all(self, stretch: str) -> list[Finding]:
-        """`stretch` is what the step went through."""
+        """`stretch` names the part of the log that the step checked."""
         more = [
-            Finding(subject, stretch, f"{count - MOST} more findings about the {subject.noun} in {stretch}")
+            Finding(subject, stretch, f"{count - MAX_FINDINGS} more findings about the {subject.noun} in {stretch}")
             for subject, count in self._counts.items()
-            if count > MOST
+            if count > MAX_FINDINGS
         ]
         return [*self._named, *more]
 
 
 def of_fault(fault: Fault) -> Finding:
-    """A fault of the log or of its evidence."""
+    """The finding for a fault of the log or of its evidence."""
     match fault.kind:
         case Kind.TILE:
             subject = Subject.TILE
@@ -101,7 +101,7 @@ def of_fault(fault: Fault) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class LegStatus:
-    """How far a leg is. `events` were seen in this pass, of about `about`. `under_way`: the pass has begun and isn't complete."""
+    """How far a leg is. This pass has checked `events` of about `about` events. `under_way`: the pass has begun and isn't complete."""
 
     leg: str
     number: int
@@ -123,12 +123,12 @@ class LegStatus:
         return min(1.0, self.events / self.about) if self.about else 0.0
 
     def due(self, within: timedelta) -> datetime:
-        """When its next step is to be taken, for a pass to be complete in this time."""
+        """When the next step is due, if the pass is to be complete within this time."""
         return self.began_at + within * SHARE * self.progress
 
 
 class FoundSince(NamedTuple):
-    """A finding that is not mended, and when it was first found."""
+    """A finding that is not yet repaired, and when it was first found."""
 
     finding: Finding
     found_at: datetime

@@ -1,16 +1,15 @@
-"""Holding the log to what was signed: everything is computed anew from the events, and no stored hash is believed."""
+"""Verifies the log against its signed checkpoints. All hashes are computed again from the events; no stored hash is trusted."""
 
 import heapq
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby, islice
 from typing import Final, NamedTuple
 
-from application.evidence.checkpoints import DATABASE, Notes, Place, StoredEvidence
+from application.evidence.checkpoints import DATABASE, Notes, ReadProgress, StoredEvidence
 from application.evidence.differences import Differences, Fault, Kind
 from application.evidence.foreign_checkpoint import ForeignCheckpoint, open_checkpoint
+from application.evidence.verdict import Verdict
 from application.evidence.verified import Verified
 from domain.checkpoint import Checkpoint
 from domain.continued_log import loss_of
@@ -21,63 +20,18 @@ REPORT_EVERY: Final = 16 * TILE
 """Events between two reports of progress."""
 
 
-@dataclass(slots=True)
-class Verdict:
-    """`faults` are the first ones, by position; there may be more. `covered` is the newest checkpoint that the log agrees with.
-
-    `checkpoints` counts those that it agrees with, `agreeing` the same by place. `kept` counts all that each place has.
-    """
-
-    events: int = 0
-    position: int = 0
-    checkpoints: int = 0
-    agreeing: Counter[str] = field(default_factory=Counter)
-    kept: Counter[str] = field(default_factory=Counter)
-    covered: Checkpoint | None = None
-    faults: list[Fault] = field(default_factory=list)
-
-    @property
-    def uncovered(self) -> int:
-        """Events behind the newest checkpoint: nothing is signed about them yet."""
-        return self.events - (self.covered.size if self.covered else 0)
-
-    def lacks(self, place: str) -> bool:
-        """Whether there are checkpoints, but none in this place: nothing there remembers more than the others do."""
-        return bool(self.kept) and not self.kept[place]
-
-    @property
-    def good(self) -> bool:
-        return not self.faults
-
-    @property
-    def altered(self) -> bool:
-        """Whether it is the log itself that isn't as it was, and not only what is kept beside it."""
-        besides = {Kind.TILE, Kind.CHECKPOINT, Kind.SETTINGS, Kind.LOST}
-        return any(fault.kind not in besides for fault in self.faults)
-
-    @property
-    def lost(self) -> bool:
-        """Whether signed events are gone, and the log says itself that they were lost when it was continued on another server."""
-        return any(fault.kind is Kind.LOST for fault in self.faults)
-
-    @property
-    def misfit(self) -> bool:
-        """Whether nothing is wrong but the settings, which are those of another log or key."""
-        return bool(self.faults) and all(fault.kind is Kind.SETTINGS for fault in self.faults)
-
-
 class _Opened(NamedTuple):
-    """A checkpoint as it was kept in a place, and how far that place is read with it."""
+    """A checkpoint as a place has it, and how far that place is read, this checkpoint included."""
 
     checkpoint: Checkpoint
     place: str
-    reached: Place
+    reached: ReadProgress
 
 
 class Verification:
-    """A pass over the log, at constant memory: at once, or step by step. `progress` is called with the number of events seen.
+    """A pass over the log, in constant memory, at once or step by step. `progress` is called with the number of events seen.
 
-    `unsigned`: nothing needs to be signed yet. What stands in the tree was signed, so it must be.
+    `unsigned`: the log may have no checkpoint yet, as long as the tree is empty. Events in the tree were signed, so they need one.
     """
 
     def __init__(
@@ -100,15 +54,16 @@ class Verification:
         self._differences: Differences
         self._bad_notes: list[Fault] = []
         self._foreign: dict[tuple[str, str], tuple[int, int]] = {}
-        """Checkpoints that the settings don't fit, by place and difference: the number of the first, and how many there are."""
+        """Checkpoints that don't fit the settings, by place and difference: the number of the first one, and their count."""
 
     def run(self) -> Verdict:
-        """All of it."""
+        """Verify the whole log."""
         self.step(None)
         return self._verdict
 
     def step(self, limit: int | None) -> tuple[list[Fault], bool]:
-        """So many more events, whole tiles of them. What is known to be wrong by then, and whether the log may go on behind them."""
+        """Verify `limit` more events, which must be whole tiles; None for all. Returns the faults that are known by then, and
+        whether the log may go on."""
         verdict, so_far, tree = self._verdict, self._so_far, self._so_far.tree
         tree_size, began = self._stored.tree_size(), tree.size
         differences = Differences(self._stored.leaf_tiles(so_far.compared.next_tile), so_far.compared)
@@ -145,7 +100,7 @@ class Verification:
         return verdict.faults, False
 
     def _settled(self, differences: Differences) -> list[Fault]:
-        """What no event behind could show in another light."""
+        """The faults that no later event can change."""
         signed = self._signed
         faults = differences.proven(signed)
         if (contradicted := self._so_far.contradicted) is not None:
@@ -153,7 +108,7 @@ class Verification:
         return faults
 
     def _judged(self, differences: Differences, tree_size: int) -> list[Fault]:
-        """What the differences mean: where the log is as it was signed, it is the tiles that were altered."""
+        """The faults behind the differences: if the log is as signed, the tiles were altered."""
         so_far, signed = self._so_far, self._signed
         faults = differences.faults(signed)
         if so_far.contradicted is not None:
@@ -163,19 +118,20 @@ class Verification:
         as_signed = not faults
         faults += differences.proven(signed)[:1]
         if as_signed and not differences.proven(signed):
-            # A checkpoint is in the file before its tiles are committed, and after a crash in between without them.
+            # Only checkpoints in the database count here. The file may be ahead of the tree after a crash, because a
+            # checkpoint is in the file before its tiles are committed.
             if tree_size < so_far.committed:
                 sentence = f"the tree was cut to {tree_size} events; the log itself is as signed"
                 so_far.bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
             faults += so_far.bad_tiles[:1]
-        return [*map(_misplaced, self._stored.misplaced()), *faults, *self._unusable_notes()]
+        return [*map(_misplaced, self._stored.invalid_positions()), *faults, *self._unusable_notes()]
 
     def _unusable_notes(self) -> list[Fault]:
         return [*self._bad_notes, *(_misfit(*where, *found) for where, found in self._foreign.items())]
 
     @property
     def _signed(self) -> int:
-        """Events that are proven to be as they were."""
+        """How many events are proven to be unaltered."""
         return self._so_far.covered.size if self._so_far.covered else 0
 
     def _lacks_checkpoints(self, tree_size: int) -> bool:
@@ -184,7 +140,7 @@ class Verification:
         return bool(self._verdict.events) and self._so_far.covered is None and not self._unusable_notes()
 
     def _hold_to(self, kept: tuple[Checkpoint, list["_Opened"]], root: bytes | None) -> None:
-        """`root`: that over as many events; None if there are fewer."""
+        """Compare a checkpoint with `root`, the root over as many events as it covers; None if the log has fewer."""
         checkpoint, places = kept
         self._so_far.places.update({place: reached for _, place, reached in places})
         if root == checkpoint.root:
@@ -217,7 +173,7 @@ class Verification:
         return Fault(Kind.CONTRADICTED, first, signed.position, sentence)
 
     def _compare(self, tile: Tile, tree_size: int) -> None:
-        """Tiles of higher levels; those of level 0 are compared leaf by leaf."""
+        """Compare a tile of a higher level. `Differences` compares the tiles of level 0, leaf by leaf."""
         expected = min(len(tile.hashes), tree_size // TILE**tile.level - tile.index * TILE)
         if tile.level == 0 or expected <= 0:
             return
@@ -226,13 +182,16 @@ class Verification:
             self._so_far.bad_tiles.append(Fault(Kind.TILE, 0, 0, sentence))
 
     def _checkpoints(self) -> Iterator[tuple[Checkpoint, list["_Opened"]]]:
-        """Those of all places by size, each as it was kept in each; what is none, or is out of order, is a fault of its place."""
+        """The checkpoints of all places, by size; each with the places that have it.
+
+        An invalid checkpoint, or one out of order, is a fault of its place.
+        """
         merged = heapq.merge(*map(self._opened, self._stored.places()), key=lambda opened: opened.checkpoint.size)
         for checkpoint, kept in groupby(merged, key=lambda opened: opened.checkpoint):
             yield checkpoint, list(kept)
 
     def _opened(self, place: str) -> Iterator["_Opened"]:
-        reached = self._so_far.places.get(place, Place())
+        reached = self._so_far.places.get(place, ReadProgress())
         for kept in self._stored.notes(place, reached):
             self._verdict.kept[place] += 1
             reached = reached._replace(read=reached.read + 1, mark=kept.mark)

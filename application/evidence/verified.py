@@ -1,10 +1,10 @@
-"""What a verification keeps of what it has seen, and how that is written down."""
+"""The state that a verification keeps between its steps, and its written form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from application.evidence.checkpoints import Place
+from application.evidence.checkpoints import ReadProgress
 from application.evidence.differences import Compared, Difference, Fault, Kind
 from domain.checkpoint import Checkpoint
 from domain.merkle import HASH, GrowingTree
@@ -12,22 +12,22 @@ from domain.merkle import HASH, GrowingTree
 
 @dataclass(slots=True)
 class Verified:
-    """How far a verification has come: all there is to keep of it, to go on later, in whatever process.
+    """How far a verification is: the whole state that any process needs to go on later.
 
-    `covered` is the newest checkpoint that the log agrees with, `contradicted` the first one that it doesn't. `committed` is how many
-    events the tree must have by the newest checkpoint that agrees in the database.
+    `covered` is the newest checkpoint that the log agrees with, `contradicted` the first one that it doesn't agree with.
+    `committed` is how many events the tree must have, according to the newest checkpoint in the database that agrees.
     """
 
     tree: GrowingTree = field(default_factory=GrowingTree)
     compared: Compared = field(default_factory=Compared)
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, ReadProgress] = field(default_factory=dict)
     covered: Checkpoint | None = None
     contradicted: Checkpoint | None = None
     committed: int = 0
     bad_tiles: list[Fault] = field(default_factory=list)
 
     def written(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The state in the types of JSON."""
         compared = self.compared
         return {
             "edge": [b"".join(hashes).hex() for hashes in self.tree.edge],
@@ -63,7 +63,7 @@ class Verified:
                 written["differences"],
                 found,
             ),
-            {place: Place(*read) for place, read in written["places"].items()},
+            {place: ReadProgress(*read) for place, read in written["places"].items()},
             written["covered"] and Checkpoint.parse(written["covered"]),
             written["contradicted"] and Checkpoint.parse(written["contradicted"]),
             written["committed"],

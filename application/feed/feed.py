@@ -1,4 +1,4 @@
-"""The log as a feed: in its order, from a position on, all of it or what was selected."""
+"""The log as a feed: in its order, from a position on, either all events or the selected ones."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
@@ -7,27 +7,26 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import orjson
 
-from application.isolation import Cleared, cleared
-from application.ports import Recorded, UnreadableEvent
+from application.log import Cleared, Recorded, UnreadableEvent, cleared
 from domain.catalogue import Catalogue
 from domain.continued_log import Continuation
 from domain.errors import ValidationFailed
 from domain.events import CommonEvent, Event, NotificationToggled
 from domain.isolation import PLATFORM, Audience
-from projections.cloud_events import TYPES, unwritten_cloud_event
+from projections.cloud_events import TYPES, cloud_event_for_orjson
 
 Made = TypeVar("Made")
 
 CHUNK: Final = 500
-"""Events read at once: what bounds the memory of a reader, and how long others wait for it (some 5 ms)."""
+"""Events read at once. This bounds the memory of a reader, and how long others wait for it (some 5 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which events; what is None doesn't matter.
+    """Which events are selected. A field that is None doesn't restrict the selection.
 
-    A catalogue and a continuation of the log concern all, so their events belong to every organization. A channel and a toggle are chosen in one kind
-    of event only, and who selects by them selects that kind.
+    Events of a catalogue and continuations of the log concern all organizations, so they belong to each of them. Only
+    `NotificationToggled` has a channel and a toggle, so a selection by one of them selects that kind only.
     """
 
     organization: str | None = None
@@ -37,7 +36,7 @@ class Selection:
 
     @property
     def audience(self) -> Audience:
-        """Whom the selected events are answered to: the organization whose they have to be, or the platform."""
+        """The audience that the selected events must be cleared for: the organization, or the platform."""
         if self.organization is None:
             return PLATFORM
         return Audience.of_organization(self.organization, "the audit log's index, for the feed,")
@@ -57,7 +56,7 @@ class Selection:
 
 
 def _organization(event: Event, reader: str) -> str | None:
-    """The one that an event belongs to, for a reader of one organization."""
+    """The organization that an event belongs to, as a reader of one organization sees it."""
     return reader if isinstance(event, CommonEvent) else event.organization
 
 
@@ -70,8 +69,8 @@ _KINDS: Final = {name: kind for kind, name in TYPES.items()}
 def select(
     catalogue: Catalogue, organization: str | None, kind: str | None, channel: str | None, toggle: str | None
 ) -> Selection:
-    """`kind` is what outsiders call the type. Raises `ValidationFailed` for what the log can't have: to find nothing would
-    hide that a word is misspelt."""
+    """`kind` is the public name of the event type. Raises `ValidationFailed` for a selection that the log can't contain: an
+    empty answer would hide a misspelt word."""
     details = {}
     if kind is not None and kind not in _KINDS:
         details["type"] = "unknown type"
@@ -87,10 +86,10 @@ def select(
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A piece of the log. `position` is the one to go on from: what is selected up to there is in `events`, whatever
-    was left out. `more`: the log went on behind it at that moment, though maybe with nothing that is selected.
+    """A piece of the log. `events` has every selected event up to `position`; the next piece starts after it. `more`: the log
+    had events after `position` at the moment of reading, but perhaps no selected ones.
 
-    Events may be decoded only while one goes through them, which raises `UnreadableEvent` then.
+    Events may be decoded only during iteration. Then the iteration raises `UnreadableEvent`.
     """
 
     events: Iterable[Recorded]
@@ -102,7 +101,7 @@ class EventFeed(Protocol):
     """Raises `Unavailable` while the database can't be reached."""
 
     async def read(self, after: int, limit: int, selection: Selection) -> Slice:
-        """The next selected events, at most `limit`. A piece that took long to search may have fewer, or none."""
+        """The next selected events, at most `limit`. If the search takes long, the piece may have fewer events, or none."""
         ...
 
     async def end(self) -> int:
@@ -110,18 +109,20 @@ class EventFeed(Protocol):
         ...
 
     async def continuations(self) -> Sequence[Continuation]:
-        """Where the log went on upon another server, in its order."""
+        """The places where the log was continued on another server, in log order."""
         ...
 
 
 def as_json(recorded: Cleared) -> bytes:
-    """The event as everybody outside sees it: a CloudEvent, in its JSON form."""
-    return orjson.dumps(unwritten_cloud_event(recorded.position, recorded.event), option=orjson.OPT_UTC_Z)
+    """The public form of the event: a CloudEvent as JSON."""
+    return orjson.dumps(cloud_event_for_orjson(recorded.position, recorded.event), option=orjson.OPT_UTC_Z)
 
 
 class Readable(NamedTuple, Generic[Made]):
-    """What was made of a piece's events, up to the first one that can't be read, which is then `unreadable`; the position to go
-    on from, and whether there is more."""
+    """The results made from the events of a piece, up to the first event that can't be read.
+
+    `unreadable` is the error of that event. The next piece starts after `position`; `more` says whether there is one.
+    """
 
     made: list[Made]
     position: int
@@ -130,8 +131,11 @@ class Readable(NamedTuple, Generic[Made]):
 
 
 def readable(piece: Slice, audience: Audience, make: Callable[[Cleared], Made]) -> Readable[Made]:
-    """What can be read is never held back by what can't: a piece ends before such an event, and the next one begins with it.
-    Raises `UnreadableEvent` for a piece that does, and `ForeignEvent` for one that has an event which isn't its audience's."""
+    """An unreadable event doesn't hold back the events before it: the piece ends before it, and the next piece begins with it.
+
+    Raises `UnreadableEvent` for a piece that begins with an unreadable event, and `ForeignEvent` for a piece with an event that
+    doesn't belong to the audience.
+    """
     made: list[Made] = []
     try:
         for recorded in cleared(piece.events, audience):
@@ -144,9 +148,9 @@ def readable(piece: Slice, audience: Audience, make: Callable[[Cleared], Made]) 
 
 
 async def slices(feed: EventFeed, after: int, end: int, selection: Selection) -> AsyncGenerator[Slice, None]:
-    """What is selected after one position and up to another one, which the log has reached already.
+    """The selected events after one position and up to another one. The log must have reached both.
 
-    The next piece is asked for before this one is decoded and worked on, so that the database and we work at once.
+    The next piece is requested before the current one is decoded, so the database and this process work at the same time.
     """
     coming = asyncio.ensure_future(feed.read(after, CHUNK, selection))
     try:
@@ -174,6 +178,6 @@ def _up_to(end: int, events: Iterable[Recorded]) -> Iterator[Recorded]:
                 return
             yield recorded
     except UnreadableEvent as error:
-        # One behind the end is somebody else's.
+        # An unreadable event after the end is not part of this range.
         if error.position <= end:
             raise

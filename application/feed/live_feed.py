@@ -1,4 +1,4 @@
-"""Following the feed: what is there already from the database, what is to come from the tail, with nothing between them."""
+"""Following the feed: existing events come from the database, new events from the tail, without a gap between them."""
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
@@ -10,8 +10,10 @@ from domain.errors import Unavailable
 
 
 class News(NamedTuple):
-    """Events, in the bytes that a reader is sent, and the position to go on from, which moves without any, too. `end` is where the
-    log ends, where that is before this position; otherwise None."""
+    """Events as the bytes that a reader gets, and the position to go on from. The position may move without events.
+
+    `end` is the end of the log if the log ends before `position`; otherwise None.
+    """
 
     encoded: list[bytes]
     position: int
@@ -19,7 +21,7 @@ class News(NamedTuple):
 
 
 class LiveFeed:
-    """At most `most_readers` at a time: each costs a connection, a queue, and its share of every event."""
+    """Serves at most `most_readers` at a time. Each reader costs a connection, a queue, and work for every event."""
 
     def __init__(self, feed: EventFeed, tail: LiveTail, encode: Encode, *, most_readers: int) -> None:
         self._feed = feed
@@ -30,7 +32,7 @@ class LiveFeed:
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
-        """The time for which a reader has a place. Raises `Unavailable` where all are taken."""
+        """A reader holds a place inside this context. Raises `Unavailable` if all places are taken."""
         if self._readers >= self._most_readers:
             raise Unavailable(f"{self._readers} readers follow the feed already", retry_after=10)
         self._readers += 1
@@ -40,17 +42,17 @@ class LiveFeed:
             self._readers -= 1
 
     async def follow(self, after: int, selection: Selection, *, patience: float) -> AsyncGenerator[News, None]:
-        """Whatever is selected behind a position, for ever. Without news for `patience` seconds it says that, too.
+        """The selected events after a position, without end. After `patience` seconds without an event it yields an empty `News`.
 
-        Raises what `LiveTail` ends its readers with.
+        Raises the error with which `LiveTail` ends its readers.
         """
         position, more, audience = after, True, selection.audience
         while more:
             news, more = await self._read(position, selection)
             position = news.position
             yield news
-        # The tail starts where the log is. A position beyond its end is waited for, while the reader hears that it is: after a
-        # failover, the log will be continued further on.
+        # The tail starts at the end of the log at the latest. If the reader's position is beyond the end, the reader waits and
+        # is told so: after a failover, the log will be continued at a higher position.
         reached = await self._feed.end()
         with self._tail.join(min(position, reached)) as subscription:
             while position < subscription.start:

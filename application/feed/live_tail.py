@@ -1,4 +1,4 @@
-"""The end of the log, read once for all who follow it."""
+"""The tail: new events at the end of the log, read once for all readers of the live feed."""
 
 import asyncio
 from collections import deque
@@ -7,31 +7,33 @@ from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Final, NamedTuple, Protocol
 
 from application.feed.feed import CHUNK
-from application.isolation import Cleared
+from application.log import Cleared
 from domain.errors import Unavailable
 from domain.events import Event
 
 QUEUE: Final = 5_000
-"""Events that one reader may be behind the tail. Their bytes are shared by all readers."""
+"""Events that may wait for one reader. All readers share the bytes of these events."""
 
 POLL: Final = 1.0
-"""Seconds after which the tail looks for new events though nobody woke it up."""
+"""Seconds after which the tail looks for new events even without a notification."""
 
 PAUSE: Final = 0.02
-"""Seconds between two looks at a log that grows all the time: what comes meanwhile is read together."""
+"""Seconds between two reads of a log that grows all the time. Events that arrive in between are read together."""
 
 
 SILENT: Final = 10.0
-"""Seconds in which nobody could look at the log, after which the tail ends rather than let its readers think that it is quiet."""
+"""If the tail can't read the log for this many seconds, it ends. Otherwise its readers would believe that there are no new events."""
 
 
 Encode = Callable[[Cleared], bytes]
-"""Makes the bytes that readers are sent."""
+"""Makes the bytes that readers get."""
 
 
 class Frame(NamedTuple):
-    """An event of the tail, in the bytes that its readers are sent. It was cleared for the platform, which sees all; whoever hands
-    it to a reader clears it for that one."""
+    """An event of the tail, and the bytes that its readers get.
+
+    It is cleared for the platform, which sees all events. `LiveFeed` must clear it for each reader.
+    """
 
     position: int
     event: Event
@@ -39,23 +41,26 @@ class Frame(NamedTuple):
 
 
 class ReaderTooSlow(Exception):
-    """A reader let more events wait than there is room for."""
+    """More than `QUEUE` events wait for a reader."""
 
 
 class LogWatch(Protocol):
-    """The log, for somebody who waits for it to grow. Raises `Unavailable` when the database has gone."""
+    """Reads the log and waits for it to grow. Raises `Unavailable` when the connection to the database is lost."""
 
     async def read_after(self, position: int, limit: int) -> Sequence[Cleared]:
-        """For the platform, the first `limit` events after a position, up to one that can't be read. Raises `UnreadableEvent` where it is the first."""
+        """The first `limit` events after a position, cleared for the platform, up to the first unreadable event.
+
+        Raises `UnreadableEvent` if the very first event is unreadable.
+        """
         ...
 
     async def wait(self, seconds: float) -> None:
-        """Return when something may have been appended, at the latest after so many seconds."""
+        """Return when new events may have been appended, at the latest after `seconds`."""
         ...
 
 
 class Subscription:
-    """What the tail has for one reader: every event behind `start`."""
+    """The queue of one reader of the tail. It gets every event after `start`."""
 
     def __init__(self, start: int) -> None:
         self.start = start
@@ -64,8 +69,10 @@ class Subscription:
         self._over: BaseException | None = None
 
     async def next(self, patience: float) -> list[Frame]:
-        """All that is waiting, at least one event, or none after so many seconds. Raises what ended the tail, or
-        `ReaderTooSlow`."""
+        """Wait for at least one event and return all waiting events; none after `patience` seconds.
+
+        Raises the error that ended the tail, or `ReaderTooSlow`.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._news.wait()
@@ -89,10 +96,10 @@ class Subscription:
 
 
 class LiveTail:
-    """One for a process. It reads only while there are readers, each event once, and encodes it once.
+    """Each process has one. It reads only while there are readers. It reads each event once and encodes it once.
 
-    `watch` opens a connection of its own; `encode` makes the bytes that readers are sent. It looks at the log at least every `poll` seconds. When
-    for `silent` seconds it couldn't, it ends with `Unavailable`.
+    `watch` opens a connection of its own. `encode` makes the bytes that readers get. The tail looks at the log at least every
+    `poll` seconds. If it can't for `silent` seconds, it ends with `Unavailable`.
     """
 
     def __init__(
@@ -113,8 +120,10 @@ class LiveTail:
 
     @contextmanager
     def join(self, position: int) -> Iterator[Subscription]:
-        """Follow the tail, wherever it is. The first reader brings the position that it starts from, which must be one
-        that the log has reached; a later one reads up to the subscription's `start` by itself."""
+        """Follow the tail. The first reader's `position` is where the tail starts; the log must have reached it.
+
+        A later reader gets the tail at its present place, and must read the events up to the subscription's `start` itself.
+        """
         if self._reading is None:
             self._position = position
             self._reading = asyncio.create_task(self._read())
@@ -136,7 +145,7 @@ class LiveTail:
         try:
             async with asyncio.timeout(self._silent) as silence:
                 while True:
-                    # Whatever becomes of the connection, the tail goes on from its position.
+                    # If the connection is lost, the tail goes on from its position with a new one.
                     with suppress(Unavailable):
                         async with self._watch() as log:
                             while True:
@@ -158,7 +167,7 @@ class LiveTail:
             await log.wait(self._poll)
 
     def _ended(self, reading: asyncio.Task[None]) -> None:
-        """Whatever else ended the reading, an event that nobody can read above all, ends with it who relied on it."""
+        """If the reading ends by itself, for example at an unreadable event, end every subscription with the same error."""
         why = None if reading.cancelled() else reading.exception()
         if reading is self._reading:
             self._reading = None

@@ -1,25 +1,24 @@
-"""Replaying the log into something that holds events: a file, a folder, a stream of a broker."""
+"""Replaying the log into a destination: a file, a folder, or a stream of a broker."""
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
 from application.feed.feed import EventFeed, Selection, readable, slices
-from application.isolation import Cleared
-from application.ports import UnreadableEvent
+from application.log import Cleared, UnreadableEvent
 from domain.continued_log import without_gaps
 
 Progress = Callable[[int, int], None]
-"""Called with how far it is, and with how far it is to go, in positions that can have had an event."""
+"""Called with the present and the final position, both without the gaps that continuations made."""
 
 
 class ReplayRefused(Exception):
-    """One sentence on why a replay can't go on where it is to go."""
+    """One sentence on why a replay can't go on in its destination."""
 
 
 class Destination(Protocol):
-    """Whatever is cut off in the middle of a write, opened again it stands at a position up to which it has every event
-    once, and behind which it has none."""
+    """If a write is cut off in the middle, the destination recovers when it is opened again: it then has every event up to its
+    `position` exactly once, and no event after it."""
 
     @property
     def position(self) -> int:
@@ -27,24 +26,27 @@ class Destination(Protocol):
         ...
 
     async def write(self, events: Sequence[Cleared], position: int) -> None:
-        """Take in these events, which are all that there are up to a position."""
+        """Write these events. They are all selected events from the destination's position up to `position`."""
         ...
 
     async def finish(self) -> None:
-        """Make sure that what was taken in outlasts us."""
+        """Make the written events durable."""
         ...
 
 
 class Replayed(NamedTuple):
-    """How many events were written by this run, and the position to go on from."""
+    """How many events this run wrote, and the position to go on from."""
 
     events: int
     position: int
 
 
 async def replay(feed: EventFeed, selection: Selection, destination: Destination, progress: Progress) -> Replayed:
-    """Bring the destination up to where the log ends now; or up to an event that can't be read, which is then raised as
-    `UnreadableEvent`. Raises `ReplayRefused` for a destination that has got further than the log."""
+    """Bring the destination up to the present end of the log.
+
+    Raises `UnreadableEvent` for an event that can't be read; the destination then has all events before it. Raises
+    `ReplayRefused` for a destination that is further than the log.
+    """
     end = await feed.end()
     begin = position = destination.position
     if begin > end:

@@ -1,10 +1,10 @@
-"""What a batch of changes makes of one stream, before it is written."""
+"""The effect of a batch of changes on one stream, before it is written."""
 
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
-from application.ports import Append
 from application.preferences.state import Change, State
+from application.preferences.store import Append
 from domain.errors import PreconditionFailed
 from domain.events import PreferencesEvent
 from domain.preferences import NotificationPreferences
@@ -13,7 +13,7 @@ from projections.current_preferences import CurrentPreferences
 
 
 class Draft:
-    """Decides one change after the other, each from the state that the one before it left behind."""
+    """Decides the changes of a batch one after the other. Each change starts from the state after the previous one."""
 
     def __init__(self, stream: UUID, row: CurrentPreferences | None) -> None:
         self.stream = stream
@@ -23,7 +23,7 @@ class Draft:
         self._aggregate: NotificationPreferences | None = None
 
     def decide(self, change: Change, event_ids: Iterator[str]) -> State:
-        """The state after `change`. Raises `PreconditionFailed`, which leaves the draft as it was."""
+        """The state after `change`. Raises `PreconditionFailed`; the draft then stays as it was."""
         if change.precondition is not None and not change.precondition(self.state):
             raise PreconditionFailed
         if change.requested:
@@ -33,7 +33,7 @@ class Draft:
         return self.state
 
     def erase(self, provenance: Provenance, event_ids: Iterator[str]) -> None:
-        """Record that the person was erased. Only for a draft with a row."""
+        """Record that the person was erased. The draft must have a row."""
         row = self._row
         assert row is not None
         aggregate = NotificationPreferences.restore(row.stream, row.version, row.choices, row.modified_at)
@@ -41,9 +41,9 @@ class Draft:
         self._collect(aggregate)
 
     def append(self, new_key: Callable[[], bytes] | None) -> Append:
-        """What to write. Only for a draft with events.
+        """What to write. The draft must have events.
 
-        `new_key` makes a key where the person has none (any more); None is for events that name nobody.
+        `new_key` makes a key if the person has none, or no longer has one. Pass None for events that name no person.
         """
         known = self._row.key if self._row else None
         opened = new_key() if known is None and new_key is not None else None
@@ -60,7 +60,7 @@ class Draft:
     def _collect(self, aggregate: NotificationPreferences) -> None:
         if pending := aggregate.collect_events():
             self.events += pending
-            # A copy: the aggregate goes on with the next change of the batch, and this answer is already given.
+            # A copy, because the aggregate changes with the next change of the batch, and this state is already an answer.
             self.state = State(self.stream, aggregate.version, dict(aggregate.choices))
 
     def _restored(self, change: Change, event_ids: Iterator[str]) -> NotificationPreferences:

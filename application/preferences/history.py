@@ -1,8 +1,8 @@
-"""A user's own history, page by page."""
+"""The history that a user sees of their own changes, page by page."""
 
 from dataclasses import dataclass
 
-from application.ports import PreferencesStore
+from application.preferences.store import PreferencesStore
 from domain.errors import ValidationFailed
 from domain.isolation import Audience
 from domain.preferences import stream_id
@@ -11,7 +11,7 @@ from projections.change_history import HistoryEntry, entry
 
 @dataclass(frozen=True, slots=True)
 class PageStart:
-    """Continue behind this entry: its version in the stream, and its id, which proves that it is from this stream."""
+    """The entry after which the page starts: its version in the stream, and its id. The id proves that it is from this stream."""
 
     version: int
     id: str
@@ -26,15 +26,15 @@ class Page:
 
 
 class History:
-    """Read straight from the stream; a page costs the same however long the history is."""
+    """Reads directly from the stream. A page costs the same in a long history as in a short one."""
 
     def __init__(self, store: PreferencesStore) -> None:
         self._store = store
 
     async def page(self, organization: str | None, user: str, *, limit: int, after: PageStart | None = None) -> Page:
-        """Up to `limit` entries, newest first. Raises `ValidationFailed` for a start that isn't of this user's stream."""
+        """Up to `limit` entries, newest first. Raises `ValidationFailed` if `after` isn't from this user's stream."""
         stream = stream_id(organization, user)
-        # One more than asked for tells whether there is another page; the start itself is read to be recognised.
+        # One entry more than requested shows whether there is another page. The start itself is read to check its id.
         extra = 1 if after is None else 2
         events = await self._store.changes(stream, up_to=after.version if after else None, limit=limit + extra)
         if after is not None:

@@ -1,4 +1,4 @@
-"""The two use cases that this service exists for: read a user's preferences, and change them."""
+"""The two main use cases of this service: read a user's preferences, and change them."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,28 +8,29 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from application.batching import Batcher
-from application.ports import Append, AppendRefused, OutcomeUnknown, PreferencesStore
 from application.preferences.draft import Draft
 from application.preferences.remembered import RememberedRows
 from application.preferences.state import Change, State
+from application.preferences.store import Append, AppendRefused, OutcomeUnknown, PreferencesStore
 from domain.errors import PreconditionFailed, Unavailable
 from domain.events import PreferencesEvent
 from projections.current_preferences import CurrentPreferences
 
 ROUNDS: Final = 50
-"""How often a change is decided anew because another process was faster. Each time, somebody else got ahead."""
+"""How often a change is decided again because another process appended first. In each round, another writer made progress."""
 
 PAUSE: Final = 0.05
-"""Seconds between two attempts to learn what became of a commit whose answer was lost."""
+"""Seconds between two attempts to find out whether a commit took effect after its answer was lost."""
 
 Outcome: TypeAlias = State | Exception
 
 
 @dataclass(slots=True)
 class Attempt:
-    """A change on its way. `decided` becomes its `outcome` once everything that it was decided from is recorded.
+    """A change in progress. `decided` becomes its `outcome` once everything that the decision rests on is recorded.
 
-    `unsure` remembers what was sent to be recorded and never confirmed: an event of each try, and the state it led to.
+    `unsure` lists the tries that were sent to the database and never confirmed: one event of each try, and the state that
+    the try led to.
     """
 
     change: Change
@@ -40,10 +41,10 @@ class Attempt:
 
 
 class Preferences:
-    """Reads and changes preferences. Calls of the same moment share their round trips to the store.
+    """Reads and changes preferences. Calls that arrive at the same moment share their round trips to the store.
 
-    `event_ids` yields fresh ULIDs and `new_key` makes keys to seal actors with; `resolve_for` is how long, in seconds, the
-    fate of a lost commit is looked into.
+    `event_ids` yields fresh ULIDs. `new_key` makes keys that seal actors. If the answer to a commit is lost, the service
+    tries for `resolve_for` seconds to find out whether the commit took effect.
     """
 
     def __init__(
@@ -66,14 +67,14 @@ class Preferences:
         return await self._reads.submit(stream)
 
     async def change(self, change: Change) -> State:
-        """The state after the change. Raises `PreconditionFailed`, or `Unavailable` with the outcome possibly unknown.
+        """The state after the change. Raises `PreconditionFailed`, or `Unavailable`; then the outcome may be unknown.
 
-        After an `Unavailable` it is safe to ask again: a choice that was recorded is not recorded twice.
+        After an `Unavailable` it is safe to send the change again: a choice that is already recorded is not recorded twice.
         """
         return await self._changes.submit(change)
 
     async def close(self) -> None:
-        """Finish what was accepted."""
+        """Finish all calls that were accepted."""
         await self._changes.close()
         await self._reads.close()
 
@@ -93,8 +94,8 @@ class Preferences:
             try:
                 await self._round(unfinished)
             except Unavailable as error:
-                # Where nothing was sent, nothing was recorded, and to say so at once is best. Otherwise the truth
-                # stands in the log, as soon as it can be read again.
+                # If no append was sent, nothing was recorded, and the caller learns that at once. Otherwise the log shows
+                # what was recorded, as soon as it can be read again.
                 if deadline is None and isinstance(error, OutcomeUnknown):
                     deadline = clock() + self._resolve_for
                 if deadline is None or clock() > deadline:
@@ -105,17 +106,17 @@ class Preferences:
         return [attempt.outcome or Unavailable("others were always faster") for attempt in attempts]
 
     async def _round(self, attempts: Sequence[Attempt]) -> None:
-        """Read, decide, append. What has no outcome afterwards was overtaken and needs another round.
+        """Read, decide, append. An attempt without an outcome afterwards was overtaken by another writer and needs another round.
 
-        A row that is remembered saves reading it. It is a guess: if something is appended to it, the version check has
-        proven it; if not, it is read in the next round.
+        A remembered row saves a read, but it is only a guess. If an append to it succeeds, the version check has proven it.
+        If not, or if there is nothing to append, the row is read in the next round.
         """
         streams = {attempt.change.stream for attempt in attempts}
         guesses = self._remembered.take(streams)
         unknown = list(streams - guesses.keys())
         rows = guesses | (await self._store.load(unknown) if unknown else {})
-        # Only after the states were read: what isn't in the log by now, and gets there yet, makes our append fail its
-        # version check, and is found in the next round.
+        # This must come after the states were read. If an unconfirmed event reaches the log later than this check, our append
+        # fails its version check, and the next round finds the event.
         await self._recognise([attempt for attempt in attempts if attempt.unsure])
         drafts = self._decide([attempt for attempt in attempts if attempt.outcome is None], rows)
         written = [draft.append(self._new_key) for draft in drafts if draft.events]
@@ -128,7 +129,7 @@ class Preferences:
                 attempt.outcome = attempt.decided
 
     async def _recognise(self, attempts: Sequence[Attempt]) -> None:
-        """Give those their outcome whose events stand in the log after all."""
+        """Set the outcome of each attempt whose unconfirmed event is in the log."""
         unsure = [(attempt, event, outcome) for attempt in attempts for event, outcome in attempt.unsure]
         if unsure:
             recorded = await self._store.recorded([event for _, event, _ in unsure])
@@ -150,7 +151,8 @@ class Preferences:
         return list(drafts.values())
 
     async def _append(self, appends: Sequence[Append], attempts: Sequence[Attempt]) -> AbstractSet[UUID]:
-        """The streams that were appended to. One bad member never harms the others: they are tried one by one."""
+        """The streams that were appended to. If the database refuses the batch, each append is tried alone, so one bad append
+        never harms the others."""
         try:
             return await self._store.append(appends)
         except OutcomeUnknown:
@@ -164,7 +166,7 @@ class Preferences:
                 recorded: set[UUID] = set()
                 for append in appends:
                     recorded |= await self._append([append], attempts)
-                    # At once: if the next one loses its connection, this one has its outcome all the same.
+                    # Set the outcome now: if the next append loses its connection, this one keeps its outcome.
                     for attempt in attempts:
                         if attempt.outcome is None and attempt.change.stream in recorded:
                             attempt.outcome = attempt.decided

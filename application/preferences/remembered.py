@@ -1,4 +1,4 @@
-"""Rows that were seen lately: a guess to decide from, which the append proves by content or refuses."""
+"""Rows that were read or written lately. A change is decided from such a guess; the append checks its content and refuses a wrong one."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -9,14 +9,15 @@ from uuid import UUID
 from projections.current_preferences import CurrentPreferences
 
 SERVES: Final = 2.0
-"""Seconds for which a row is remembered. One that another process has changed meanwhile costs a round trip more than to read it."""
+"""Seconds for which a row is remembered. If another process has changed the row meanwhile, the guess costs one round trip
+more than reading the row would."""
 
 
 class RememberedRows:
-    """At most `most` rows, for `SERVES` seconds of the `clock`; the one put in first goes first.
+    """At most `most` rows, each for `SERVES` seconds of the `clock`. The oldest row is dropped first.
 
-    A row is handed out once. Whoever took it and saw it proven puts its successor in; who didn't, leaves nothing that
-    could mislead a second time.
+    A row is handed out once. If the append proves the row, the caller puts its successor in. If not, the row is gone, so
+    a wrong guess can't mislead twice.
     """
 
     def __init__(self, most: int = 10_000, clock: Callable[[], float] = monotonic) -> None:
@@ -25,7 +26,7 @@ class RememberedRows:
         self._rows: OrderedDict[UUID, tuple[float, CurrentPreferences]] = OrderedDict()
 
     def take(self, streams: Iterable[UUID]) -> dict[UUID, CurrentPreferences]:
-        """Those of these streams that are remembered, and from now on no longer are."""
+        """The remembered rows of these streams. They are forgotten here."""
         young = self._clock() - SERVES
         taken = {}
         for stream in streams:

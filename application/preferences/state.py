@@ -1,4 +1,4 @@
-"""What goes in and comes out of the use cases."""
+"""The input and the result of the use cases."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Self, TypeAlias
@@ -10,7 +10,7 @@ from projections.current_preferences import CurrentPreferences
 
 
 class State(NamedTuple):
-    """What a stream stands at. Version 0 is a user who never chose."""
+    """The state of a stream. Version 0 means that the user never chose anything."""
 
     stream: UUID
     version: int
@@ -25,7 +25,7 @@ Precondition: TypeAlias = Callable[[State], bool]
 
 
 class Change(NamedTuple):
-    """Record `requested`, provided that the state it is decided from meets `precondition`, if there is one."""
+    """A request to record `requested`. With a `precondition`, only if the current state meets it."""
 
     stream: UUID
     requested: Choices

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import psycopg
 
 from application.audit.filter import AuditFilter
-from application.audit.log import Place
+from application.audit.log import EntryPosition
 from bench.goals import Figure
 from bench.stage import Stage
 from bench.varied_log import BEGIN, LARGE, TOGGLES, fill, people
@@ -92,7 +92,7 @@ async def _pages(url: str, users: int, events: int, pages: int) -> dict[str, lis
         for number in range(pages + 1):
             for asked in questions:
                 # The first page, and others anywhere behind it.
-                before = Place(BEGIN + timedelta(seconds=chance.randrange(events)), 0) if number % 2 else None
+                before = EntryPosition(BEGIN + timedelta(seconds=chance.randrange(events)), 0) if number % 2 else None
                 started = time.perf_counter()
                 await index.complete_until()
                 await index.newest(asked.organization, asked.wanted, before=before, limit=LIMIT + 1)

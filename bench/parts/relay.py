@@ -23,7 +23,7 @@ from bench.stage import Stage
 from infrastructure.embedded.nats_server import NatsServer
 from infrastructure.followers.runner import FollowerRunner
 from infrastructure.log.event_log import end_of_log, read_after
-from infrastructure.nats.jetstream import SUBJECTS, EventStream
+from infrastructure.nats.jetstream import SUBJECTS, BrokerStream
 from infrastructure.nats.relay import NAME as FOLLOWER
 from infrastructure.nats.relay import Relay
 from projections.nats_messages import message
@@ -77,7 +77,7 @@ async def bare(url: str, broker: str) -> float:
 async def relay(url: str, broker: str) -> float:
     """The relay as it is, from the log to the position that it notes in the database."""
     stop = asyncio.Event()
-    ours = Relay(EventStream([broker], STREAM))
+    ours = Relay(BrokerStream([broker], STREAM))
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         end = await end_of_log(connection)
         await connection.execute("DELETE FROM followers WHERE name = %s", [FOLLOWER])

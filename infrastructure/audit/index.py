@@ -1,4 +1,4 @@
-"""The follower that keeps the index of the audit log."""
+"""The follower that keeps the audit index."""
 
 from collections.abc import Sequence
 from typing import Final, LiteralString
@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 from typing_extensions import override
 
 from application.followers import Follower
-from application.ports import Recorded
+from application.log import Recorded
 from infrastructure.followers.journal import Connection
 from infrastructure.postgres.sql import queries
 
@@ -14,8 +14,9 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("audit_index")
 
 
 class AuditIndexer(Follower[Connection]):
-    """One statement a batch, and no memory: a crash or a failover of the database can take back what it was told, classes and
-    all, and this object lives on."""
+    """Runs one statement for each batch and remembers nothing. A crash or a failover of the database can undo what was written, also the
+    rows of `audit_classes`, while this object lives on.
+    """
 
     name = "audit-index"
 

@@ -1,4 +1,4 @@
-"""The audit log of an organization, found by its index and read from the log."""
+"""The audit log of an organization: found through the audit index, read from the log."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -6,9 +6,8 @@ from typing import Any, Final
 from typing_extensions import override
 
 from application.audit.filter import AuditFilter
-from application.audit.log import AuditIndex, Place, Reach
-from application.ports import Recorded
-from application.rebuild import BrokenStream
+from application.audit.log import AuditIndex, EntryPosition, IndexProgress
+from application.log import BrokenStream, Recorded
 from domain.errors import Unavailable
 from infrastructure.audit import index as audit_index
 from infrastructure.log.event_log import read_at
@@ -22,10 +21,10 @@ END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def open_database(url: str, *, size: int = 2, answer_within: float = 10.0) -> Database:
-    """A small pool of its own: who reads the audit log may wait for others who do, and nobody else waits for them.
+    """A small pool of its own: readers of the audit log may wait for each other, but other requests never wait for them.
 
-    A plan for any class is made for the average one, which may be so small that to collect and sort it seems cheapest.
-    Without bitmap scans there is no other way than the index that has the entries in order.
+    PostgreSQL plans for a class of average size. That may be so small that collecting and sorting its entries seems cheapest. Without
+    bitmap scans, the only way left is the index that has the entries in order.
     """
     return Database(
         url,
@@ -44,7 +43,7 @@ class PostgresAuditLog(AuditIndex):
 
     @override
     async def newest(
-        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int, at_least: int = 0
+        self, organization: str, wanted: AuditFilter, *, before: EntryPosition | None, limit: int, at_least: int = 0
     ) -> list[Recorded]:
         statement = "newest_of_stream" if wanted.stream else "newest_of_organization"
         parameters = {**_parameters(organization, wanted, before), "limit": limit}
@@ -54,7 +53,7 @@ class PostgresAuditLog(AuditIndex):
             if (reached or 0) < at_least:
                 raise Unavailable(f"the index of the audit log was set back from position {at_least} to {reached or 0}")
             events = await read_at(connection, positions)
-            # Left out, it would make a page that is too short, which is how the last one is told.
+            # A page without this event would be too short, and a short page means the last one to the reader.
             if missing := set(positions) - {event.position for event in events}:
                 raise BrokenStream(f"the log has no event at position {min(missing)}, where the audit log has an entry")
             return events
@@ -74,28 +73,28 @@ class PostgresAuditLog(AuditIndex):
         return events[0] if events else None
 
     @override
-    async def complete_until(self) -> Reach:
+    async def complete_until(self) -> IndexProgress:
         [(reached, end, now, earliest)] = await self._database.fetch_in_time(
             self._queries["progress"], {"follower": audit_index.AuditIndexer.name}, prepare=False
         )
         if not reached:
-            return Reach(0, None)
+            return IndexProgress(0, None)
         if reached >= (end or 0):
-            return Reach(reached, now)
-        return Reach(reached, _at_most(now, earliest))
+            return IndexProgress(reached, now)
+        return IndexProgress(reached, _at_most(now, earliest))
 
 
 def _at_most(now: datetime, earliest: str | None) -> datetime | None:
-    """The earlier one. Where no event says its time, nothing is promised."""
+    """The earlier one. None if no event says its time: then no instant can be promised."""
     try:
         return min(now, datetime.fromisoformat(earliest or ""))
     except ValueError:
         return None
 
 
-def _parameters(organization: str, wanted: AuditFilter, before: Place | None) -> dict[str, Any]:
-    # `until` is a place, too: the one before all entries of that moment, since positions begin at 1.
-    last = min([Place(wanted.until or END, 0), *([before] if before else [])])
+def _parameters(organization: str, wanted: AuditFilter, before: EntryPosition | None) -> dict[str, Any]:
+    # `until` becomes a place too: just before all entries of that moment, because positions begin at 1.
+    last = min([EntryPosition(wanted.until or END, 0), *([before] if before else [])])
     return {
         "follower": audit_index.AuditIndexer.name,
         "organization": organization,

@@ -1,4 +1,4 @@
-"""The record of reading, in PostgreSQL."""
+"""The record of who read the audit log, in PostgreSQL."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from infrastructure.postgres.sql import queries
 
 @dataclass(frozen=True, slots=True)
 class ListedReading:
-    """`outcome` is `complete` or `aborted`; None where nobody knows how, or whether, it ended."""
+    """`outcome` is `complete` or `aborted`. It is None if it is unknown how, or whether, the reading ended."""
 
     id: str
     at: datetime
@@ -46,7 +46,7 @@ class PostgresAuditReads(AuditReads):
         await self._database.execute(self._queries["end"], {"id": reading_id, "count": count, "outcome": outcome})
 
     async def list(self, organization: str | None, *, limit: int) -> list[ListedReading]:
-        """The readings in an organization, or in none, newest first."""
+        """The readings in one organization, or those without an organization, newest first."""
         rows = await self._database.fetch(self._queries["list"], {"organization": organization, "limit": limit})
         return [ListedReading(*row) for row in rows]
 

@@ -1,4 +1,4 @@
-"""One user's stream as of an instant, in PostgreSQL."""
+"""Reads one user's stream as of an instant from PostgreSQL."""
 
 from datetime import datetime
 from typing import Final
@@ -6,8 +6,8 @@ from uuid import UUID
 
 from typing_extensions import override
 
-from application.audit.users import Evidence, Streams
-from application.rebuild import BrokenStream
+from application.audit.users import HistoryAsOf, Streams
+from application.log import BrokenStream
 from domain import published_catalogues
 from domain.events import CataloguePublished, NotificationToggled
 from domain.published_catalogues import PublishedCatalogues
@@ -16,7 +16,7 @@ from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 
 PATIENCE: Final = 5.0
-"""Seconds that whoever asks waits for one user's stream: enough for a million events."""
+"""Seconds that a caller waits for one user's stream: enough for a million events."""
 
 
 class PostgresStreams(Streams):
@@ -25,7 +25,7 @@ class PostgresStreams(Streams):
         self._queries = queries("streams")
 
     @override
-    async def evidence(self, stream: UUID, until: datetime) -> Evidence:
+    async def evidence(self, stream: UUID, until: datetime) -> HistoryAsOf:
         rows = await self._database.fetch_in_time(
             self._queries["evidence"],
             {
@@ -41,7 +41,7 @@ class PostgresStreams(Streams):
         if version != events:
             raise BrokenStream(f"stream {stream}: {events} events up to version {version}")
         shown = [decode(*row[2:]) for row in rows if row[2] is not None]
-        return Evidence(
+        return HistoryAsOf(
             version,
             [event for event in shown if isinstance(event, NotificationToggled)],
             PublishedCatalogues([event for event in shown if isinstance(event, CataloguePublished)]),

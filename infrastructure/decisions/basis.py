@@ -1,4 +1,4 @@
-"""What decisions rested on, in PostgreSQL."""
+"""Reads the basis of decisions from PostgreSQL."""
 
 from typing import Final
 from uuid import UUID
@@ -12,7 +12,7 @@ from domain.events import CataloguePublished, LogContinued, PreferencesEvent
 from infrastructure.log.event_codec import decode
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
-from projections.explained_decision import At, Evidence
+from projections.explained_decision import At, DecisionBasis
 
 _COMMON: Final = [published_catalogues.STREAM, continued_log.STREAM]
 
@@ -23,7 +23,7 @@ class PostgresEvidenceStore(EvidenceStore):
         self._queries = queries("decisions")
 
     @override
-    async def evidence(self, stream: UUID) -> Evidence:
+    async def evidence(self, stream: UUID) -> DecisionBasis:
         rows = await self._database.fetch_in_time(self._queries["evidence"], [[stream, *_COMMON]], prepare=False)
         events: list[At[PreferencesEvent]] = []
         catalogues: list[At[CataloguePublished]] = []
@@ -38,4 +38,4 @@ class PostgresEvidenceStore(EvidenceStore):
                 continuations.append(Continuation.of(position, event))
             else:
                 events.append(At(position, event))
-        return Evidence(rows[0][0], events, catalogues, continuations)
+        return DecisionBasis(rows[0][0], events, catalogues, continuations)

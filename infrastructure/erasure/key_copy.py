@@ -12,11 +12,11 @@ _HEADER: Final = re.compile(rb'"?originator_id"?[,\t].*')
 
 
 class NotACopy(Exception):
-    """One sentence on why a file is no copy of the keys."""
+    """One sentence on why a file is not a copy of the keys."""
 
 
 def read(file: Path) -> dict[UUID, bytes]:
-    """The keys in the file, by stream. Raises `NotACopy`, and `OSError` where the file can't be read."""
+    """The keys in the file, by stream. Raises `NotACopy`, and `OSError` if the file can't be read."""
     keys: dict[UUID, bytes] = {}
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):

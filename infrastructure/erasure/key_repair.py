@@ -1,4 +1,4 @@
-"""Setting the keys of persons right: each stream gets the key that opens it, and no erasure is undone."""
+"""Repairs the persons' keys: each stream gets the key that opens it, and no erasure is undone."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,21 +10,21 @@ import psycopg
 
 from infrastructure.erasure import person_keys
 from infrastructure.erasure.person_keys import QUERIES, Fit, KeyedStream, fit, opened, opens
-from infrastructure.evidence.log_tree import Connection
+from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 
 _SESSION: Final = Session(application="preferences person-keys", connect_within=5)
 
 PAIRS: Final = 2_000_000
-"""Keys that are tried on streams whose own they aren't, at most: some ten seconds of work."""
+"""The most trials of keys on streams other than their own: some ten seconds of work."""
 
 REMEMBERED: Final = 3.0
-"""Seconds for which a server process may go on to seal under a key that it read before, at most."""
+"""Seconds. The longest time for which a server process may go on to seal under a key that it read before."""
 
 
 @dataclass(slots=True)
 class Repaired:
-    """Streams by what was done. `unreadable`: actors that no key opens. `reaching`: keys that open erased actors as well.
+    """Streams by what was done. `unreadable`: actors that no key opens. `reaching`: keys that also open erased actors.
 
     `untried`: there were too many keys and streams to try each key on each stream, so only each stream's own were tried.
     """
@@ -39,8 +39,9 @@ class Repaired:
 
 
 class KeyRepair:
-    """`copy` has the keys of an older or newer copy of the table, by stream. `give_up`: what no key opens is told as erased from
-    now on. Each stream is set right in a transaction of its own, in which nothing can be appended."""
+    """`copy` has the keys of an older or newer copy of the table, by stream. `give_up`: an actor that no key opens reads as erased from
+    now on. Each stream is repaired in a transaction of its own, during which nothing can be appended.
+    """
 
     def __init__(self, url: str, copy: Mapping[UUID, bytes], *, give_up: bool = False) -> None:
         self._url = url
@@ -61,7 +62,7 @@ class KeyRepair:
             strangers = self._strangers([key for _, key, _ in found if key is not None], len(found))
             changed = [stream for stream, _, _ in found if self._set_right(connection, stream, strangers)]
             if changed:
-                # Nothing here can make a server process forget the key that it remembers.
+                # This code can't make a server process forget a key that it remembers, so it waits.
                 time.sleep(REMEMBERED)
                 for stream in changed:
                     with connection.transaction():
@@ -69,20 +70,20 @@ class KeyRepair:
         return self._repaired
 
     def _strangers(self, kept: list[bytes], streams: int) -> list[bytes]:
-        """Keys that may belong to any of the streams: those that don't fit where they are, and those of the copy."""
+        """Keys that may belong to any of the streams: those that don't fit their own stream, and those of the copy."""
         strangers = list(dict.fromkeys([*kept, *self._copy.values()]))
         if len(strangers) * streams > PAIRS:
             self._repaired.untried = True
             return []
         return strangers
 
-    def _set_right(self, connection: Connection, stream: UUID, strangers: list[bytes]) -> bool:
-        """Whether the stream has another key now."""
+    def _set_right(self, connection: BlockingConnection, stream: UUID, strangers: list[bytes]) -> bool:
+        """Returns whether the stream has another key now."""
         with connection.transaction():
-            # Found before it is locked: appends wait for what is done behind the lock.
+            # The candidates are found before the lock is taken, because appends wait while it is held.
             likely = self._likely(person_keys.stream(connection, stream), strangers)
         with connection.transaction():
-            # In the order in which an erasure takes both.
+            # In the order in which an erasure takes both locks.
             connection.execute(QUERIES["key"], [stream])
             connection.execute(QUERIES["hold_appends"])
             of = person_keys.stream(connection, stream)
@@ -117,7 +118,7 @@ class KeyRepair:
         return own + [key for key in strangers if any(opens(key, actor) for actor in ends)]
 
     def _best(self, of: KeyedStream, keys: list[bytes]) -> bytes | None:
-        """The key that opens most since the last erasure, and of several the one that opens the newest; None if none opens any."""
+        """The key that opens the most actors since the last erasure; of equals, the one that opens the newest. None if none opens any."""
         scores = {key: (opened(key, of.after), opened(key, of.after[-1:])) for key in keys}
         best = max(scores, key=lambda key: scores[key], default=None)
         return best if best is not None and scores[best][0] else None

@@ -1,4 +1,4 @@
-"""Whether the keys of persons open what was sealed under them, and nothing that was erased."""
+"""Checks that persons' keys open the actors that were sealed under them, and no erased ones."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from uuid import UUID
 
 import orjson
 
-from infrastructure.evidence.log_tree import Connection
 from infrastructure.log.sealing import unseal
+from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.sql import queries
 
 QUERIES: Final[dict[str, LiteralString]] = queries("person_keys")
@@ -23,7 +23,7 @@ _REPORT_EVERY: Final = 10_000
 
 
 class SealedActor(NamedTuple):
-    """Who acted in an event, as it is stored."""
+    """The actor of an event, as it is stored."""
 
     version: int
     event_id: str
@@ -32,9 +32,9 @@ class SealedActor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KeyedStream:
-    """A stream with the key that is kept for it; both None where none is.
+    """A stream with its stored key. `key` and `since_version` are None if there is none.
 
-    `erased` is the version of its last erasure, 0 without any. `before` and `after` are its sealed actors before and after that.
+    `erased` is the version of its last erasure, or 0. `before` and `after` are its sealed actors before and after that.
     """
 
     stream: UUID
@@ -46,7 +46,7 @@ class KeyedStream:
 
 
 class Fit(Enum):
-    """How a key fits its stream. The values complete the sentence that begins with the stream."""
+    """How a key fits its stream. The values complete a sentence that begins with the stream."""
 
     FITS = "has a key that opens every actor since the last erasure"
     NOTHING_SEALED = "has no key, and nothing that one could open"
@@ -64,7 +64,7 @@ class Fit(Enum):
 
     @property
     def lost(self) -> bool:
-        """Whether a key is gone, and none is wrong: who acted reads as erased, as in a database restored without its keys."""
+        """Whether a key is missing and none is wrong. The actors then read as erased, as in a database restored without its keys."""
         return self in {Fit.MISSING, Fit.LOST}
 
     @property
@@ -75,13 +75,13 @@ class Fit(Enum):
 def opens(key: bytes, actor: SealedActor) -> bool:
     try:
         unseal(actor.sealed, key, actor.event_id)
-    except ValueError:  # `Unsealable`, or an event that has no id any more
+    except ValueError:  # `Unsealable`, or an event that no longer has an id
         return False
     return True
 
 
 def opened(key: bytes, actors: Iterable[SealedActor]) -> int:
-    """How many of them a key opens."""
+    """How many of the actors the key opens."""
     return sum(opens(key, actor) for actor in actors)
 
 
@@ -98,16 +98,16 @@ def fit(of: KeyedStream) -> Fit:
         return Fit.NONE
     if count < len(told):
         return Fit.SOME
-    # Any version behind the last one that was erased will do, since there is nothing in between that is sealed.
+    # Any version after the last erased actor is right, because nothing in between is sealed.
     if untold or any(actor.version >= of.since_version for actor in of.before):
         return Fit.SINCE
     return Fit.FITS if len(told) == len(of.after) else Fit.LOST
 
 
-def streams(connection: Connection, progress: Callable[[int], None] = lambda _: None) -> Iterator[KeyedStream]:
-    """Every stream in which something was sealed or erased, and every other one that has a key.
+def streams(connection: BlockingConnection, progress: Callable[[int], None] = lambda _: None) -> Iterator[KeyedStream]:
+    """Every stream with a sealed event or an erasure, and every other stream that has a key.
 
-    Within one transaction, at the memory of the longest stream. `progress` is called with the number of events seen.
+    Runs within one transaction, with memory for the longest stream. `progress` is called with the number of events seen.
     """
     connection.execute("SET LOCAL enable_sort = off")
     with connection.cursor("sealed", binary=True) as cursor:
@@ -122,8 +122,8 @@ def streams(connection: Connection, progress: Callable[[int], None] = lambda _: 
             yield KeyedStream(stream, key, since_version, 0, [], [])
 
 
-def stream(connection: Connection, stream: UUID) -> KeyedStream:
-    """One stream as it stands."""
+def stream(connection: BlockingConnection, stream: UUID) -> KeyedStream:
+    """One stream in its current state."""
     rows = connection.cursor(binary=True).execute(QUERIES["sealed_of_stream"], [stream]).fetchall()
     if rows:
         return _keyed_stream(rows)
@@ -132,8 +132,8 @@ def stream(connection: Connection, stream: UUID) -> KeyedStream:
     return KeyedStream(stream, key, since_version, 0, [], [])
 
 
-def about(connection: Connection) -> int:
-    """About how many events there are."""
+def about(connection: BlockingConnection) -> int:
+    """The approximate number of events."""
     row = connection.execute(QUERIES["count"]).fetchone()
     return int(row[0]) if row else 0
 
@@ -160,7 +160,7 @@ def _keyed_stream(rows: list[Any]) -> KeyedStream:
 
 
 def _event_id(state: bytes) -> str:
-    """Empty where the event itself can't be read, which no key mends; `audit verify` says whether it was altered."""
+    """Empty if the event itself can't be read. No key repairs that; `audit verify` says whether the event was altered."""
     try:
         found = orjson.loads(state)["event_id"]
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""What a bundle is made of, in PostgreSQL."""
+"""Reads the parts of a bundle from PostgreSQL."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -13,16 +13,17 @@ from application.evidence.bundling import BundleSource
 from application.evidence.checkpoints import KeptNote
 from domain.leaf import Leaf
 from domain.merkle import TILE
-from infrastructure.evidence.log_tree import Connection, PostgresTree, reading
+from infrastructure.evidence.log_tree import PostgresTree, reading
+from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.sql import queries
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("evidence")
 _REMEMBERED: Final = 256
-"""Tiles: proofs of events near each other, and the tops of all proofs, are made of the same ones."""
+"""How many tiles are cached. Proofs of nearby events share tiles, and the tops of all proofs do."""
 
 
 class PostgresBundleSource(BundleSource):
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: BlockingConnection) -> None:
         self._connection = connection
         self._tree = PostgresTree(connection)
         self._tile = lru_cache(_REMEMBERED)(lambda level, index: self._tree.entries(level, index * TILE, TILE))

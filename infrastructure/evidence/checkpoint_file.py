@@ -1,4 +1,4 @@
-"""Checkpoints in a file outside of the database: one signed note after the other, an empty line behind each."""
+"""Checkpoints in a file outside the database: one signed note after another, each followed by an empty line."""
 
 import os
 import re
@@ -9,15 +9,17 @@ from typing import IO, Final
 
 from typing_extensions import override
 
-from application.evidence.checkpoints import KeptNote, Place, PublishedCheckpoints
+from application.evidence.checkpoints import KeptNote, PublishedCheckpoints, ReadProgress
 
 _NOTE: Final = re.compile(rb"(?:[^\n]+\n)+\n(?:\xe2\x80\x94 [^\n]+\n)+(?=\n)")
 _LARGEST: Final = 16384
-"""Bytes that a note has at most, by far."""
+"""Bytes. Every note is far smaller."""
 
 
 class CheckpointFile(PublishedCheckpoints):
-    """It is only appended to; but what a crash left half-written at its end was never a checkpoint, and goes."""
+    """The file only grows. The one exception is a note that a crash left half-written at the end: it was never a checkpoint, and the next
+    append removes it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,7 +46,7 @@ class CheckpointFile(PublishedCheckpoints):
             os.fsync(file.fileno())
 
     def fault(self) -> str | None:
-        """What is in the way of the next checkpoint; None if nothing is. Changes nothing."""
+        """What prevents the next checkpoint, or None. Changes nothing."""
         if not self._path.exists():
             there = next(parent for parent in self._path.absolute().parents if parent.exists())
             return None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else f"{there} can't be written to"
@@ -58,9 +60,9 @@ class CheckpointFile(PublishedCheckpoints):
 
     @contextmanager
     def as_of_now(self, *, required: bool = False, torn: bool = True) -> Iterator["FileAsOfNow | None"]:
-        """What stands in it at this moment; None where there is no file, unless it is `required`.
+        """The content of the file at this moment. None if there is no file, unless it is `required`.
 
-        Without `torn`, what a crash left half-written at its end is passed over, as the next checkpoint will remove it.
+        Without `torn`, a half-written note at the end is skipped, because the next checkpoint will remove it.
         """
         if not required and not self._path.exists():
             yield None
@@ -78,7 +80,7 @@ class CheckpointFile(PublishedCheckpoints):
 
 
 class FileAsOfNow:
-    """The file up to where it ended when it was opened."""
+    """The file up to the end that it had when it was opened."""
 
     def __init__(self, place: str, file: IO[bytes], end: int, *, torn: bool) -> None:
         self.place = place
@@ -86,11 +88,11 @@ class FileAsOfNow:
         self._end = end
         self._torn = torn
 
-    def notes(self, after: Place) -> Iterator[KeptNote]:
-        """Piece by piece, from a mark on; what is no note is for whoever opens notes to refuse.
+    def notes(self, after: ReadProgress) -> Iterator[KeptNote]:
+        """The pieces of the file from a mark on. A piece may not be a valid note: the code that opens notes refuses it then.
 
-        Where the mark isn't one of this file, those that were read are passed over from its beginning on, by their sizes: the file
-        may be another machine's, or a new one.
+        If the mark does not belong to this file, which may be new or another machine's, reading starts at the beginning. It skips the
+        notes that were read before, by their sizes.
         """
         known = after.mark == 0 or self._ends_note(after)
         self._file.seek(after.mark if known else 0)
@@ -110,7 +112,7 @@ class FileAsOfNow:
         if lines and self._torn:
             yield b"".join(lines)
 
-    def _ends_note(self, after: Place) -> bool:
+    def _ends_note(self, after: ReadProgress) -> bool:
         """Whether the note of this size ends at this mark."""
         self._file.seek(max(0, after.mark - _LARGEST))
         notes = list(_NOTE.finditer(self._file.read(min(after.mark, _LARGEST))))
@@ -118,13 +120,13 @@ class FileAsOfNow:
 
 
 def _size(note: bytes) -> int | None:
-    """What it says of its size; None where that is no number."""
+    """The size that the note states. None if that is not a number."""
     _, _, rest = note.partition(b"\n")
     line, _, _ = rest.partition(b"\n")
     return int(line) if line.isdigit() else None
 
 
 def _begins(torn: bytes, note: bytes) -> bool:
-    """Whether this can be all that was written of a note of the same origin, which is a note's first line."""
+    """Whether `torn` can be the beginning of a note of the same origin. The origin is the first line of a note."""
     origin = note[: note.index(b"\n") + 1]
     return torn.startswith(origin) or origin.startswith(torn)

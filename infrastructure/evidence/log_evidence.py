@@ -1,4 +1,4 @@
-"""What a verification reads, in PostgreSQL and in the file of checkpoints."""
+"""Reads the data of a verification from PostgreSQL and from the file of checkpoints."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,24 +7,26 @@ from typing import Final, LiteralString, Self
 from psycopg import sql
 from typing_extensions import override
 
-from application.evidence.checkpoints import DATABASE, KeptNote, LeafTile, Place, StoredEvidence
+from application.evidence.checkpoints import DATABASE, KeptNote, LeafTile, ReadProgress, StoredEvidence
 from domain.continued_log import Continuation
 from infrastructure.evidence.checkpoint_file import FileAsOfNow
-from infrastructure.evidence.log_tree import Connection, continuations, leaves, misplaced, reading
+from infrastructure.evidence.log_tree import continuations, invalid_positions, leaves, reading
+from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.sql import queries
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("evidence")
 _AT_ONCE: Final = 64
-"""Tiles fetched at once: half a megabyte."""
+"""Tiles that are fetched at once: half a megabyte."""
 
 
 class PostgresEvidence(StoredEvidence):
-    """As of one moment, on two connections that share a snapshot: the log streams on one of them all the time.
+    """Reads one moment, on two connections that share a snapshot. The log streams on one of them all the time.
 
-    `published` are checkpoints kept elsewhere, as of a moment before: a later one would speak of events that aren't seen.
+    `published` are checkpoints kept elsewhere, read at an earlier moment. A later checkpoint would cover events that the snapshot does
+    not have.
     """
 
-    def __init__(self, log: Connection, tree: Connection, published: FileAsOfNow | None) -> None:
+    def __init__(self, log: BlockingConnection, tree: BlockingConnection, published: FileAsOfNow | None) -> None:
         self._log = log
         self._tree = tree
         self._published = {} if published is None else {published.place: published}
@@ -40,7 +42,7 @@ class PostgresEvidence(StoredEvidence):
             yield cls(log, tree, published)
 
     def about(self) -> int:
-        """About how many events there are."""
+        """The approximate number of events."""
         row = self._tree.execute(_QUERIES["count"]).fetchone()
         return int(row[0]) if row else 0
 
@@ -49,8 +51,8 @@ class PostgresEvidence(StoredEvidence):
         return leaves(self._log, after + 1, limit)
 
     @override
-    def misplaced(self) -> list[int]:
-        return misplaced(self._tree)
+    def invalid_positions(self) -> list[int]:
+        return invalid_positions(self._tree)
 
     @override
     def continuations(self) -> list[Continuation]:
@@ -79,7 +81,7 @@ class PostgresEvidence(StoredEvidence):
         return [DATABASE, *self._published]
 
     @override
-    def notes(self, place: str, after: Place) -> Iterator[KeptNote]:
+    def notes(self, place: str, after: ReadProgress) -> Iterator[KeptNote]:
         if place != DATABASE:
             yield from self._published[place].notes(after)
             return

@@ -1,4 +1,4 @@
-"""The Merkle tree of the log, in PostgreSQL. Nothing here waits for anything but the database, so nothing is async."""
+"""The Merkle tree of the log, in PostgreSQL. This code waits only for the database, so it is not async."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,39 +9,37 @@ from psycopg import sql
 from psycopg.abc import Buffer
 from psycopg.errors import error_from_result
 from psycopg.generators import fetch_many
-from psycopg.rows import TupleRow
 from typing_extensions import override
 
 from application.evidence.checkpoints import DATABASE, KeptNote, StoredTree, TreeStore
-from application.ports import UnreadableEvent
+from application.log import UnreadableEvent
 from domain.checkpoint import Checkpoint
 from domain.continued_log import STREAM, Continuation
 from domain.events import LogContinued
 from domain.merkle import TILE, Tile
 from infrastructure.log.event_codec import decode
+from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 from infrastructure.postgres.sql import queries
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("evidence")
 _COPY_HEADER: Final = 19
-"""Bytes before the first row, and in the first message."""
+"""Bytes before the first row. They are part of the first message."""
 _COPY_TRAILER: Final = b"\xff\xff"
 _READ_WITHIN: Final = 300.0
-"""Seconds in which the server sends the next row: an operator's command may wait, but not for ever."""
-
-Connection = psycopg.Connection[TupleRow]
+"""Seconds in which the server must send the next row: an operator's command may wait, but not for ever."""
 
 
-def leaves(connection: Connection, first: int = 1, limit: int | None = None) -> Iterator[bytes]:
+def leaves(connection: BlockingConnection, first: int = 1, limit: int | None = None) -> Iterator[bytes]:
     """The log from a position on, as leaf data, row by row as the server sends it.
 
-    The connection has `enable_sort` off: the index has the order already, and a sort would read all of the log first, and may
-    write it out.
+    The connection has `enable_sort` off: the index already has the order. A sort would first read the whole log, and may write it to
+    disk.
     """
     query = sql.SQL(_QUERIES["leaves"].rstrip(";")).format(first=sql.Literal(first), limit=sql.Literal(limit))
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         rows = _received(copy)
-        # The header comes with what is behind it: the first row, the trailer of a log without any, or nothing.
+        # One message holds the header and what follows it: the first row, the trailer of an empty log, or nothing.
         behind = bytes(next(rows))[_COPY_HEADER:]
         if len(behind) > len(_COPY_TRAILER):
             yield behind
@@ -51,10 +49,10 @@ def leaves(connection: Connection, first: int = 1, limit: int | None = None) -> 
 
 
 def _received(copy: psycopg.Copy) -> Iterator[Buffer]:
-    """The rows of a COPY. `read` waits for a row; the rows that came with it are taken as they are, which takes half the time.
+    """The rows of a COPY. `read` waits for one row; the rows that came with it are taken without waiting, in half the time.
 
-    The trailer comes last, alone or behind the header, and `read` sees how the statement ended behind it. An error in its place is raised
-    here. A row that ends like the trailer is followed by a `read`, too, which is only slower.
+    The trailer comes last, alone or after the header, and the `read` after it sees how the statement ended. An error in its place is
+    raised here. A row that ends like the trailer is also followed by a `read`, which is only slower.
     """
     pgconn = copy.connection.pgconn
     while row := copy.read():
@@ -68,12 +66,12 @@ def _received(copy: psycopg.Copy) -> Iterator[Buffer]:
             yield row
 
 
-def misplaced(connection: Connection) -> list[int]:
-    return [position for (position,) in connection.execute(_QUERIES["misplaced"])]
+def invalid_positions(connection: BlockingConnection) -> list[int]:
+    return [position for (position,) in connection.execute(_QUERIES["invalid_positions"])]
 
 
-def continuations(connection: Connection) -> list[Continuation]:
-    """Those that can be read: whoever alters the log may alter these, and then they explain nothing."""
+def continuations(connection: BlockingConnection) -> list[Continuation]:
+    """The readable continuations. An attacker who alters the log may alter these too; such a continuation then explains no gap."""
     found = []
     for position, *stored in connection.execute(queries("continuation")["continuations"], [STREAM]):
         with suppress(UnreadableEvent):
@@ -83,25 +81,25 @@ def continuations(connection: Connection) -> list[Continuation]:
     return found
 
 
-def entries(connection: Connection, level: int, first: int, count: int) -> Sequence[bytes]:
+def entries(connection: BlockingConnection, level: int, first: int, count: int) -> Sequence[bytes]:
     index, offset = divmod(first, TILE)
     row = connection.execute(_QUERIES["tile"], [level, index]).fetchone()
     return _split(row[0] if row else None)[offset : offset + count]
 
 
 def _split(hashes: bytes | None) -> list[bytes]:
-    """Whatever stands there: who altered it may have dropped the constraint as well. What it is worth shows in the hashes."""
+    """Takes any bytes: an attacker who altered them may have dropped the constraint as well. The hashes show whether they are right."""
     hashes = hashes or b""
     return [hashes[start : start + 32] for start in range(0, len(hashes), 32)]
 
 
 class PostgresTree(StoredTree):
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: BlockingConnection) -> None:
         self._connection = connection
 
     @override
-    def misplaced(self) -> list[int]:
-        return misplaced(self._connection)
+    def invalid_positions(self) -> list[int]:
+        return invalid_positions(self._connection)
 
     @override
     def continuations(self) -> list[Continuation]:
@@ -147,8 +145,9 @@ class PostgresTree(StoredTree):
 
 
 class PostgresTreeStore(TreeStore):
-    """`patience`: seconds that one waits for another, and that one may stand still, in a process that was suspended, before
-    the server lets the next one go on. A step takes a fraction of it."""
+    """`patience`: seconds that one process waits for another. It is also how long a process may be suspended before the server lets the
+    next one go on. A step takes a fraction of that.
+    """
 
     def __init__(self, url: str, patience: float = 30.0) -> None:
         self._url = url
@@ -157,7 +156,7 @@ class PostgresTreeStore(TreeStore):
             application="preferences checkpoint",
             settings={"lock_timeout": limit, "idle_in_transaction_session_timeout": limit, "enable_sort": "off"},
             connect_within=5,
-            # Longer than it waits for another one, which the server ends by itself.
+            # Longer than the lock timeout, after which the server itself ends the wait for another process.
             answer_within=patience + 5,
         )
 
@@ -170,7 +169,7 @@ class PostgresTreeStore(TreeStore):
 
 
 @contextmanager
-def reading(url: str) -> Iterator[Connection]:
+def reading(url: str) -> Iterator[BlockingConnection]:
     session = Session(application="preferences audit", connect_within=5, answer_within=_READ_WITHIN)
     with connect_blocking(url, session) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

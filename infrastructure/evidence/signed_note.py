@@ -1,4 +1,4 @@
-"""Signed notes, as C2SP has them (c2sp.org/signed-note): a text that people can read, and Ed25519 signatures under it."""
+"""Signed notes in C2SP's form (c2sp.org/signed-note): a text that people can read, with Ed25519 signatures under it."""
 
 import re
 from base64 import b64decode, b64encode
@@ -16,15 +16,15 @@ _ED25519: Final = b"\x01"
 _NAME: Final = re.compile(r"[^\s+]+")
 _SIGNATURE: Final = re.compile(r"— (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/]+={0,2})")
 _MOST: Final = 100
-"""Signatures under one note that are looked at."""
+"""The most signatures under one note that are checked."""
 
 
 class BadNote(ValueError):
-    """One phrase on why a text is no note, or nobody's whom we know."""
+    """One phrase on why a text is not a note, or has no signature of a known key."""
 
 
 class VerifierKey:
-    """A public key with the name of its owner. Written `name+hash+key`, as the specification says."""
+    """A public key with its owner's name. Written `name+hash+key`, as the specification says."""
 
     def __init__(self, name: str, key: Ed25519PublicKey) -> None:
         if not _NAME.fullmatch(name):
@@ -39,7 +39,7 @@ class VerifierKey:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raise `ValueError` for what isn't the exact text of a key."""
+        """Raises `ValueError` for anything but the exact text of a key."""
         try:
             name, _, encoded = text.split("+", 2)
             key = b64decode(encoded, validate=True)
@@ -64,7 +64,7 @@ class NoteSigner:
         self.verifier = VerifierKey(name, key.public_key())
 
     def sign(self, text: str) -> str:
-        """The note: the text, which ends with a line break, an empty line, and the signature's line."""
+        """The note: the text, which ends with a line break, then an empty line, then the line of the signature."""
         signature = b64encode(self.verifier.hash + self._key.sign(text.encode())).decode()
         return f"{text}\n— {self.verifier.name} {signature}\n"
 
@@ -83,7 +83,7 @@ class NoteReader(Notes):
 
     @override
     def open(self, note: str) -> str:
-        """The text. What other keys than ours say is left aside, unless there is nothing else. Raises `BadNote` or `UnknownKey`."""
+        """The text. Ignores signatures of unknown keys, unless there are no others. Raises `BadNote` or `UnknownKey`."""
         text, empty_line, signatures = note.rpartition("\n\n")
         text += "\n"
         if not (empty_line and signatures.endswith("\n")):
@@ -107,7 +107,7 @@ class NoteReader(Notes):
 
 
 def _decoded(text: str) -> bytes:
-    """The bytes, or none: base64 that isn't canonical would let a note be changed without a trace."""
+    """The bytes, or empty bytes if the base64 isn't canonical: otherwise a note could be changed unnoticed."""
     try:
         found = b64decode(text, validate=True)
     except ValueError:

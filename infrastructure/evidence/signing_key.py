@@ -1,11 +1,11 @@
-"""The key that checkpoints are signed with: from the settings, or one of this data directory."""
+"""The key that signs checkpoints: from the settings, or from this data directory."""
 
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from infrastructure.key_file import write_once
+from infrastructure.identity.key_file import write_once
 
 
 def path(data_dir: Path) -> Path:
@@ -13,7 +13,7 @@ def path(data_dir: Path) -> Path:
 
 
 def parse(pem: str) -> Ed25519PrivateKey:
-    """Raise `ValueError` for anything but a private Ed25519 key without a password, as PEM."""
+    """Raises `ValueError` for anything but a private Ed25519 key without a password, as PEM."""
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError):
@@ -24,7 +24,7 @@ def parse(pem: str) -> Ed25519PrivateKey:
 
 
 def of_data_dir(data_dir: Path) -> Ed25519PrivateKey:
-    """The key that belongs to a data directory, made when it is first asked for. Raises `ValueError`."""
+    """The key of a data directory. It is made on first use. Raises `ValueError`."""
     file = path(data_dir)
     if not file.exists():
         write_once(file, Ed25519PrivateKey.generate())

@@ -1,4 +1,4 @@
-"""How far the log is signed, asked of the database, so that every process tells the same."""
+"""How far the log is signed. The answer comes from the database, so every process reports the same."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -18,6 +18,6 @@ class PostgresSigning:
     async def status(self) -> SigningStatus:
         """Raises `Unavailable`."""
         [(last, state)] = await self._database.fetch_in_time(self._queries["status"], prepare=False)
-        # An event that doesn't even say when it was recorded has waited at least since the last checkpoint.
+        # An event that does not say when it was recorded has waited at least since the last checkpoint.
         since = None if state is None else recorded_at(state) or last
         return SigningStatus(last, 0.0 if since is None else max((self._clock() - since).total_seconds(), 0.0))

@@ -1,4 +1,4 @@
-"""The feed, read from PostgreSQL."""
+"""Reads the feed from PostgreSQL."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,8 +8,7 @@ from uuid import UUID
 from typing_extensions import override
 
 from application.feed.feed import CHUNK, EVERYTHING, EventFeed, Selection, Slice
-from application.ports import Recorded, UnreadableEvent
-from application.rebuild import BrokenStream
+from application.log import BrokenStream, Recorded, UnreadableEvent
 from domain import continued_log, published_catalogues
 from domain.continued_log import Continuation
 from domain.events import (
@@ -29,10 +28,10 @@ from infrastructure.postgres.sql import queries
 from projections.audit_log import OPEN, Action
 
 SEARCHED: Final = 20_000
-"""Events that are looked at for one piece of the feed, at most: a few tenths of a second."""
+"""The most events that are searched for one piece of the feed. This takes a few tenths of a second."""
 
 READ_WITHIN: Final = 15.0
-"""Seconds for one piece of the feed, those included in which its reader waits for a connection."""
+"""Seconds for one piece of the feed, with the time that its reader waits for a connection."""
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("event_feed")
 
@@ -41,20 +40,20 @@ _ACTIONS: Final[dict[type[Event], str]] = {
     NotificationToggled: Action.TOGGLE,
     PreferencesErased: Action.ERASE,
 }
-"""What the index of the audit log calls the kinds of events."""
+"""The audit index's names for the kinds of events."""
 
 _COMMON: Final[dict[type[Event], UUID]] = {
     CataloguePublished: published_catalogues.STREAM,
     LogContinued: continued_log.STREAM,
 }
-"""The streams of the kinds that are in no index, since they are everybody's."""
+"""The streams of the kinds that are in no index, because they concern all organizations."""
 
 
 class PostgresEventFeed(EventFeed):
-    """On a pool of its own: whoever reads the whole log must not keep connections from those who change something.
+    """Reads from a pool of its own: readers of the whole log must not take connections from requests that change something.
 
-    A piece that hasn't come `within` so many seconds is given up, with its connection: a few that never come would else
-    keep the whole pool from everybody.
+    A piece that takes longer than `within` seconds is given up, together with its connection. Otherwise a few pieces that never arrive
+    would block the whole pool.
     """
 
     def __init__(self, database: Database, *, within: float = READ_WITHIN) -> None:
@@ -80,9 +79,9 @@ class PostgresEventFeed(EventFeed):
 
 
 async def _of_organization(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
-    """By the index of the audit log as far as it has come, and from there by going through the log.
+    """Reads through the audit index up to the index's position, and from there searches the log.
 
-    So an organization doesn't pay for the others, nor does it wait until what it did is in the index.
+    So an organization does not pay for the events of others, and sees its own events before they are in the index.
     """
     by_choice = selection.channel is not None or selection.toggle is not None
     kinds = [NotificationToggled] if by_choice else [*_ACTIONS, *_COMMON]
@@ -118,14 +117,15 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
 
 
 async def _readable_at(connection: Connection, positions: Sequence[int]) -> tuple[list[Recorded], int | None]:
-    """The events at these positions, which go up, and the position of the first one that can't be read. Raises
-    `UnreadableEvent` where nothing precedes it."""
+    """The events at these positions, which are in rising order, and the position of the first unreadable one. Raises `UnreadableEvent` if
+    no readable event precedes it.
+    """
     unreadable = None
     while True:
         try:
             return await event_log.read_at(connection, positions), unreadable
         except UnreadableEvent as error:
-            # Any of them, since they are read in any order; so once more, up to there.
+            # The events are read in any order, so this may not be the first unreadable one. Read again, up to this position.
             unreadable = error.position
             positions = [position for position in positions if position < unreadable]
             if not positions:
@@ -133,7 +133,7 @@ async def _readable_at(connection: Connection, positions: Sequence[int]) -> tupl
 
 
 async def _search(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
-    """Goes through the log itself, and picks what is selected."""
+    """Searches the log itself for the selected events."""
     if selection == EVERYTHING:
         return Slice(*await event_log.fetch_after(connection, after, limit))
     found: list[Recorded] = []

@@ -1,4 +1,4 @@
-"""A connection of its own to the log, that is told when it grows."""
+"""A connection of its own to the log, which the database notifies when the log grows."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from application.feed.feed import Slice, readable
 from application.feed.live_tail import LogWatch
-from application.isolation import Cleared
+from application.log import Cleared
 from domain.errors import Unavailable
 from domain.isolation import PLATFORM
 from infrastructure.log import event_log
@@ -22,7 +22,7 @@ from infrastructure.postgres.session import Session, connect
 CHANNEL: Final = "preferences_log"
 
 LOOK_WITHIN: Final = 5.0
-"""Seconds for one look at the log. Who has no answer by then looks again on another connection."""
+"""Seconds for one read of the log. After that the watcher reads again on another connection."""
 
 log = structlog.get_logger("feed")
 
@@ -35,8 +35,10 @@ class PostgresLogWatch(LogWatch):
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str, application: str, *, within: float = LOOK_WITHIN) -> AsyncIterator[Self]:
-        """Raises `Unavailable` now, or later, when the connection has gone or hasn't answered `within` so many seconds.
-        Whoever asked goes on as if nothing were, so it is logged here."""
+        """Raises `Unavailable` now, or later when the connection is lost or has not answered `within` so many seconds.
+
+        The caller goes on without an error, so this logs the reason.
+        """
         try:
             async with await _connected(url, application) as connection:
                 with connection.answering_by(monotonic() + within):
@@ -59,8 +61,9 @@ class PostgresLogWatch(LogWatch):
 
 
 async def _connected(url: str, application: str) -> Connection:
-    """A reader comes and goes at any moment. Who is cancelled while it connects would leave a connection behind, which nobody
-    closes until the collector happens to find it; so it is let come about, and closed."""
+    """A reader can be cancelled at any moment. Cancelled while it connects, it would leave behind a connection that stays open until the
+    garbage collector finds it. So connecting goes on in the background, and the connection is then closed.
+    """
     connecting = asyncio.create_task(connect(url, Session(application=application, connect_within=5)))
     try:
         return await asyncio.shield(connecting)

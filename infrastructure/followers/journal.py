@@ -1,4 +1,4 @@
-"""The log, and where a follower stands in it, on the follower's own connection."""
+"""The log and a follower's position in it, read and written on the follower's own connection."""
 
 import traceback
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from typing_extensions import override
 
 from application.followers import FollowerState, Journal
-from application.ports import Recorded, UnreadableEvent
+from application.log import Recorded, UnreadableEvent
 from infrastructure.log.event_log import read_after
 from infrastructure.postgres.connection import ConnectionLost, translated
 from infrastructure.postgres.sql import queries
@@ -25,7 +25,7 @@ log = structlog.get_logger("followers")
 
 
 class PostgresJournal(Journal[Connection]):
-    """Needs an autocommitting connection, and keeps it to itself."""
+    """Needs a connection in autocommit mode, and uses it alone."""
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
@@ -35,7 +35,7 @@ class PostgresJournal(Journal[Connection]):
         await self._run("register")
 
     async def lead(self) -> bool:
-        """Whether this connection leads the follower from now on, until it ends."""
+        """Returns whether this connection leads the follower from now on, until it ends."""
         [(leads,)] = await self._run("lead")
         if not leads:
             await self._run("end_stuck")
@@ -81,7 +81,7 @@ class PostgresJournal(Journal[Connection]):
 
 
 def describe(error: Exception) -> str:
-    """What happened, and where. Not in the error's own words, which may quote whatever somebody has sent."""
+    """The kind of error, and its place in the code. It leaves out the error's own text, which may quote data that a caller has sent."""
     if isinstance(error, UnreadableEvent):
         return str(error)
     state = f" {error.sqlstate}" if isinstance(error, psycopg.Error) and error.sqlstate else ""

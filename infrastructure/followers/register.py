@@ -1,4 +1,4 @@
-"""Looking after followers from outside of their process: how far each is, and holding it, releasing it, setting it back."""
+"""Manages followers from outside their process: shows how far each is, pauses it, resumes it, resets it."""
 
 from collections.abc import Callable, Collection
 from datetime import datetime
@@ -12,7 +12,7 @@ from infrastructure.postgres.sql import queries
 
 
 class FollowerRegister:
-    """All that they do takes effect on a running follower with its next transaction, in whatever process it is."""
+    """Each method takes effect at the running follower's next transaction, in whichever process it runs."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -20,20 +20,20 @@ class FollowerRegister:
         self._queries = queries("followers")
 
     async def statuses(self, names: Collection[str]) -> list[FollowerStatus]:
-        """Of these followers, and of all that have ever run, by name."""
+        """The status of these followers and of all that have ever run, by name."""
         rows = await self._database.fetch_in_time(self._queries["status"], {"names": [*names]}, prepare=False)
         return [self._status(*row) for row in rows]
 
     async def pause(self, name: str) -> None:
-        """Return when nothing more is handled."""
+        """Returns once the follower handles no more events."""
         await self._database.execute(self._queries["pause"], {"name": name})
 
     async def resume(self, name: str) -> bool:
-        """False where no such follower has ever run."""
+        """False if no such follower has ever run."""
         return bool(await self._database.write(self._queries["resume"], {"name": name}))
 
     async def reset(self, follower: Follower[Connection], to: int) -> None:
-        """Undo what it made of the events after `to`, and let them come again. Raises `CannotReset`."""
+        """Undo the follower's effect of all events after `to`, and let it handle them again. Raises `CannotReset`."""
         name = {"name": follower.name}
         async with self._database.connection() as connection, connection.transaction():
             row = await (await connection.execute(self._queries["hold"], name)).fetchone()
@@ -58,7 +58,7 @@ class FollowerRegister:
     ) -> FollowerStatus:
         lag = 0.0
         if next_state is not None:
-            # Where the event doesn't even say when it was recorded, it has waited at least since the last move.
+            # If the event does not say when it was recorded, it has waited at least since the last move.
             since = recorded_at(next_state) or moved_at or self._clock()
             lag = max((self._clock() - since).total_seconds(), 0.0)
         return FollowerStatus(name, position, paused, failed_position, failure, leading, lag_events, lag)

@@ -1,4 +1,4 @@
-"""Running a follower: one process leads it, the others wait to take over."""
+"""Runs a follower: one process leads it, the others wait to take over."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from typing import Final
 import psycopg
 import structlog
 
-from application.followers import LARGEST, Follower, Following, StandsAt, Step
+from application.followers import LARGEST, ConfirmedPosition, Follower, Following, Step
 from domain.errors import Unavailable
 from infrastructure.followers.journal import Connection, PostgresJournal
 from infrastructure.log.continuation import continue_where_moved
@@ -18,22 +18,23 @@ from infrastructure.postgres.sql import queries
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
-"""Seconds before the database, or whatever else a follower needs, is tried again."""
+"""Seconds before the runner tries the database, or another thing that the follower needs, again."""
 
 FIRST_PATIENCE: Final = 4.0
 LONGEST_PATIENCE: Final = 64.0
-"""Seconds in which the server answers a statement, or is given up: it may be frozen, and another one serve in its place. A server
-that is slow is given twice as long the next time, so that even then the follower gets on."""
+"""Seconds in which the server must answer a statement. After that the runner gives it up: it may be frozen while another one serves in
+its place. The next limit is twice as long, so that the follower makes progress even with a slow server.
+"""
 
 log = structlog.get_logger("followers")
 
 
 class FollowerRunner:
-    """Leads a follower along the log, on a connection of its own, for as long as the process is to run.
+    """Leads a follower along the log, on a connection of its own, for as long as the process runs.
 
-    `poll` is how long, in seconds, it sleeps at most: a notification wakes it, and may be lost. `rest` is how long it lets
-    events gather after it has caught up, so that a busy log is handled in batches and not event by event. `patience` is how
-    long, in seconds, its `handle` may say nothing to the database before the server takes it for dead.
+    `poll`: the longest sleep, in seconds. A notification wakes the follower earlier, but a notification may be lost. `rest`: how long it
+    lets events gather after it has caught up, so that a busy log is handled in batches and not event by event. `patience`: how long, in
+    seconds, its `handle` may send nothing to the database before the server considers it dead.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class FollowerRunner:
         url: str,
         follower: Follower[Connection],
         *,
-        stands_at: StandsAt | None = None,
+        stands_at: ConfirmedPosition | None = None,
         batch: int = LARGEST,
         poll: float = 1.0,
         rest: float = 0.02,
@@ -58,7 +59,7 @@ class FollowerRunner:
         self._answer_within = FIRST_PATIENCE
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; the transaction under way is finished. What is unavailable is waited for."""
+        """Runs until `stop` is set, and finishes the running transaction. While the database or the broker is unavailable, it waits."""
         name = self._follower.name
         while not stop.is_set():
             try:
@@ -84,7 +85,7 @@ class FollowerRunner:
         following = Following(self._follower, journal, largest=self._batch, stands_at=self._stands_at)
         while not stop.is_set():
             step = await following.step()
-            # All that it needs was there, also where there was nothing to do.
+            # The step succeeded, so all that the follower needs is available, even if there was nothing to do.
             self._pause = FIRST_PAUSE
             match step:
                 case Step.HELD:
@@ -103,12 +104,13 @@ class FollowerRunner:
                 Session(
                     application=f"preferences follower {self._follower.name}",
                     settings={
-                        # The server ends a session that says nothing for so long: a leader that is frozen, or that the network
-                        # has cut off, must not keep another one from leading. One that works comes by at least once a second.
+                        # The server ends a session that is silent for this long. A leader that is frozen, or cut off by the network, must
+                        # not keep another one from leading. A working leader sends something at least once a second.
                         "idle_session_timeout": "5s",
                         "idle_in_transaction_session_timeout": f"{self._patience}s",
                     },
-                    # Nothing is lost by not waiting for the disk where position and effect would be lost together.
+                    # If position and effect are in the same database, a lost commit loses both, so it need not wait for the disk. If the
+                    # effect is elsewhere, the commit must wait.
                     durable=self._stands_at is not None,
                     answer_within=self._answer_within,
                 ),
@@ -120,7 +122,7 @@ class FollowerRunner:
 
 
 async def _notified(connection: Connection, stop: asyncio.Event, seconds: float) -> None:
-    """Return when something was appended, or `stop` was set, or the time is over."""
+    """Returns when an event was appended, when `stop` was set, or when the time is over."""
 
     async def listen() -> None:
         async for _ in connection.notifies(timeout=seconds, stop_after=1):
@@ -133,12 +135,12 @@ async def _notified(connection: Connection, stop: asyncio.Event, seconds: float)
     finally:
         stopped.cancel()
         listening.cancel()
-        # A connection that broke is found by the next step.
+        # The next step finds out if the connection broke.
         await asyncio.gather(listening, stopped, return_exceptions=True)
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> bool:
-    """Whether `stop` was set meanwhile."""
+    """Returns whether `stop` was set meanwhile."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()

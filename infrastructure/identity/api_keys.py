@@ -1,4 +1,4 @@
-"""API keys of organizations and of the platform, by the SHA-256 of the key. The plain text exists once: in the answer to `create`."""
+"""API keys of organizations and of the platform. The database has only a key's SHA-256; `create` alone returns the plain text."""
 
 import hashlib
 import re
@@ -23,7 +23,7 @@ _FORM: Final = re.compile(r"am_live_[a-z0-9]{4}[A-Za-z0-9]{32}")
 
 @dataclass(frozen=True, slots=True)
 class ListedKey:
-    """What may be shown of a key. Times are in UTC, None where it didn't happen; a platform's key has no organization."""
+    """The parts of a key that may be shown. Times are in UTC, or None if it never happened. A key of the platform has no organization."""
 
     id: UUID
     organization: str | None
@@ -42,16 +42,16 @@ class PostgresApiKeys(ApiKeys):
 
     @override
     async def find(self, key: str) -> ApiKey | None:
-        # What hasn't the form of a key costs no round trip.
+        # A text without the form of a key costs no round trip.
         if not _FORM.fullmatch(key):
             return None
         rows = await self._database.fetch_in_time(self._queries["find"], {"digest": _digest(key)})
         return ApiKey(rows[0][0], rows[0][1], rows[0][2], frozenset(rows[0][3])) if rows else None
 
     async def create(self, organization: str | None, label: str, scopes: Sequence[str]) -> str:
-        """The new key in plain text, for the only time; without an organization, one of the platform.
+        """The new key in plain text, which is never shown again. Without an organization it is a key of the platform.
 
-        Raises ValueError for what isn't a scope (`noun:verb`).
+        Raises ValueError for a text that isn't a scope (`noun:verb`).
         """
         for scope in scopes:
             if not _SCOPE.fullmatch(scope):
@@ -77,7 +77,7 @@ class PostgresApiKeys(ApiKeys):
         ]
 
     async def revoke(self, key_id: UUID) -> bool:
-        """False if there is no such key, or if it was revoked before."""
+        """False if there is no such key, or if it is already revoked."""
         return bool(await self._database.write(self._queries["revoke"], {"id": key_id}))
 
 

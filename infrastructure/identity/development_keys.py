@@ -1,4 +1,4 @@
-"""The development keys: an issuer of one's own, so that the service runs and can be called without a Clerk account."""
+"""The development keys: the service has an issuer of its own, so that it runs and can be called without a Clerk account."""
 
 import secrets
 import time
@@ -9,17 +9,17 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from infrastructure.key_file import write_once
+from infrastructure.identity.key_file import write_once
 
 _KID: Final = "development"
 _BITS: Final = 2048
 
 
 class DevelopmentKeys:
-    """A signing key that belongs to one data directory, made when it is first asked for.
+    """A signing key of one data directory. It is made on first use.
 
-    `.invalid` is reserved (RFC 2606), so no real issuer is ever taken for this one. Raises `ValueError` if the file
-    is there but holds no RSA key.
+    `.invalid` is reserved (RFC 2606), so it can't be the name of a real issuer. Raises `ValueError` if the file exists but holds no RSA
+    key.
     """
 
     issuer: ClassVar[str] = "https://development.invalid"
@@ -44,7 +44,7 @@ class DevelopmentKeys:
     ) -> str:
         """A session token of version 2 (clerk.com/docs/guides/sessions/session-tokens) for `lifetime` seconds.
 
-        `now`: seconds since the epoch, by default the machine's clock. Raises `ValueError` for what no token can say.
+        `now`: seconds since the epoch, by default the machine's clock. Raises `ValueError` for values that a token can't have.
         """
         if not user.startswith("user_") or user == "user_":
             raise ValueError("The user must start with user_ and go on after it.")

@@ -1,4 +1,4 @@
-"""Fetching a key set over HTTP."""
+"""Fetches a key set over HTTP."""
 
 import asyncio
 import urllib.error
@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 LARGEST_SET: Final = 256 * 1024  # bytes
 PATIENCE: Final = 5.0  # seconds without an answer
 USER_AGENT: Final = "notification-preferences"
-"""Firewalls refuse the library's own name, which scanners have too."""
+"""Firewalls refuse the library's default name, because scanners use it too."""
 
 
 class _SameHost(urllib.request.HTTPRedirectHandler):
-    """Whoever answers for the issuer's host speaks for its keys, and nobody they point to does."""
+    """Follows redirects only within the same host. The issuer's host speaks for its keys, but a host that it redirects to does not."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
@@ -27,7 +27,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
 
 
 async def fetch_over_http(url: str) -> bytes:
-    """Get `url` without holding up the event loop. Raises `OSError`, `HTTPException` or `ValueError`."""
+    """Get `url` without blocking the event loop. Raises `OSError`, `HTTPException` or `ValueError`."""
 
     def get() -> bytes:
         headers = {"Accept": "application/json", "User-Agent": USER_AGENT}

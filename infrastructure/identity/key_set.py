@@ -1,7 +1,7 @@
-"""The signing keys: which public key belongs to a `kid`, from a configured PEM or from the issuer's own key set.
+"""The signing keys: the public key of a `kid`, from a configured PEM or from the issuer's own key set.
 
-A token never brings its key along (RFC 8725, section 3.10): what comes from outside is the `kid`, and that only picks
-among keys that were here before. See clerk.com/docs/guides/sessions/manual-jwt-verification for where they are found.
+A token never brings its key along (RFC 8725, section 3.10). It brings only the `kid`, which picks among keys that the service already
+has. See clerk.com/docs/guides/sessions/manual-jwt-verification for where they are found.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from infrastructure.identity.key_fetch import PATIENCE, fetch_over_http
 
 MINIMUM_BITS: Final = 2048  # RFC 7518, section 3.3
 
-# What a fetch, or the reading of what it brought, fails with. Time-outs and TLS are `OSError`, bad JSON is `ValueError`.
+# The errors of a fetch, or of reading its result. Time-outs and TLS are `OSError`, bad JSON is `ValueError`.
 _FAILURES: Final = (OSError, HTTPException, ValueError, RecursionError)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -34,11 +34,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 class SigningKeys(Protocol):
     async def key_for(self, kid: str, /) -> RSAPublicKey:
-        """Raise `Unauthenticated` for an unknown `kid`, and `Unavailable` while there are no keys to look among."""
+        """Raises `Unauthenticated` for an unknown `kid`, and `Unavailable` while the service has no keys."""
         ...
 
     def current(self, kid: str, /) -> RSAPublicKey | None:
-        """The key that counts at this moment, without waiting. The same object for as long as the key is unchanged."""
+        """The key that is valid at this moment, without waiting. It is the same object as long as the key is unchanged."""
         ...
 
     def ready(self) -> bool: ...
@@ -49,10 +49,10 @@ class SigningKeys(Protocol):
 
 
 class FixedKey:
-    """One configured key for whatever `kid`, without a network.
+    """One configured key for every `kid`, without a network.
 
-    `pem`: a public key or a certificate, of which only the key counts (an operator who pins a certificate decides when
-    it ends). Line breaks may be written as `\\n`, as environment files have them. Raises `ValueError` if it is unusable.
+    `pem`: a public key or a certificate, of which only the key counts (an operator who pins a certificate decides when it ends). Line
+    breaks may be written as `\\n`, as in environment files. Raises `ValueError` if it is unusable.
     """
 
     def __init__(self, pem: str) -> None:
@@ -85,15 +85,16 @@ class FixedKey:
 class RemoteKeySet:
     """The keys under a JWKS address (RFC 7517), kept fresh in the background. All times are in seconds.
 
-    A known key is answered from memory, always: nobody waits for a fetch who doesn't need it. There is one fetch at a
-    time, and everybody who needs its outcome waits for that one. An unknown `kid` may begin a fetch, but no sooner than
-    `cooldown` after the last fetch for an unknown one began, however that ended: anybody can make up a `kid`. Fetches of
-    the background don't count there, or a key that came up right after one of them would be refused for so long.
+    A known key is always answered from memory, so a caller waits for a fetch only if it needs one. There is one fetch at a time, and
+    every caller that needs its result waits for that one. An unknown `kid` may start a fetch, but not before `cooldown` after the last
+    fetch for an unknown `kid` started, whatever its result: anyone can make up a `kid`. Fetches of the background don't count there.
+    Otherwise a key that appears right after one of them would be refused for that long.
 
-    A fetch every `refresh_every` (after a failure, every `cooldown`) lets a removed key be refused and a new one be
-    accepted within five minutes, with or without traffic. While fetches fail, the last known keys serve for
-    `usable_for`. A set without a single usable key counts as a failed fetch: an issuer that signs nothing any more is
-    far less likely than a fault, and believing it would lock everybody out. Single unusable keys are passed over.
+    A fetch every `refresh_every` (after a failure, every `cooldown`) ensures that a removed key is refused, and a new one accepted,
+    within five minutes, with or without traffic. While fetches fail, the last known keys stay valid for `usable_for`. A set without a
+    single usable key counts as a failed fetch: a fault is far more likely than an issuer that signs nothing any more, and believing the
+    set would lock out all users. Single unusable keys are skipped.
+
     `patience` is for one whole fetch.
     """
 
@@ -138,7 +139,7 @@ class RemoteKeySet:
         return self._clock() - self._fetched_at <= self._usable_for
 
     async def start(self) -> None:
-        """Make a first attempt, which is bounded and may fail, then keep the keys fresh until `close`."""
+        """Make a first attempt, which is bounded and may fail. Then keep the keys fresh until `close`."""
         await self._fetch_unless_recent()
         if self._background is None:
             self._background = asyncio.create_task(self._keep_fresh())
@@ -151,7 +152,7 @@ class RemoteKeySet:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def refresh_if_due(self) -> None:
-        """What the background does whenever it wakes: fetch, if the keys are old and the last attempt isn't recent."""
+        """Runs each time the background task wakes: fetches if the keys are old and the last attempt isn't recent."""
         if self._due_in() <= 0:
             await self._fetch_unless_recent()
 
@@ -179,8 +180,8 @@ class RemoteKeySet:
         return self._fetching is None or self._fetching.done()
 
     async def _fetched(self) -> None:
-        # `asyncio.wait` rather than `await`: a caller who gives up doesn't take the fetch away from the others, and
-        # whatever the fetch ends with can't end the background.
+        # `asyncio.wait` rather than `await`: a caller that gives up must not cancel the fetch for the others, and no error of the fetch
+        # may end the background task.
         if self._fetching is None or self._fetching.done():
             self._attempted_at = self._clock()
             self._fetching = asyncio.create_task(self._take_keys())
@@ -195,7 +196,7 @@ class RemoteKeySet:
         except _FAILURES as error:
             log.warning("keys_unreachable", error=type(error).__name__, detail=str(error)[:200], kept=len(self._keys))
             return
-        # An unchanged key stays the same object, so that what was verified with it needn't be verified again.
+        # An unchanged key stays the same object, so that verdicts made with it stay valid.
         numbers = {kid: key.public_numbers() for kid, key in self._keys.items()}
         fresh = {k: self._keys[k] if numbers.get(k) == new.public_numbers() else new for k, new in keys.items()}
         if fresh != self._keys:
@@ -204,7 +205,7 @@ class RemoteKeySet:
 
 
 def _read(document: bytes) -> dict[str, RSAPublicKey]:
-    """The usable keys by `kid`; the first wins where a name is given twice. Raises `ValueError` if there are none."""
+    """The usable keys by `kid`; if two have the same name, the first wins. Raises `ValueError` if there are none."""
     content = json.loads(document)
     listed = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(listed, list):

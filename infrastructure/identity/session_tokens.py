@@ -1,7 +1,7 @@
-"""Clerk's session tokens: what makes one valid, and what it then says about who calls.
+"""Clerk's session tokens: what makes one valid, and what it says about the caller.
 
-Each check is here because something else signed with the same key would pass without it: Clerk signs machine, OAuth and
-template tokens with the key of its session tokens. Sources: clerk.com/docs/guides/sessions/session-tokens and
+Each check is here because another token, signed with the same key, would pass without it: Clerk signs machine, OAuth and template tokens
+with the key of its session tokens. Sources: clerk.com/docs/guides/sessions/session-tokens and
 clerk.com/docs/guides/sessions/manual-jwt-verification; RFC 8725 is the check-list, RFC 7519 the vocabulary.
 """
 
@@ -23,26 +23,29 @@ from infrastructure.identity.key_set import SigningKeys
 LONGEST: Final = 8 * 1024  # bytes of a token; it is ASCII, so characters too
 LEEWAY: Final = 5  # seconds that two clocks may be apart
 
-# Secrets that are looked up rather than verified: our product's API key, then Clerk's API key, machine, OAuth tokens.
+# Secrets that are looked up and not verified by signature: our API key, then Clerk's API key, machine and OAuth tokens.
 _OPAQUE: Final = ("am_live_", "ak_", "mt_", "m2m_", "oat_")
 _SESSION, _UNSPECIFIED = "cl_B7d4PD111AAA", "cl_I7d4PD111III"
-# Names end up in logs, stream keys and Postgres, which takes neither NUL nor lone surrogates.
+# Names end up in logs, stream keys and PostgreSQL, which accepts neither NUL nor lone surrogates.
 _NAME: Final = re.compile(r"[!-~]{1,255}")
-_FURTHEST: Final = 2**53  # seconds; beyond it a float no longer tells one second from the next
-# What hostile text makes parsers raise. Deep nesting is RecursionError; bad UTF-8 and huge integers are ValueError.
+_FURTHEST: Final = 2**53  # seconds; beyond it a float can't represent every second
+# The errors that parsers raise for hostile text. Deep nesting is RecursionError; bad UTF-8 and huge integers are ValueError.
 _UNREADABLE: Final = (jwt.PyJWTError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
 
 class ClerkSessions:
     """Verifies session tokens, and remembers the verdicts: a token lives a minute and comes back several times.
 
-    A verdict is remembered by the digest of the whole token (never by the token, which is a secret), not beyond `exp`,
-    and only for as long as the very key that proved it counts, so that a removed key ends it. Refusals are not
-    remembered: anybody can make any number of them.
+    A verdict is remembered by the digest of the whole token (never by the token, which is a secret), not beyond `exp`, and only while the
+    very key that proved it is valid, so that removing a key ends the verdict. Refusals are not remembered, because anyone can cause any
+    number of them.
 
-    `authorized_parties`: the origins whose tokens are accepted; if empty, `azp` isn't looked at. If not, a token without
-    `azp` is refused: Clerk leaves it out where no browser asked for the token.
-    `audiences`: the names that we go by. If empty, `aud` isn't looked at, as Clerk doesn't; a session template may add one.
+    `authorized_parties`: the origins whose tokens are accepted. If empty, `azp` is not checked. Otherwise a token without `azp` is
+    refused: Clerk leaves it out if no browser asked for the token.
+
+    `audiences`: the names of this service. If empty, `aud` is not checked, because Clerk does not check it either; a session template may
+    add one.
+
     `clock`: seconds since the epoch. `remembered`: the most verdicts kept; the oldest goes first.
     """
 
@@ -60,7 +63,7 @@ class ClerkSessions:
         self._issuer, self._authorized_parties, self._audiences = issuer, authorized_parties, audiences
         self._signatures = jwt.PyJWS(algorithms=["RS256"], options={"enforce_minimum_key_length": True})
         self._remembered = remembered
-        # An OrderedDict, since dropping the oldest entry of a plain dict takes longer with every one dropped before.
+        # An OrderedDict, because dropping the oldest entry of a plain dict takes longer with each one dropped before.
         self._verdicts: OrderedDict[bytes, tuple[UserSession, str, RSAPublicKey]] = OrderedDict()
 
     def ready(self) -> bool:
@@ -81,7 +84,7 @@ class ClerkSessions:
         return session
 
     def recall(self, token: str) -> UserSession | None:
-        """The verdict on a token that was verified before and still counts, without waiting; otherwise None."""
+        """The verdict on a token that was verified before and is still valid, without waiting; otherwise None."""
         if len(token) > LONGEST or not token.isascii():
             return None
         digest = _digest(token)
@@ -95,7 +98,7 @@ class ClerkSessions:
         return None
 
     def _header(self, token: str) -> dict[str, Any]:
-        """The header as sent. Nothing is proven by it; it is checked first so that misfits cost no key and no RSA."""
+        """The header as sent. It proves nothing. It is checked first, so that unsuitable tokens cost no key look-up and no RSA."""
         if len(token) > LONGEST:
             _refuse("token too long")
         if token.startswith(_OPAQUE):
@@ -105,7 +108,7 @@ class ClerkSessions:
             header = self._signatures.get_unverified_header(token)
         except jwt.DecodeError:
             _refuse("not a JWT")
-        except jwt.InvalidTokenError:  # a `kid` that is no string, a `crit` that PyJWT doesn't understand
+        except jwt.InvalidTokenError:  # the `kid` is not a string, or PyJWT does not understand the `crit`
             _refuse("header not understood")
         except _UNREADABLE:
             _refuse("not a JWT")
@@ -120,7 +123,7 @@ class ClerkSessions:
         return header
 
     def _claims(self, token: str, key: RSAPublicKey) -> dict[str, Any]:
-        # PyJWT proves the signature only. Its checks of time read the machine's clock and take "1" and true for numbers.
+        # PyJWT only proves the signature here. Its time checks read the machine's clock, and accept "1" and true as numbers.
         try:
             payload = self._signatures.decode_complete(token, key, algorithms=["RS256"])["payload"]
         except jwt.InvalidSignatureError:
@@ -165,7 +168,7 @@ def _digest(token: str) -> bytes:
 
 
 def _refuse(reason: str) -> NoReturn:
-    # `from None`: what a parser says about a token may quote it.
+    # `from None`: a parser's error about a token may quote the token.
     raise Unauthenticated(reason) from None
 
 
@@ -183,17 +186,17 @@ def _audience(value: object) -> list[str]:
 
 def _time(claims: dict[str, Any], name: str) -> float:
     value: Any = claims.get(name)
-    # `bool` is an `int` in Python. The comparison is false for NaN, and exact for integers that no float can hold.
+    # `bool` is an `int` in Python. The comparison is false for NaN, and exact for integers that are too large for a float.
     if type(value) not in (int, float) or not -_FURTHEST < value < _FURTHEST:
         _refuse(f"{name} missing or malformed")
     return float(value)
 
 
 def _organization(claims: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The active organization and the user's role in it, where this version of the claims keeps them.
+    """The active organization and the user's role in it, at the place where this version of the claims has them.
 
-    An unknown version is refused: looked for in the wrong place, an organization is not found, and the caller would
-    silently act in the scope of no organization.
+    An unknown version is refused: at the wrong place no organization would be found, and the caller would silently act in the scope of no
+    organization.
     """
     version = claims.get("v", 1)
     if type(version) is not int or version not in (1, 2):
@@ -217,5 +220,5 @@ def _impersonator(claims: dict[str, Any]) -> str | None:
     if "act" not in claims:
         return None
     actor = claims["act"]
-    # Whoever acts in somebody's name must be known by name, or the record of what happened would be wrong.
+    # A person who acts in a user's name must be known by name, or the record of the change would be wrong.
     return _name(actor.get("sub") if isinstance(actor, dict) else None, "act malformed")

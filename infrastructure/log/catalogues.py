@@ -37,7 +37,7 @@ class PostgresCatalogues(CatalogueLog):
     async def _append(self, event: CataloguePublished, follows: CataloguePublished | None) -> bool:
         stored = encode(event)
         async with self._database.connection() as connection:
-            # With the values written into the text, so that both statements travel together.
+            # The values are written into the text, so that both statements travel together.
             cursor = psycopg.AsyncClientCursor(connection)
             await cursor.execute(
                 self._queries["append"],
@@ -61,7 +61,7 @@ class PostgresCatalogues(CatalogueLog):
 
 
 class NoCatalogues(CatalogueLog):
-    """That of a database without a schema: nothing is published, and nobody has chosen anything."""
+    """For a database without a schema: no catalogue is published, and no user has chosen anything."""
 
     @override
     async def published(self) -> PublishedCatalogues:

@@ -1,7 +1,7 @@
-"""Continuing the log on another server: after a failover, or from a backup.
+"""Continues the log on another server: after a failover, or from a backup.
 
-A standby may lack events that were acknowledged and read, and a backup does. Their positions must not be given a second time: a
-reader that has passed them would never see the new events. So the log goes on far beyond them, with an event that says so.
+A standby may lack events that were acknowledged and read, and a backup does lack them. Their positions must not be assigned again: a
+reader that has passed them would never see the new events. So the log goes on far beyond them, with an event that records this.
 """
 
 from time import monotonic
@@ -24,13 +24,13 @@ Connection = psycopg.AsyncConnection[TupleRow]
 _QUERIES: Final[dict[str, LiteralString]] = queries("continuation")
 
 ANSWERED_WITHIN: Final = 5.0
-"""Seconds after which a server that hasn't answered to all of it is taken for lost."""
+"""Seconds. A server that has not answered the whole exchange by then counts as lost."""
 
 log = structlog.get_logger("continuation")
 
 
 async def continuations(connection: Connection) -> list[Continuation]:
-    """Every continuation of the log, in its order."""
+    """All continuations of the log, in its order."""
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(_QUERIES["continuations"], [STREAM], prepare=False)
         rows = await cursor.fetchall()
@@ -44,21 +44,21 @@ async def moves(database: Database) -> Moves:
 
 
 async def continue_where_moved(connection: Connection) -> None:
-    """Continue the log if it was last written on another server. For a process that starts, or has lost its connection."""
+    """Continue the log if its last writer was another server. For a process that starts, or that has lost its connection."""
     cursor = await connection.execute(_QUERIES["elsewhere"], prepare=False)
     if await cursor.fetchone() == (True,):
         await continue_log(connection)
 
 
 async def continue_on(database: Database) -> None:
-    """Continue the log after it has refused an append."""
+    """Continue the log after the database has refused an append."""
     async with database.connection() as connection:
         with connection.answering_by(monotonic() + ANSWERED_WITHIN):
             await continue_log(connection)
 
 
 async def continue_log(connection: Connection) -> Continuation | None:
-    """Continue the log, in a transaction of its own; None where another process has done it already."""
+    """Continue the log, in a transaction of its own. Returns None if another process has already done it."""
     async with connection.transaction(), psycopg.AsyncClientCursor(connection) as cursor:
         await cursor.execute(_QUERIES["hold"])
         await cursor.execute(_QUERIES["place"], {"stream": STREAM})

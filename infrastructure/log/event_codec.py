@@ -1,7 +1,7 @@
-"""Events as they are stored: the bytes that the eventsourcing library's own JSON mapper reads and writes.
+"""Encodes and decodes stored events: the same bytes that the eventsourcing library's own JSON mapper reads and writes.
 
-It is here again because the library's mapper takes ten times as long for an event, and every reader of the log pays that.
-That both understand each other is a test. What is personal stands beside the state, sealed; the library reads an event without it.
+The code is repeated here because the library's mapper takes ten times as long for an event, and every reader of the log pays that. A test
+shows that each reads the other's events. The personal part is sealed and stored beside the state; the library reads the event without it.
 """
 
 from datetime import datetime
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import orjson
 
-from application.ports import UnreadableEvent
+from application.log import UnreadableEvent
 from domain.events import (
     CataloguePublished,
     Event,
@@ -33,7 +33,7 @@ _NO_DEFAULT: Final = object()
 
 
 class StoredEvent(NamedTuple):
-    """A row of the log, without its position. `sealed_actor` is empty where nobody acted, and in events of old."""
+    """A row of the log, without its position. `sealed_actor` is empty in events without an actor, and in events older than sealing."""
 
     originator_id: UUID
     originator_version: int
@@ -43,8 +43,8 @@ class StoredEvent(NamedTuple):
 
 
 def encode(event: Event, key: bytes | None = None) -> StoredEvent:
-    """The event as it is stored, its actor sealed under `key`. Without a key the actor stays in the open: for old events."""
-    # What is at its default isn't stored: absent fields take it when they are read, from the class.
+    """The event as it is stored, with its actor sealed under `key`. Without a key the actor is stored unsealed, as in old events."""
+    # A field at its default is not stored. A reader takes the default from the class.
     event_type = type(event)
     fields = {name: value for name, value in vars(event).items() if value is not getattr(event_type, name, _NO_DEFAULT)}
     stream = fields.pop("originator_id")
@@ -71,9 +71,9 @@ def decode(
 ) -> Event:
     """The event, brought to its current shape. Raises `UnreadableEvent`.
 
-    Where the key is gone, so is who acted: a sealed actor without its key reads as `ERASED`. With a key that doesn't open it,
-    the actor reads as `UNREADABLE`, which is counted and logged: one bad key must not keep an event from its readers. For
-    evidence, `strictly`, it is an event that can't be read.
+    Without its key, a sealed actor reads as `ERASED`. With a key that does not open it, it reads as `UNREADABLE`, which is counted and
+    logged: one bad key must not keep the event from its readers. Evidence reads `strictly`: then a key that does not open the actor makes
+    the event unreadable.
     """
     try:
         event_type = TYPES[topic]
@@ -93,18 +93,18 @@ def decode(
         raise UnreadableEvent(f"{topic} of stream {stream}, version {version}: {type(error).__name__}") from error
     fields["originator_id"] = stream
     fields["originator_version"] = version
-    # As the library does it: events are frozen, so their fields are set past their constructor.
+    # As in the library: events are frozen, so this sets their fields without calling the constructor.
     event = _new(event_type)
     _set(event, "__dict__", fields)
     return event
 
 
 decode_strictly: Final = partial(decode, strictly=True)
-"""The same for evidence, which shows who acted."""
+"""The same for evidence, which shows the actor."""
 
 
 def recorded_at(state: bytes) -> datetime | None:
-    """When an event was recorded, which is told without knowing the event; None where not even that can be read."""
+    """When an event was recorded. This works without decoding the event. None if the state has no readable time."""
     try:
         return datetime.fromisoformat(orjson.loads(state)["timestamp"]["_data_"])
     except (KeyError, ValueError, TypeError):
@@ -116,7 +116,7 @@ _set: Final = object.__setattr__
 
 
 def _upcast(event_type: type[Event], fields: dict[str, Any]) -> None:
-    """Bring the fields of an old version up to the current one, step by step, as the library's mapper does."""
+    """Bring the fields of an old version to the current one, step by step, as the library's mapper does."""
     stored_version = fields.pop("class_version", 1)
     for old in range(stored_version, getattr(event_type, "class_version", 1)):
         getattr(event_type, f"upcast_v{old}_v{old + 1}")(fields)

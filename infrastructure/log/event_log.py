@@ -1,4 +1,4 @@
-"""The log, read in its order."""
+"""Reads the log in its order."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, LiteralString, NamedTuple
@@ -7,7 +7,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
-from application.ports import Recorded, UnreadableEvent
+from application.log import Recorded, UnreadableEvent
 from infrastructure.log.event_codec import decode
 from infrastructure.postgres.sql import queries
 
@@ -17,9 +17,9 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("event_log")
 
 
 class Fetched(Iterable[Recorded]):
-    """Events as the database sent them, decoded while one goes through them, so that nobody has to hold them all.
+    """Events as the database sent them. They are decoded during iteration, so that they need not all be in memory at once.
 
-    Going through them raises `UnreadableEvent`, with the position of the first such one.
+    Iteration raises `UnreadableEvent`, with the position of the first unreadable event.
     """
 
     def __init__(self, rows: Sequence[TupleRow]) -> None:
@@ -37,7 +37,7 @@ class Fetched(Iterable[Recorded]):
 
 
 class Chunk(NamedTuple):
-    """What stands in the log after a position. `position` is the one to go on from; `more`: the log goes on behind it."""
+    """A part of the log after a position. Reading goes on after `position`. `more`: the log has events after it."""
 
     events: Fetched
     position: int
@@ -46,26 +46,26 @@ class Chunk(NamedTuple):
 
 async def fetch_after(connection: Connection, position: int, limit: int) -> Chunk:
     """The first `limit` events after a position."""
-    # One more than is wanted tells whether there is more.
+    # Reads one event more than asked for, to see whether there is more.
     found = await _rows(connection, "after", [position, limit + 1])
     rows = found[:limit]
     return Chunk(Fetched(rows), rows[-1][0] if rows else position, len(found) > limit)
 
 
 async def read_after(connection: Connection, position: int, limit: int) -> list[Recorded]:
-    """The first `limit` events after a position. Raises `UnreadableEvent`, with the position of the first such one."""
+    """The first `limit` events after a position. Raises `UnreadableEvent`, with the position of the first unreadable event."""
     return [*(await fetch_after(connection, position, limit)).events]
 
 
 async def read_at(connection: Connection, positions: Sequence[int]) -> list[Recorded]:
-    """The events at these positions, in that order; what isn't there is absent. Raises `UnreadableEvent`."""
+    """The events at these positions, in that order. It leaves out a position without an event. Raises `UnreadableEvent`."""
     found = Fetched(await _rows(connection, "at", [[*positions]]))
     events = {recorded.position: recorded for recorded in found}
     return [events[position] for position in positions if position in events]
 
 
 async def end_of_log(connection: Connection) -> int:
-    """The last position; 0 where nothing was ever recorded."""
+    """The last position; 0 if the log is empty."""
     [(position,)] = await _rows(connection, "end", [])
     return int(position)
 

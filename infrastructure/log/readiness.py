@@ -1,4 +1,4 @@
-"""What a process asks of its database to know whether it can serve."""
+"""The questions that a process asks its database to know whether it can serve."""
 
 from collections.abc import Sequence
 from typing import Final, LiteralString, NamedTuple, cast
@@ -13,15 +13,15 @@ from infrastructure.postgres.connection import LoginRefused
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.migrations import Applied
 from infrastructure.postgres.sql import queries
+from infrastructure.postgres.suitability import READ_ONLY
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("readiness")
 
-READ_ONLY: Final = "refuses writes: it is read-only"
-
 
 class Readiness(NamedTuple):
-    """`database`: what is wrong with it, None if nothing is. The others are None where it couldn't be asked; `applied` are
-    the migrations that it has."""
+    """`database`: the problem with it, or None. The other fields are None if the database could not be asked. `applied` lists the
+    migrations that it has.
+    """
 
     database: str | None
     applied: Sequence[Applied] | None = None
@@ -41,7 +41,7 @@ async def readiness(database: Database) -> Readiness:
         return Readiness(f"answers with an error: {type(error).__name__}")
     read_only, applied, *_ = rows[0]
     if read_only:
-        # Where it is another one's turn by now, the next connection leads there.
+        # If another server is the primary by now, a new connection leads there.
         await database.start_anew()
     published = [cast("CataloguePublished", decode(*event)) for _, _, *event in rows if event[0] is not None]
     return Readiness(

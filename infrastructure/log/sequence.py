@@ -1,4 +1,4 @@
-"""The sequence that positions come from, where it is behind the end of the log."""
+"""The sequence that positions come from, when it is behind the end of the log."""
 
 from typing import Final
 
@@ -9,14 +9,16 @@ _SESSION: Final = Session(application="preferences check", connect_within=5)
 
 
 def behind(url: str) -> tuple[int, int] | None:
-    """The end of the log, and where the sequence stands; None where it isn't behind, as after each append by a role that may set it."""
+    """The end of the log and the last value of the sequence, or None if it isn't behind. It never is after an append by a role that may
+    set it.
+    """
     with connect_blocking(url, _SESSION) as connection:
         row = connection.execute(queries("sequence")["behind"]).fetchone()
     return None if row is None else (row[0], row[1])
 
 
 def set_forward(url: str) -> int | None:
-    """Set it to the end of the log, which is returned; None where it isn't behind."""
+    """Set the sequence to the end of the log, and return that position. Returns None if the sequence isn't behind."""
     statements = queries("sequence")
     with connect_blocking(url, _SESSION) as connection:
         connection.execute(statements["hold"])

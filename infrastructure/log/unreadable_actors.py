@@ -1,4 +1,4 @@
-"""Actors that their person's key doesn't open: counted for /metrics, and told in the log once for each stream."""
+"""Actors that the person's key does not open: counted for /metrics, and logged once for each stream."""
 
 import os
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ import structlog
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Metric
 
-MOST: Final = 1_000
-"""Streams that one process names in the log. Behind them only the counter goes on."""
+MAX_REMEMBERED: Final = 1_000
+"""How many streams one process names in its log lines. After that only the counter goes on."""
 
 log = structlog.get_logger("keys")
 
@@ -21,7 +21,7 @@ _told: Final[set[UUID]] = set()
 
 @cache
 def _counter() -> "tuple[CollectorRegistry, Counter]":
-    """Made when it is wanted: the library decides when it is imported where it counts, and most commands count nothing."""
+    """Created on first use: prometheus_client decides at import time where it counts, and most commands count nothing."""
     from prometheus_client import CollectorRegistry, Counter
 
     registry = CollectorRegistry()
@@ -30,9 +30,9 @@ def _counter() -> "tuple[CollectorRegistry, Counter]":
 
 
 def note(stream: UUID, version: int) -> None:
-    """Count an event that was read without its actor. The first of each stream is an error in the log."""
+    """Count an event that was read without its actor. The first such event of each stream is logged as an error."""
     _counter()[1].inc()
-    if stream in _told or len(_told) >= MOST:
+    if stream in _told or len(_told) >= MAX_REMEMBERED:
         return
     _told.add(stream)
     log.error(
@@ -40,11 +40,11 @@ def note(stream: UUID, version: int) -> None:
         stream=str(stream),
         version=version,
         advice="`preferences person-keys check` names all such streams, `repair` sets them right",
-        last_one_named=len(_told) == MOST,
+        last_one_named=len(_told) == MAX_REMEMBERED,
     )
 
 
 def collect() -> "Iterable[Metric]":
-    """What this process counted. Of several worker processes it is in the files that all of them share."""
+    """The counts of this process. With several worker processes the counts are in the files that all of them share."""
     registry, _ = _counter()
     return () if os.environ.get("PROMETHEUS_MULTIPROC_DIR") else registry.collect()

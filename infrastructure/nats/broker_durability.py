@@ -1,4 +1,4 @@
-"""Whether a broker acknowledges only what is on its disk. A client isn't told; the monitoring page of each server says it."""
+"""Asks whether a broker acknowledges only messages that are on its disk. Only the monitoring page of each server says it."""
 
 import asyncio
 import json
@@ -8,14 +8,14 @@ from http.client import HTTPException
 from typing import Final
 
 PATIENCE: Final = 2.0
-"""Seconds without an answer."""
+"""Seconds to wait for an answer."""
 
 _LARGEST: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """What one server says. `always`: every acknowledged message was synced; None where it didn't say, and `reason` why."""
+    """The answer of one server. `always`: it syncs every message before it acknowledges. None if it did not say; `reason` then says why."""
 
     server: str
     always: bool | None

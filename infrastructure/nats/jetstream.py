@@ -1,16 +1,15 @@
-"""The JetStream stream that events are handed on through. The relay is its only writer, and never in doubt of its end.
+"""The JetStream stream that events are handed on through. The relay is its only writer, and always knows where it ends.
 
-Each write names the sequence that it expects to be the last, so a repetition, a second relay and whatever arrives too late
-are refused by the stream itself, however long ago the first attempt was. After a write with an unknown outcome the
-last message says how far it got.
+Each write names the sequence that it expects to be the last. So the stream itself refuses a repetition, a second relay and a late
+message, however long ago the first attempt was. After a write with an unknown outcome, the last message of the stream shows how far it
+got.
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import nats.errors
 import nats.js.api
@@ -23,53 +22,46 @@ from nats.js.api import Header, StreamConfig, StreamInfo
 from nats.js.client import JetStreamContext
 
 from domain.errors import Unavailable
+from infrastructure.nats.broker_connection import ANSWER_WITHIN, BrokerConnection, BrokerUnavailable
 from infrastructure.nats.stream_configuration import Configuration
 from projections.nats_messages import Message
 
 SUBJECTS: Final = "notification-preferences.>"
 
 LARGEST_BATCH: Final = 1000
-"""Messages that the server takes in one atomic batch."""
-
-ANSWER_WITHIN: Final = 3.0
-"""Seconds until a broker that doesn't answer is given up, and its answer with it."""
+"""The most messages that the server takes in one atomic batch."""
 
 _OLDEST: Final = (2, 12)
 _NOT_NEW: Final = {10071, 10201}
-"""Another sequence was the last one, or one of the ids is known."""
+"""The error codes for: another sequence was the last one, or one of the ids is known."""
 
 _LIMIT_REQUIRED: Final = 10113
-"""The account says `max_bytes_required`."""
-
-Answer = TypeVar("Answer")
+"""The error code of an account with `max_bytes_required`."""
 
 log = structlog.get_logger("relay")
 
 
-class BrokerUnavailable(Unavailable):
-    """The broker can't be reached, or didn't answer. What was under way has an unknown outcome."""
-
-
 class StreamUnusable(Unavailable):
-    """There is a stream, but not one that the relay could write. One sentence an operator can act on."""
+    """The stream exists, but the relay can't write to it. The message is one sentence that an operator can act on."""
 
 
 class NotTheEnd(Unavailable):
-    """Somebody else has written, or an earlier attempt got through after all. Nothing was stored."""
+    """Another writer has written, or an earlier attempt succeeded after all. Nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """`sequence` counts the stream's messages. `position` is the last event's in the log, and `event_id` its id: 0 and
-    empty before the first one, None where its message was purged, so that nobody here can say any more."""
+    """`sequence` counts the stream's messages. `position` and `event_id` are those of the last event: 0 and empty before the first one,
+    None if its message was purged, because then they are unknown.
+    """
 
     sequence: int
     position: int | None
     event_id: str | None
 
 
-class EventStream:
-    """Not more than one write at a time."""
+class BrokerStream:
+    """Allows only one write at a time."""
 
     def __init__(
         self,
@@ -82,55 +74,50 @@ class EventStream:
         prefix: str = "",
         purpose: str | None = None,
     ) -> None:
-        """Name servers of one cluster and the stream; nothing happens before `open`.
+        """Takes the servers of one cluster and the name of the stream. It does nothing before `open`.
 
-        `replicas` and `max_bytes` are those of a stream that has to be made. `prefix` stands before each subject, since a
-        subject belongs to one stream only. With a `purpose`, a stream that was made for another one can't be used.
+        `replicas` and `max_bytes` apply only to a stream that has to be made. `prefix` stands before each subject, because a subject
+        belongs to one stream only. With a `purpose`, a stream that was made for another purpose can't be used.
         """
-        self._servers = list(servers)
+        self._broker = BrokerConnection(servers, credentials)
         self._name = name
-        self._credentials = credentials
         self._prefix = prefix
         self._wanted = Configuration(name, [prefix + SUBJECTS], replicas, max_bytes, purpose)
-        self._connection: Client | None = None
-        self._lost = asyncio.Event()
 
     @property
     def is_open(self) -> bool:
-        return self._connection is not None and self._connection.is_connected
+        return self._broker.is_open
 
     async def open(self) -> None:
-        """Connect, and have the stream. Raises `BrokerUnavailable` and `StreamUnusable`."""
-        await self.close()
-        connection = await self._connected()
+        """Connect, and make the stream if it does not exist. Raises `BrokerUnavailable` and `StreamUnusable`."""
+        await self._broker.open()
         try:
-            self._refuse_old_servers(connection)
-            await self._answered(self._have_stream(connection))
+            self._refuse_old_servers()
+            await self._broker.answer(self._have_stream())
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        """Whatever was not answered has an unknown outcome."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await _closed(connection)
+        """The outcome of every unanswered request is unknown."""
+        await self._broker.close()
 
     async def end(self) -> StreamEnd:
         """Where the stream ends. Raises `BrokerUnavailable` and `StreamUnusable`."""
-        stream = self._opened().jetstream(timeout=ANSWER_WITHIN)
-        state = (await self._answered(stream.stream_info(self._name))).state
+        stream = self._broker.client.jetstream(timeout=ANSWER_WITHIN)
+        state = (await self._broker.answer(stream.stream_info(self._name))).state
         if state.last_seq == 0:
             return StreamEnd(0, 0, "")
         return await self._at(state.last_seq)
 
     async def last_up_to(self, position: int) -> StreamEnd:
-        """The last message whose event stands at a position of the log or before it; position 0 where the stream has none any
-        more. Raises `BrokerUnavailable` and `StreamUnusable`."""
-        stream = self._opened().jetstream(timeout=ANSWER_WITHIN)
-        state = (await self._answered(stream.stream_info(self._name))).state
+        """The last message whose event is at or before a position of the log. Its position is 0 if the stream no longer has such a
+        message. Raises `BrokerUnavailable` and `StreamUnusable`.
+        """
+        stream = self._broker.client.jetstream(timeout=ANSWER_WITHIN)
+        state = (await self._broker.answer(stream.stream_info(self._name))).state
         found, low, high = StreamEnd(0, 0, ""), state.first_seq, state.last_seq
-        # Positions rise through the stream. Messages that were deleted one by one end the search where they are.
+        # Positions rise through the stream. If single messages were deleted, the search goes on before the gap.
         while low <= high:
             middle = await self._at((low + high) // 2)
             if middle.position is not None and middle.position <= position:
@@ -140,9 +127,9 @@ class EventStream:
         return found
 
     async def _at(self, sequence: int) -> StreamEnd:
-        stream = self._opened().jetstream(timeout=ANSWER_WITHIN)
+        stream = self._broker.client.jetstream(timeout=ANSWER_WITHIN)
         try:
-            message = await self._answered(stream.get_msg(self._name, sequence))
+            message = await self._broker.answer(stream.get_msg(self._name, sequence))
         except nats.js.errors.NotFoundError:
             return StreamEnd(sequence, None, None)
         headers = message.headers or {}
@@ -154,23 +141,23 @@ class EventStream:
             ) from None
 
     async def append(self, messages: Sequence[Message], after: int) -> int:
-        """Store these messages, at most `LARGEST_BATCH`, as the next ones after a sequence; the sequence of the last.
+        """Store these messages, at most `LARGEST_BATCH`, right after sequence `after`. Returns the sequence of the last one.
 
-        All of them or none, as far as the server lives through it. Raises `NotTheEnd`, and `BrokerUnavailable` where
-        it is unknown what was stored: then only `end` can say.
+        The server stores all of them or none, unless it dies meanwhile. Raises `NotTheEnd`. Raises `BrokerUnavailable` if it is unknown
+        what was stored: then only `end` can say.
         """
-        answer = await self._answered(self._sent(self._opened(), messages, after))
+        answer = await self._broker.answer(self._sent(self._broker.client, messages, after))
         return self._stored(json.loads(answer.data), after, len(messages))
 
     async def _sent(self, connection: Client, messages: Sequence[Message], after: int) -> Msg:
-        """The answer to the last of them."""
+        """Send all messages, and return the answer to the last one."""
         async with asyncio.timeout(ANSWER_WITHIN):
             batch = connection.new_inbox().rpartition(".")[2]
             for number, message in enumerate(messages, 1):
                 headers = {**message.headers, Header.MSG_ID: message.headers["ce-id"]}
                 if number == 1:
                     headers[Header.EXPECTED_LAST_SEQUENCE] = str(after)
-                # A batch is laid down in a file of its own first, which a lone message needn't wait for.
+                # The server first writes a batch to a file of its own. A single message need not wait for that.
                 if len(messages) > 1:
                     headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
                 payload = orjson.dumps(message.data)
@@ -191,66 +178,13 @@ class EventStream:
             raise NotTheEnd(f"stored up to sequence {answer['seq']} instead of {after + count}")
         return int(answer["seq"])
 
-    async def _connected(self) -> Client:
-        connection, lost = Client(), asyncio.Event()
-        said: list[Exception] = []
-
-        async def on_error(error: Exception) -> None:
-            said.append(error)
-
-        async def on_close() -> None:
-            lost.set()
-
-        try:
-            # Each server is tried twice at most, and after a break nobody reconnects behind our back: first it has to be
-            # asked anew where the stream ends.
-            await connection.connect(
-                self._servers,
-                name="notification-preferences relay",
-                allow_reconnect=False,
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                connect_timeout=2,
-                ping_interval=5,
-                user_credentials=self._credentials,
-                error_cb=on_error,
-                closed_cb=on_close,
-            )
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            await _closed(connection)
-            reason = said[-1] if said else error
-            raise BrokerUnavailable(f"NATS can't be reached: {str(reason) or type(reason).__name__}") from error
-        self._connection, self._lost = connection, lost
-        return connection
-
-    def _opened(self) -> Client:
-        if self._connection is None:
-            raise BrokerUnavailable("the connection to NATS was lost")
-        return self._connection
-
-    async def _answered(self, question: Awaitable[Answer]) -> Answer:
-        """The answer, or at once that there will be none: nats-py itself would wait for the whole of its time-out."""
-        asked = asyncio.ensure_future(question)
-        lost = asyncio.ensure_future(self._lost.wait())
-        try:
-            with _translated():
-                await asyncio.wait([asked, lost], return_when=asyncio.FIRST_COMPLETED)
-                if not asked.done():
-                    raise nats.errors.ConnectionClosedError
-                return asked.result()
-        finally:
-            asked.cancel()
-            lost.cancel()
-            # A question that fails as it is given up has told its error to nobody, which asyncio would log with a traceback.
-            await asyncio.gather(asked, lost, return_exceptions=True)
-
-    def _refuse_old_servers(self, connection: Client) -> None:
-        version = connection.connected_server_version
+    def _refuse_old_servers(self) -> None:
+        version = self._broker.client.connected_server_version
         if (version.major, version.minor) < _OLDEST:
             raise StreamUnusable(f"NATS {version} can't store a batch at once: 2.12 or newer is needed")
 
-    async def _have_stream(self, connection: Client) -> None:
-        stream = connection.jetstream(timeout=ANSWER_WITHIN)
+    async def _have_stream(self) -> None:
+        stream = self._broker.client.jetstream(timeout=ANSWER_WITHIN)
         try:
             info = await stream.stream_info(self._name)
         except nats.js.errors.NotFoundError:
@@ -265,7 +199,7 @@ class EventStream:
         self._tell_what_differs(config)
 
     def _tell_what_differs(self, config: StreamConfig) -> None:
-        """What is set counts for a new stream only."""
+        """The settings apply only to a new stream."""
         wanted = self._wanted
         if config.num_replicas != wanted.replicas:
             log.warning("stream has other replicas", stream=self._name, has=config.num_replicas, set=wanted.replicas)
@@ -273,7 +207,7 @@ class EventStream:
             log.warning("stream has another limit", stream=self._name, has=config.max_bytes, set=wanted.max_bytes)
 
     async def _created(self, stream: JetStreamContext) -> StreamInfo:
-        """What the server refuses as a request, it refuses at each attempt: that isn't waited for."""
+        """If the server refuses the request, it refuses every attempt. So this fails at once and is not retried."""
         try:
             return await stream.add_stream(self._wanted.new())
         except nats.js.errors.BadRequestError as error:
@@ -282,23 +216,3 @@ class EventStream:
                     f"the account at NATS requires a limit of each stream, and {self._name} has to be made: set NATS_MAX_BYTES"
                 ) from error
             raise StreamUnusable(f"NATS refuses to make the stream {self._name}: {error.description}") from error
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """nats-py's errors become ours, but for what was asked for and isn't there, and for a message that is too large,
-    which no other attempt makes smaller."""
-    try:
-        yield
-    except (nats.js.errors.NotFoundError, nats.errors.MaxPayloadError):
-        raise
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        raise BrokerUnavailable(f"NATS didn't answer: {str(error) or type(error).__name__}") from error
-
-
-async def _closed(connection: Client) -> None:
-    try:
-        async with asyncio.timeout(2):
-            await connection.close()
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        log.debug("nats", error=str(error) or type(error).__name__)

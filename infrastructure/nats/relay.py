@@ -1,7 +1,7 @@
 """The relay: a follower of the log whose effect is a stream at a broker.
 
-The stream itself says which event is its last, so nothing has to be committed in two places. What the followers' table
-keeps beside it counts for one case only: that the last message was purged.
+The stream itself says which event is its last, so nothing has to be committed in two places. The position in the followers' table matters
+in one case only: when the last message was purged.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,14 @@ from typing import Final
 import structlog
 
 from application.followers import CannotReset
-from application.ports import Recorded
+from application.log import Recorded
 from domain.continued_log import loss_of
 from domain.isolation import PLATFORM
 from infrastructure.followers.journal import Connection
 from infrastructure.log.continuation import continuations
 from infrastructure.log.event_log import read_after
-from infrastructure.nats.jetstream import LARGEST_BATCH, BrokerUnavailable, EventStream, StreamEnd, StreamUnusable
+from infrastructure.nats.broker_connection import BrokerUnavailable
+from infrastructure.nats.jetstream import LARGEST_BATCH, BrokerStream, StreamEnd, StreamUnusable
 from projections.nats_messages import message
 
 NAME: Final = "relay"
@@ -25,20 +26,20 @@ log = structlog.get_logger("relay")
 
 
 class Relay:
-    """Hands every event on, once and in log order."""
+    """Hands every event on, once and in the order of the log."""
 
     name = NAME
 
-    def __init__(self, stream: EventStream) -> None:
+    def __init__(self, stream: BrokerStream) -> None:
         self._stream = stream
         self._end: StreamEnd | None = None
         self._compared_with: Connection | None = None
 
     async def stands_at(self, position: int) -> int:
-        """The position that the stream really has reached, given the one that was noted; never a later one.
+        """The position that the stream has really reached. It is never later than `position`, which the followers' table has.
 
-        It is behind where the stream was made anew, or where a broker lost what it had acknowledged: all of that is
-        handed on again.
+        The stream is behind if it was made again, or if a broker lost messages that it had acknowledged. The relay then hands on all of
+        those events again.
         """
         if self._end is None or not self._stream.is_open:
             self._end, self._compared_with = None, None
@@ -53,11 +54,11 @@ class Relay:
         end, self._end = self._end, None
         if end is None:
             raise BrokerUnavailable("the connection to NATS was lost")
-        # Behind another connection there may be another log.
+        # A new connection may lead to another log.
         if self._compared_with is not transaction:
             await _refuse_another_log(self._stream, end, transaction)
             self._compared_with = transaction
-        # Where nobody can say what the stream held, what was noted counts, which is just before these events.
+        # If the stream's end is unknown, the position in the followers' table counts. It is just before these events.
         after = events[0].position - 1 if end.position is None else end.position
         new = [recorded for recorded in events if recorded.position > after]
         for first in range(0, len(new), LARGEST_BATCH):
@@ -66,7 +67,7 @@ class Relay:
                 [message(position, PLATFORM.clear(event, position)) for position, event in batch], end.sequence
             )
             end = StreamEnd(sequence, batch[-1].position, batch[-1].event.event_id)
-        # Only now: after a failure it is unknown, and asked for before anything else is written.
+        # Set only now: after a failure the end is unknown, and the relay asks for it before it writes again.
         self._end = end
 
     async def reset(self, position: int, transaction: Connection) -> None:
@@ -76,12 +77,12 @@ class Relay:
         await self._stream.close()
 
 
-async def _refuse_another_log(stream: EventStream, end: StreamEnd, transaction: Connection) -> None:
-    """Raise `StreamUnusable` unless the stream's last event stands in this log at its position: in a log that was restored
-    from a backup, or that is another one altogether, positions mean other events, which would silently be left out.
+async def _refuse_another_log(stream: BrokerStream, end: StreamEnd, transaction: Connection) -> None:
+    """Raise `StreamUnusable` unless this log has the stream's last event at its position. In another log, or one that was restored from a
+    backup, positions mean other events, and the relay would silently leave those out.
 
-    Where the log says itself that it has lost what stood there, before it was continued, nothing of it is left out: it goes on
-    behind all that the stream has. Then the stream's last event of before the loss must stand in the log.
+    If a continuation of the log says that this position was lost, the relay leaves out no event, because the log goes on beyond all
+    positions of the stream. Then the log must have the stream's last event from before the loss.
     """
     if not end.position or await _stands(end, transaction):
         return
@@ -103,6 +104,6 @@ async def _refuse_another_log(stream: EventStream, end: StreamEnd, transaction: 
 
 
 async def _stands(end: StreamEnd, transaction: Connection) -> bool:
-    """Whether a message's event stands in this log at its position."""
+    """Whether this log has the message's event at its position."""
     assert end.position is not None
     return [event.event_id for _, event in await read_after(transaction, end.position - 1, 1)] == [end.event_id]

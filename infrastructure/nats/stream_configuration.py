@@ -1,4 +1,4 @@
-"""How a JetStream stream has to be configured to hold every event once, in order."""
+"""How a JetStream stream must be configured to hold every event once, in order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from typing import Final
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
 UNLIMITED: Final = -1
-"""JetStream's word for no limit."""
+"""JetStream's value for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`max_bytes` limits a new stream; an account can require such a limit. With a `purpose`, a stream that was made for
-    another one can't be used."""
+    """`max_bytes` limits a new stream; an account can require such a limit. With a `purpose`, a stream that was made for another purpose
+    can't be used.
+    """
 
     name: str
     subjects: Sequence[str]
@@ -29,7 +30,7 @@ class Configuration:
             storage=StorageType.FILE,
             num_replicas=self.replicas,
             retention=RetentionPolicy.LIMITS,
-            # A stream that is full refuses the next message: the relay waits, and nothing is lost.
+            # A full stream refuses the next message. The relay then waits, and nothing is lost.
             discard=DiscardPolicy.NEW,
             max_bytes=self.max_bytes or UNLIMITED,
             allow_atomic=True,
@@ -37,9 +38,9 @@ class Configuration:
         )
 
     def faults(self, config: StreamConfig) -> str:
-        """What keeps a stream from holding every event once, in order; empty if nothing does.
+        """What prevents the stream from holding every event once, in order. Empty if nothing does.
 
-        `max_age` is no fault: it is how an operator has the stream forget persons who were erased.
+        `max_age` is no fault: with it an operator makes the stream forget erased persons.
         """
         if config.storage != StorageType.FILE:
             return "is kept in memory: events that were acknowledged would be lost"

@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL, and the one place where its errors become ours."""
+"""A connection to PostgreSQL. This module alone turns PostgreSQL's errors into ours."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from domain.errors import Unavailable
 
 
 class Connection(psycopg.AsyncConnection[TupleRow]):
-    """Keeps one cursor for all of its statements: a new one learns anew how each type is written and read."""
+    """Keeps one cursor for all its statements, because a new cursor has to find out again how each type is written and read."""
 
     taken_at = 0.0
     patience = inf
@@ -32,7 +32,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     async def rows(
         self, query: Any, parameters: Any = (), *, prepare: bool = True, deadline: float | None = None
     ) -> list[TupleRow]:
-        """Raises `NoAnswer` where the server hasn't answered by `deadline`, a time of the monotonic clock."""
+        """Raises `NoAnswer` if the server has not answered by `deadline`, a time of the monotonic clock."""
         before = self._deadline
         if deadline is not None:
             self._deadline = deadline
@@ -44,7 +44,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
 
     @contextmanager
     def answering_by(self, deadline: float) -> Iterator[None]:
-        """The same for all statements of a block, whoever executes them."""
+        """The same for all statements of a block, whichever code executes them."""
         self._deadline = deadline
         try:
             yield
@@ -53,10 +53,12 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
 
     @override
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        """A server that is there and doesn't answer keeps a statement for ever, its own time limit included. To cancel the
-        statement is no way out: the driver asks that same server to end it, and waits for that. The connection is given up."""
+        """A server that is reachable but does not answer keeps a statement for ever, even beyond the statement's own time limit.
+        Cancelling does not help: the driver asks that same server to end the statement, and waits for it. So this gives up the
+        connection.
+        """
         deadline = self._deadline
-        # What has a time limit already waits for a notification, and not for an answer.
+        # A wait that already has a time limit is for a notification and not for an answer.
         if timeout is None and self.patience != inf:
             deadline = min(deadline, monotonic() + self.patience)
         if deadline == inf:
@@ -72,7 +74,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
 
 
 class BlockingConnection(psycopg.Connection[TupleRow]):
-    """For what waits for nothing but the database. `patience` is the same as above; where rows are copied, it is for each of them."""
+    """For code that waits only for the database. `patience` is the same as above; while rows are copied, it applies to each row."""
 
     patience = inf
 
@@ -90,43 +92,43 @@ class BlockingConnection(psycopg.Connection[TupleRow]):
             raise NoAnswer("no answer from the database in time") from error
 
 
-# What the server answers while it can't serve, having recorded nothing: a deadlock, a lock or a
-# statement that took too long. Classes 53 and 58 are a full disk, full memory, too many connections, a broken disk.
+# The server answers with these while it can't serve, and then has recorded nothing: a deadlock, a lock or a statement that took too long.
+# Classes 53 and 58 are a full disk, full memory, too many connections, a broken disk.
 _TEMPORARY = {"40001", "40P01", "55P03", "57014"}
 _TEMPORARY_CLASSES = {"53", "58"}
 
 
 class NoAnswer(Unavailable):
-    """The server is there, and hasn't answered in time. What was under way has an unknown outcome."""
+    """The server is reachable but has not answered in time. The outcome of the running statement is unknown."""
 
 
 class ConnectionLost(Unavailable):
-    """The connection broke, or never came about. What was under way on it has an unknown outcome."""
+    """The connection broke, or was never made. The outcome of the statement that ran on it is unknown."""
 
 
 class ReadOnly(Unavailable):
-    """The server takes no writes: it is a standby, or an operator said so. Another one may have taken its place."""
+    """The server takes no writes: it is a standby, or an operator has set it so. Another server may have taken its place."""
 
 
 class LogElsewhere(Unavailable):
-    """The log was last written on another server, and has to be continued on this one first. Nothing was recorded."""
+    """The log's last writer was another server. The log must first be continued on this one. Nothing was recorded."""
 
 
 class LoginRefused(Unavailable):
-    """The database doesn't know the user, or the password is another one. Passwords are changed while services run."""
+    """The database does not know the user, or the password is wrong. An operator can change a password while services run."""
 
 
 _LOG_ELSEWHERE: Final = "58LOG"
-"""How the functions of our schema say so."""
+"""The SQLSTATE that the functions of our schema raise for this."""
 
-# libpq hands on what the server says as text alone, where no session has come about.
+# Before a session exists, libpq passes on the server's error only as text.
 _REFUSED: Final = re.compile(
     r"password authentication failed|no pg_hba\.conf entry|not permitted to log in|role .* does not exist"
 )
 
 
 def translated(error: psycopg.Error) -> Exception:
-    """Ours for PostgreSQL's; itself where it is nothing that trying again could mend."""
+    """Our error for PostgreSQL's. Returns the error itself if a retry could not help."""
     state = error.sqlstate or ""
     if state == "25006":
         return ReadOnly(f"the database refuses writes: {error}")
@@ -136,8 +138,8 @@ def translated(error: psycopg.Error) -> Exception:
         return Unavailable(f"the database refuses: {error}")
     if not state and _REFUSED.search(str(error)):
         return LoginRefused(f"the database refuses the login: {error}")
-    # Without a state of its own the error is libpq's: the connection. 57P is the server ending it, which can strike
-    # between a commit and its answer; 08 is how a pooler says that it lost the server.
+    # An error without a state comes from libpq: the connection is lost. 57P means that the server ends it, which can happen between a
+    # commit and its answer. With 08 a pooler says that it lost the server.
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (
         not state or state[:3] == "57P" or state[:2] == "08"
     ):

@@ -20,27 +20,28 @@ from infrastructure.postgres.session import Session, make_pool, settings_in
 
 Read = TypeVar("Read")
 
-KEYED: Final = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
-"""Options for a pool whose statements find everything by a key. What is prepared is planned once, while PostgreSQL would plan a
-look-up of several keys anew each time, which takes longer than the look-up; and a plan that was made while a table was
-small still uses its index when it is large."""
+POINT_LOOKUP_OPTIONS: Final = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
+"""Options for a pool whose statements find everything by a key. Prepared statements are then planned once. By default PostgreSQL plans a
+look-up of several keys anew each time, which takes longer than the look-up. And a plan that was made while a table was small still uses
+the index when the table is large.
+"""
 
 KEPT_FOR: Final = 60.0
-"""Seconds after which a connection goes through the pool, which replaces the old ones."""
+"""Seconds after which a connection goes back through the pool, which replaces old ones."""
 
 RENEWED_AFTER: Final = 0.5
-"""Seconds between two times that all connections are given up, while the server refuses writes."""
+"""The shortest time, in seconds, between two replacements of all connections while the server refuses writes."""
 
 FAILED_LATELY: Final = 10.0
-"""Seconds for which the last failure to connect is the reason that there is no connection."""
+"""Seconds for which the last failure to connect is reported as the reason for a missing connection."""
 
 
 class Database:
-    """A pool of autocommitting connections: a statement is a transaction.
+    """A pool of connections in autocommit mode: each statement is a transaction.
 
-    `connect_within`, `answer_within` and `patience` are in seconds. The first bounds how long a request waits for a
-    connection; the second how long the server may work on one statement; the third how long a caller of `fetch_in_time`
-    waits altogether. `options` are more of PostgreSQL's own, such as `-c work_mem=64MB`.
+    `connect_within`, `answer_within` and `patience` are in seconds. The first bounds how long a request waits for a connection; the
+    second how long the server may work on one statement; the third how long a caller of `fetch_in_time` waits altogether. `options` are
+    more of PostgreSQL's own, such as `-c work_mem=64MB`.
     """
 
     def __init__(
@@ -58,12 +59,12 @@ class Database:
         self._patience = patience
         self._waiting = 0
         self._at_hand: Connection | None = None
-        # Of the monotonic clock: what was taken from the pool before is kept at hand no more.
+        # A time of the monotonic clock. A connection that was taken from the pool before it is no longer kept at hand.
         self._kept_from = 0.0
         self._failed: tuple[float, Exception | None] = (0.0, None)
         settings = {
             "statement_timeout": f"{int(answer_within * 1000)}",
-            # A process that stands still within a transaction keeps no lock.
+            # A process that is suspended within a transaction must not keep its locks.
             "idle_in_transaction_session_timeout": "5s",
             **settings_in(options),
         }
@@ -75,8 +76,8 @@ class Database:
             max_size=size,
             configure=_configure,
             timeout=connect_within,
-            # No patience in the pool: a failed attempt is over, and the next request makes the next one. With the
-            # pool's own back-off, the service would stay away for minutes after the database is back.
+            # The pool must not retry: a failed attempt is over, and the next request makes the next one. With the pool's own back-off,
+            # the service would stay unavailable for minutes after the database is back.
             reconnect_timeout=0,
         )
 
@@ -91,8 +92,9 @@ class Database:
 
     @asynccontextmanager
     async def connection(self, within: float | None = None) -> AsyncIterator[Connection]:
-        """A connection, `within` so many seconds, by default `connect_within`. Raises `Unavailable`; as `ConnectionLost`
-        where a statement's outcome is unknown."""
+        """A connection, `within` so many seconds, by default `connect_within`. Raises `Unavailable`, or its subclass `ConnectionLost` if
+        the outcome of a statement is unknown.
+        """
         try:
             connection = await self._take(within)
             try:
@@ -111,7 +113,7 @@ class Database:
             raise ours from error
 
     async def _take(self, within: float | None) -> Connection:
-        """The one at hand, or one from the pool, which takes a tenth of a lone GET to hand it out and take it back."""
+        """The connection at hand, or one from the pool. The pool needs a tenth of a lone GET's time to hand one out and take it back."""
         if self._at_hand is not None:
             connection, self._at_hand = self._at_hand, None
             return connection
@@ -124,8 +126,9 @@ class Database:
         return connection
 
     async def _out_of_the_pool(self, within: float | None) -> Connection:
-        """The pool waits by Python's `wait_for`, which before 3.12 forgets that it was cancelled when what it waits for comes
-        in that same moment. Whoever was told to end would go on, for ever where the work has no end."""
+        """The pool waits with Python's `wait_for`. Before Python 3.12, `wait_for` forgets a cancellation if its result arrives at the
+        same moment. The cancelled task would go on, for ever if its work has no end. So this checks for a cancellation.
+        """
         task = asyncio.current_task()
         assert task is not None
         before = task.cancelling()
@@ -150,12 +153,13 @@ class Database:
             await self._pool.putconn(connection)
 
     async def fetch(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
-        """The rows of a statement that only reads. What is not prepared is planned each time, for the tables as they are then."""
+        """The rows of a statement that only reads. Without `prepare`, it is planned each time, for the tables as they are then."""
         return await self.read(lambda connection: connection.rows(query, parameters, prepare=prepare))
 
     async def read(self, read: Callable[[Connection], Awaitable[Read]], *, deadline: float | None = None) -> Read:
-        """What comes of reading, which may be done again: on a connection that turns out dead, it is, once, and not after
-        `deadline`, a time of the monotonic clock."""
+        """The result of `read`, which must be safe to repeat. If the connection turns out dead, `read` runs once more on another one, but
+        not after `deadline`, a time of the monotonic clock.
+        """
         try:
             async with self.connection() as connection:
                 return await read(connection)
@@ -166,7 +170,7 @@ class Database:
                 return await read(connection)
 
     async def read_within(self, seconds: float, read: Callable[[Connection], Awaitable[Read]]) -> Read:
-        """The same, with so many seconds for all of its statements together. Raises `NoAnswer` when they are over."""
+        """The same, with a limit in seconds for all its statements together. Raises `NoAnswer` when the time is over."""
         deadline = monotonic() + seconds
 
         async def bounded(connection: Connection) -> Read:
@@ -176,7 +180,7 @@ class Database:
         return await self.read(bounded, deadline=deadline)
 
     def _no_connection(self, sentence: str) -> Unavailable:
-        """With the reason, which only those attempts know that the pool made in the background."""
+        """An error with the reason. Only the attempts that the pool made in the background know it."""
         at, error = self._failed
         if error is None or monotonic() - at > FAILED_LATELY:
             return Unavailable(sentence)
@@ -187,19 +191,20 @@ class Database:
         self._failed = (monotonic(), error)
 
     async def start_anew(self) -> None:
-        """Give up all connections as they come back: they lead to a server that takes no writes, and that is no longer the
-        one where the URL leads to, or will soon not be. Once in `RENEWED_AFTER` seconds at most."""
+        """Give up all connections as they come back. Their server takes no writes, and the URL leads to another one by now, or soon will.
+        At most once in `RENEWED_AFTER` seconds.
+        """
         if monotonic() - self._kept_from > RENEWED_AFTER:
             self._kept_from = monotonic()
             await self._put_away()
             await self._pool.drain()
 
     async def _renew(self, lost: Connection) -> None:
-        """When one connection is dead, the others usually are too. To ask each of them would be to wait for any that stands
-        still, so those that nobody uses are given up unasked, and the next one is new.
+        """If one connection is dead, the others usually are too. Testing each would mean waiting for any that hangs, so all idle ones are
+        given up untested, and the next one is new.
 
-        Many lose theirs at the same moment, and find it out one after the other. The first one does this for all whose
-        connections are as old as its own: what the others would give up is new already.
+        Many callers lose their connections at the same moment and notice it one after another. The first one renews the pool for all
+        callers whose connections are as old as its own. The later ones must not give up the connections that are already new.
         """
         if lost.taken_at > self._kept_from:
             self._kept_from = monotonic()
@@ -209,20 +214,21 @@ class Database:
     async def fetch_in_time(
         self, query: Any, parameters: Any = (), *, prepare: bool = True, patience: float | None = None
     ) -> list[TupleRow]:
-        """What `fetch` finds. Raises `Unavailable` when the patience, in seconds, is at an end; by default the caller's own."""
+        """The same rows as `fetch`. Raises `Unavailable` after `patience` seconds; by default this object's own patience."""
         deadline = monotonic() + (self._patience if patience is None else patience)
         return await self.read(
             lambda connection: connection.rows(query, parameters, prepare=prepare, deadline=deadline), deadline=deadline
         )
 
     async def write(self, query: Any, parameters: Any = ()) -> list[TupleRow]:
-        """The rows of a statement that writes. Raises `ConnectionLost` where its outcome is unknown: done again, it could
-        find that there was nothing to do."""
+        """The rows of a statement that writes. Raises `ConnectionLost` if its outcome is unknown. It is not repeated, because a second
+        run could find nothing left to do.
+        """
         async with self.connection() as connection:
             return await connection.rows(query, parameters)
 
     async def execute(self, query: Any, parameters: Any = ()) -> None:
-        """Run a statement that answers nothing."""
+        """Run a statement that returns no rows."""
         async with self.connection() as connection:
             await connection.execute(query, parameters)
 

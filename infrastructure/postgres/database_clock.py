@@ -1,4 +1,4 @@
-"""The time, held to the database's: a machine whose clock is wrong must not date what it records."""
+"""The time, checked against the database's clock: a machine with a wrong clock must not date what it records."""
 
 import asyncio
 import time
@@ -16,16 +16,16 @@ from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 
 BOUND: Final = 1.0
-"""Seconds by which the machine's clock may differ from the database's and still counts. Clocks that are looked after differ by less."""
+"""Seconds. If the machine's clock differs from the database's by less, it is used. Synchronized clocks differ by less."""
 
 EVERY: Final = 10.0
 """Seconds between two measurements."""
 
 SOON: Final = 1.0
-"""The same after one that failed."""
+"""Seconds before the next measurement, after one that failed."""
 
 WITHIN: Final = 1.0
-"""Seconds in which the database answers; what takes longer says too little of when it answered."""
+"""Seconds in which the database must answer. After a longer wait it is too uncertain when it answered."""
 
 log = structlog.get_logger("clock")
 
@@ -34,12 +34,12 @@ _STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def steady() -> float:
-    """Seconds that nobody sets, and that go on while the machine is suspended, where the system counts those."""
+    """Seconds of a clock that can't be set. It goes on while the machine is suspended, if the system has such a clock."""
     return time.clock_gettime(_STEADY)
 
 
 class Measurement(NamedTuple):
-    """The database's time in seconds since the epoch, and the steady clock before it was asked for and after."""
+    """The database's time in seconds since the epoch, and the steady clock before and after the question."""
 
     database: float
     before: float
@@ -47,10 +47,10 @@ class Measurement(NamedTuple):
 
 
 class DatabaseClock:
-    """The machine's clock, as long as it is within `BOUND` of the database's; otherwise that one.
+    """The machine's clock while it is within `BOUND` of the database's; otherwise the database's.
 
-    The database is asked now and then, and its time is carried on by a clock that nobody sets: what somebody does to the machine's
-    in between has no effect either. Before the first answer, the machine's counts.
+    The database is asked regularly. In between, a clock that can't be set carries its time on, so that setting the machine's clock has no
+    effect either. Before the first answer, the machine's clock is used.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -64,7 +64,7 @@ class DatabaseClock:
         return datetime.fromtimestamp(self.seconds(), UTC)
 
     def seconds(self) -> float:
-        """Since the epoch."""
+        """Seconds since the epoch."""
         wall, epoch = self._wall(), self._epoch
         if epoch is None:
             return wall
@@ -72,11 +72,11 @@ class DatabaseClock:
         return wall if -BOUND <= wall - database <= BOUND else database
 
     def ulid(self) -> str:
-        """A new one, which begins with the time."""
+        """A new ULID. It begins with the time."""
         return ulid_at_time(self.seconds())
 
     def offset(self) -> float | None:
-        """Seconds by which the machine's clock is ahead of the database's; None before that one was asked."""
+        """Seconds by which the machine's clock is ahead of the database's. None before the first measurement."""
         return None if self._epoch is None else self._wall() - self._epoch - steady()
 
     async def measure(self, database: Database) -> None:
@@ -96,7 +96,7 @@ class DatabaseClock:
         self.hold_to(Measurement(seconds, before, steady()))
 
     def hold_to(self, measured: Measurement) -> None:
-        """From now on. What the answer took on its way is shared out evenly."""
+        """Use this measurement from now on. It assumes that the question and the answer took equally long."""
         self._epoch = measured.database - (measured.before + measured.after) / 2
         offset = self._wall() - self._epoch - steady()
         wrong = abs(offset) > BOUND
@@ -111,11 +111,11 @@ class DatabaseClock:
         self._wrong = wrong
 
     async def follow(self, database: Database) -> None:
-        """Measure for ever, one time after another."""
+        """Measures again and again, without end."""
         while True:
             try:
                 await self.measure(database)
                 pause = EVERY
-            except (ServiceError, psycopg.Error):  # it is away; the others say so
+            except (ServiceError, psycopg.Error):  # the database is unavailable, which other components report
                 pause = SOON
             await asyncio.sleep(pause)

@@ -1,8 +1,8 @@
-"""Numbered, forward-only, checksummed changes of the schema, applied under a lock, each in a transaction of its own
-that makes no request wait for a table that somebody else holds.
+"""Numbered, checksummed changes of the schema, which only go forward. They are applied under a lock, each in a transaction of its own.
+While a migration waits for a table that another session holds, no request waits long behind it.
 
-A migration says in a line of its own, `-- leaves-working: 0007`, which releases work with the schema that it makes: those that carry migration
-0007, and all after them. The database keeps that number, so that an older release, which doesn't have the file, knows that it may start.
+A migration states in a line of its own, `-- leaves-working: 0007`, which releases work with its schema: those that carry migration 0007,
+and all later ones. The database keeps that number. So an older release, which does not have the file, knows that it may start.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ from infrastructure.postgres.session import Session, connect_blocking
 LOCK: Final = 7305114882902
 
 ATTEMPTS: Final = 30
-"""How often a migration is tried while others hold a table that it changes."""
+"""How often a migration is tried while other sessions hold a table that it changes."""
 
 PAUSE: Final = 1.0
-"""Seconds between two attempts, in which those whom one of them kept waiting are served."""
+"""Seconds between two attempts. In that time the requests that waited behind the last attempt are served."""
 
 _PATIENCE: Final = "200ms"
-"""For how long a migration waits for a table: everybody who comes after it waits as well."""
+"""How long a migration waits for a table. Every later session waits behind it."""
 
 _SESSION: Final = Session(application="preferences migrate", connect_within=5)
 
@@ -50,7 +50,7 @@ WHERE attrelid = 'schema_migrations'::regclass AND attname = 'leaves_working' AN
 _ADD_COLUMN: Final = "ALTER TABLE schema_migrations ADD COLUMN leaves_working integer"
 
 APPLIED: Final = "SELECT number, checksum, (to_jsonb(m) ->> 'leaves_working')::integer FROM schema_migrations m"
-"""What a database has, also where a release that didn't know the last column has made the table: there it is null."""
+"""The migrations of a database. If an older release made the table without its last column, that column is null."""
 
 _LEAVES_WORKING: Final = re.compile(r"^-- leaves-working: (\d{4})$", re.MULTILINE)
 
@@ -70,13 +70,13 @@ class Migration(NamedTuple):
 
     @property
     def leaves_working(self) -> int | None:
-        """The newest migration of the oldest release that works with the schema as it is after this one; None if it doesn't say."""
+        """The newest migration of the oldest release that works with the schema after this migration. None if the file does not say."""
         said = _LEAVES_WORKING.search(self.sql)
         return int(said[1]) if said else None
 
 
 class Applied(NamedTuple):
-    """A migration that a database has, as far as it remembers."""
+    """A migration that a database has, as its table records it."""
 
     number: int
     checksum: str
@@ -92,9 +92,9 @@ def available() -> list[Migration]:
 
 
 def pending(applied: Collection[Applied]) -> list[Migration]:
-    """Those not among `applied`.
+    """The migrations that are not among `applied`.
 
-    Raises `MigrationError` if one that was applied has been edited since, or if a newer one doesn't leave this release working.
+    Raises `MigrationError` if an applied one was edited later, or if the database has a newer one with which this release does not work.
     """
     known = {migration.number: migration for migration in available()}
     newest = max(known)
@@ -114,8 +114,9 @@ def pending(applied: Collection[Applied]) -> list[Migration]:
 
 
 def verdict(applied: Collection[Applied]) -> str | None:
-    """What is wrong with a database that has these migrations; None if nothing is. It is the same for a process that serves already
-    and for one that starts: while a newer release is rolled out, both work from the database that was migrated for it."""
+    """The problem with a database that has these migrations, or None. It is the same for a running process and for one that starts:
+    during a rollout of a newer release, both use the database that was migrated for it.
+    """
     try:
         due = pending(applied)
     except MigrationError as error:
@@ -124,12 +125,12 @@ def verdict(applied: Collection[Applied]) -> str | None:
 
 
 def status(url: str) -> str | None:
-    """What is wrong with the schema of this database; None if nothing is."""
+    """The problem with the schema of this database, or None."""
     return verdict(applied_at(url))
 
 
 def applied_at(url: str) -> list[Applied]:
-    """The migrations that this database has; none where it has no schema yet."""
+    """The migrations that this database has. Empty if it has no schema yet."""
     with connect_blocking(url, _SESSION) as connection:
         try:
             return applied(connection)
@@ -138,9 +139,9 @@ def applied_at(url: str) -> list[Applied]:
 
 
 def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> list[Migration]:
-    """Apply what is pending and return it. Several processes may call this at once: one does it, the others wait.
+    """Apply the pending migrations and return them. Several processes may call this at once: one does it, the others wait.
 
-    Raises `MigrationError` for what `pending` refuses, and where a table can't be had.
+    Raises `MigrationError` if `pending` does, or if a table stays locked.
     """
     with connect_blocking(url, _SESSION, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
@@ -164,7 +165,7 @@ def _apply(connection: psycopg.Connection[TupleRow], migration: Migration) -> No
 
 
 def _in_time(connection: psycopg.Connection[TupleRow], what: str, change: Callable[[], object]) -> None:
-    """Make a change in a transaction, as soon as nobody holds the tables that it needs; nobody waits for long behind it."""
+    """Make a change in a transaction, once no other session holds the tables that it needs. No session waits long behind it."""
     for left in reversed(range(ATTEMPTS)):
         try:
             with connection.transaction():
@@ -178,5 +179,5 @@ def _in_time(connection: psycopg.Connection[TupleRow], what: str, change: Callab
 
 
 def applied(connection: psycopg.Connection[TupleRow]) -> list[Applied]:
-    """Raises `UndefinedTable` where there is no schema yet."""
+    """Raises `UndefinedTable` if there is no schema yet."""
     return [Applied(*row) for row in connection.execute(APPLIED).fetchall()]

@@ -1,4 +1,4 @@
-"""Whether the schema is what the migrations of this release make, down to each function and index."""
+"""Checks that the schema is exactly what this release's migrations make, down to each function and index."""
 
 from collections.abc import Iterator
 from importlib.resources import files
@@ -16,11 +16,11 @@ _SESSION: Final = Session(application="preferences check", connect_within=5)
 _KNOWN_BY_NAME: Final = frozenset({"table", "column", "trigger", "rule", "view", "function"})
 _RELATIONS: Final = frozenset({"table", "view"})
 _ACTING: Final = frozenset({"trigger", "rule"})
-"""What changes what others write, so that it matters also where it is only added."""
+"""These kinds change the writes of others, so even an added one matters."""
 
 
 class Part(NamedTuple):
-    """Of an index or a constraint, `name` is its table."""
+    """For an index or a constraint, `name` is its table."""
 
     kind: str
     name: str
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
     @property
     def relation(self) -> str:
-        """The table or view that it belongs to."""
+        """The table or view that the part belongs to."""
         return self.name.split(".")[0]
 
     @property
@@ -41,9 +41,9 @@ class Part(NamedTuple):
 
 
 def differences(url: str) -> list[str]:
-    """How the schema differs from what this release's migrations make of an empty database, a phrase each.
+    """How the schema differs from the one that this release's migrations make in an empty database, one phrase each.
 
-    A database that has a newer release's migrations is not held to this release's schema.
+    A database with migrations of a newer release is not compared with this release's schema.
     """
     ours = {migration.number for migration in migrations.available()}
     with connect_blocking(url, _SESSION, autocommit=True) as connection:

@@ -1,7 +1,7 @@
-"""PostgreSQL's connection service file: what an operator calls a database, and how to reach it.
+"""PostgreSQL's connection service file: it maps an operator's name for a database to connection parameters.
 
-libpq reads it by itself, but only after it was told our defaults, which would win over what stands there; and a URL whose servers
-are named there would be tried with one time limit for all of them, so that the first one that stands still is the only one.
+libpq reads the file by itself, but explicit parameters win over it. Our defaults are explicit, so they would override the file. And if
+the file names several servers, they would share one time limit, so that a server that hangs would use up all of it.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def of(said: Mapping[str, object]) -> dict[str, str]:
-    """What the file says of the service that is asked for; empty where it can't be found, which libpq then complains of."""
+    """The file's entry for the requested service. Empty if it can't be found; libpq then reports that."""
     name = said.get("service") or os.environ.get("PGSERVICE")
     if not name:
         return {}

@@ -1,8 +1,8 @@
-"""How a session with PostgreSQL begins. All that connect to it do so here, by the same rules.
+"""How a session with PostgreSQL begins. Every connection is made here, by the same rules.
 
-1. What the URL says of the connection wins, then what PostgreSQL's environment variables and service file say, then our defaults.
-2. What our promises rest on is set in the session, where neither URL, role nor database has another say (`_PROMISED`).
-3. It is set after the connection has come about, in one statement: a pooler between us and PostgreSQL lets that pass.
+1. The URL's connection parameters win, then PostgreSQL's environment variables and service file, then our defaults.
+2. The settings on which our promises depend (`_PROMISED`) are set in the session. URL, role and database can't override them.
+3. They are set after the connection is made, in one statement, because a pooler between us and PostgreSQL lets a statement pass.
 """
 
 import os
@@ -24,23 +24,23 @@ from infrastructure.postgres.connection import BlockingConnection, Connection
 from infrastructure.postgres.sql import queries
 
 OLDEST: Final = 15
-"""Of PostgreSQL's major versions, the first one that has all that we use."""
+"""The oldest major version of PostgreSQL that has every feature that we use."""
 
 _KEEPALIVES: Final = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 8_000}
-"""Seconds, and milliseconds: a peer that vanishes without a word is noticed within 8 s, not after two hours."""
+"""Seconds, and milliseconds. A peer that vanishes silently is noticed within 8 s, and not after two hours."""
 
 _PROMISED: Final = {
-    # Texts and times reach us, and are made within functions of ours, in one form.
+    # Texts and times must have one form, both when they reach us and when our functions in the database make them.
     "client_encoding": "UTF8",
     "standard_conforming_strings": "on",
     "timezone": "UTC",
     "datestyle": "ISO, MDY",
     "intervalstyle": "postgres",
-    # A statement sees what was committed while the one before it waited for a lock.
+    # A statement must see what was committed while the one before it waited for a lock.
     "default_transaction_isolation": "read committed",
-    # The server notices within a second that a client has gone, and lets go of its locks.
+    # The server notices within a second that a client is gone, and releases its locks.
     "client_connection_check_interval": "1s",
-    # A limit that is meant for others would end what may take its time. Those that have one of ours set it.
+    # A limit that an operator set for other programs would end statements that may take long. Sessions with a limit of ours set it.
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
@@ -49,7 +49,7 @@ _PROMISED: Final = {
 _PROMISED_SINCE_17: Final = {"transaction_timeout": "0"}
 
 _BEGUN_WITHIN: Final = 5.0
-"""Seconds in which a server that has let us in answers our first statement."""
+"""Seconds in which a server that accepted the connection must answer our first statement."""
 
 _OPTION: Final = re.compile(r"-c\s*(\w+)=(\S+)")
 
@@ -58,16 +58,16 @@ Opened = TypeVar("Opened", bound=Connection)
 
 
 class UnsuitableDatabase(Unavailable):
-    """One sentence on why the service can't work with this database, whatever is tried."""
+    """One sentence on why the service can't work with this database, however often it tries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What a session is for, and what it needs.
+    """The purpose and the needs of a session.
 
-    `settings` are PostgreSQL's. `durable`: whether an answer to a commit means that it is on the disk. `connect_within` is in
-    seconds, for each server that the URL names. `answer_within`: seconds in which the server says something to each statement,
-    or the client gives the connection up.
+    `settings` are PostgreSQL's. `durable`: whether a commit is answered only when it is on the disk. `connect_within` is in seconds, for
+    each server that the URL names. `answer_within`: seconds in which the server must react to each statement, or the client gives up the
+    connection.
     """
 
     application: str
@@ -78,17 +78,17 @@ class Session:
 
 
 def settings_in(options: str) -> dict[str, str]:
-    """Settings that are written as the server's command line has them: `-c jit=off -c work_mem=64MB`."""
+    """Settings that are written as on the server's command line: `-c jit=off -c work_mem=64MB`."""
     return dict(_OPTION.findall(options))
 
 
 async def connect(url: str, session: Session) -> Connection:
-    """An autocommitting connection."""
+    """A connection in autocommit mode."""
     return await _begun(await Connection.connect(_conninfo(url, session), autocommit=True), session)
 
 
 def connect_blocking(url: str, session: Session, *, autocommit: bool = False) -> BlockingConnection:
-    """The same for code that waits for nothing but the database."""
+    """The same for code that waits only for the database."""
     connection = BlockingConnection.connect(_conninfo(url, session), autocommit=True)
     try:
         connection.patience = _BEGUN_WITHIN
@@ -104,7 +104,7 @@ def connect_blocking(url: str, session: Session, *, autocommit: bool = False) ->
 def make_pool(
     url: str, session: Session, *, failed: Callable[[Exception], None], **of_the_pool: Any
 ) -> AsyncConnectionPool[Connection]:
-    """A pool, not open yet, whose connections are made as `connect` makes them. `failed` hears why one was not made."""
+    """A pool, not open yet, whose connections are made as by `connect`. It calls `failed` with the reason when it can't make one."""
     given = {"session": session, "failed": failed}
     return AsyncConnectionPool(url, connection_class=_Pooled, kwargs=given, open=False, **of_the_pool)
 
@@ -126,7 +126,7 @@ async def _begun(connection: Opened, session: Session) -> Opened:
         with connection.answering_by(monotonic() + _BEGUN_WITHIN):
             await connection.execute(*_begin(connection, session), prepare=False)
     except BaseException:
-        # To close it in the ordinary way can mean to wait, and what has just begun has nothing to lose.
+        # An ordinary close may have to wait, and a session that has just begun has nothing to lose.
         connection.pgconn.finish()
         raise
     connection.patience = session.answer_within
@@ -134,7 +134,7 @@ async def _begun(connection: Opened, session: Session) -> Opened:
 
 
 def _begin(connection: Connection | BlockingConnection, session: Session) -> tuple[LiteralString, dict[str, Any]]:
-    """The statement that a session begins with, and its parameters."""
+    """The first statement of a session, and its parameters."""
     version = connection.pgconn.server_version
     if version < OLDEST * 10_000:
         raise UnsuitableDatabase(f"PostgreSQL {spelt(version)} is too old: version {OLDEST} or newer is needed")
@@ -149,14 +149,14 @@ def _begin(connection: Connection | BlockingConnection, session: Session) -> tup
 
 
 def spelt(version: int) -> str:
-    """A version of PostgreSQL, as people write it: 15.4 for 150004, and 9.6.24 for 90624."""
+    """A version of PostgreSQL as people write it: 15.4 for 150004, and 9.6.24 for 90624."""
     if version < 100_000:
         return f"{version // 10_000}.{version // 100 % 100}.{version % 100}"
     return f"{version // 10_000}.{version % 10_000}"
 
 
 def _conninfo(url: str, session: Session) -> str:
-    """What libpq is to be told: all that the URL says, and our defaults for what neither it nor the environment says."""
+    """The connection string for libpq: all that the URL says, and our defaults where neither it nor the environment says anything."""
     said = conninfo_to_dict(url)
     said = {**service_file.of(said), **said}
     ours: dict[str, str | int] = {**_KEEPALIVES, "fallback_application_name": session.application}

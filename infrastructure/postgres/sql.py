@@ -1,4 +1,4 @@
-"""SQL statements live in `.sql` files, under a name and with a line that says what they are for."""
+"""SQL statements are in `.sql` files. Each has a name and a line that says its purpose."""
 
 import re
 from functools import cache
@@ -13,5 +13,5 @@ def queries(noun: str) -> dict[str, LiteralString]:
     """The statements of `queries/<noun>.sql`, by name."""
     text = files("infrastructure").joinpath("queries", f"{noun}.sql").read_text("utf-8")
     _, *parts = _NAME.split(text)
-    # Our own files are as trustworthy as literals in the source; psycopg wants to be told.
+    # Our own files are as trustworthy as literals in the source, but psycopg's types require this cast.
     return {name: cast("LiteralString", body.strip()) for name, body in zip(parts[::2], parts[1::2], strict=True)}

@@ -1,16 +1,17 @@
-"""Whether the service can keep its promises with a database, and by the way that leads there."""
+"""Checks that the service can keep its promises with this database, and with the connection that leads to it."""
 
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
 import psycopg
 
-from infrastructure.log.readiness import READ_ONLY
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, UnsuitableDatabase, connect_blocking, spelt
 from infrastructure.postgres.sql import queries
 
 _SESSION: Final = Session(application="preferences check", connect_within=5, answer_within=10)
+
+READ_ONLY: Final = "refuses writes: it is read-only"
 
 _SHARED: Final = (
     "the pooler gives each transaction another connection (PgBouncer's pool_mode = transaction or statement), and the service keeps "
@@ -20,14 +21,14 @@ _OPTIONS: Final = "the pooler doesn't pass on the `options` of DATABASE_URL: lea
 
 
 class Weight(Enum):
-    """What a fault keeps the service from."""
+    """What a fault prevents."""
 
     READY = auto()
-    """It can start, and isn't ready until that has passed."""
+    """The service can start, but it is not ready until the fault has passed."""
     DURABLE = auto()
-    """In production it must not serve: what it acknowledged can be lost."""
+    """In production the service must not serve, because an acknowledged change can be lost."""
     ALL = auto()
-    """Nothing is done with such a database."""
+    """The service does nothing with such a database."""
 
 
 class Fault(NamedTuple):
@@ -41,8 +42,9 @@ class Server(NamedTuple):
 
 
 def look_at(url: str, *, trusted: bool) -> Server:
-    """`trusted`: the storage below the database keeps what PostgreSQL itself doesn't sync. Raises psycopg's errors, and
-    `UnsuitableDatabase`, where there is no connection to look through."""
+    """`trusted`: the storage below the database keeps writes that PostgreSQL itself does not sync. Raises psycopg's errors, and
+    `UnsuitableDatabase`, if there is no connection to check.
+    """
     try:
         with connect_blocking(url, _SESSION, autocommit=True) as connection:
             row = connection.execute(queries("suitability")["server"]).fetchone()
@@ -72,8 +74,7 @@ def look_at(url: str, *, trusted: bool) -> Server:
 
 
 def refuse(url: str, *, durable: bool, trusted: bool) -> None:
-    """Raises `UnsuitableDatabase` where nothing can be done with the database or, if what is acknowledged has to be `durable`,
-    where it isn't."""
+    """Raises `UnsuitableDatabase` if the database can't be used at all or, with `durable`, if an acknowledged change can be lost."""
     weights = {Weight.ALL, Weight.DURABLE} if durable else {Weight.ALL}
     for fault in look_at(url, trusted=trusted).faults:
         if fault.weight in weights:
@@ -81,10 +82,10 @@ def refuse(url: str, *, durable: bool, trusted: bool) -> None:
 
 
 def _is_shared(first: BlockingConnection, url: str) -> bool:
-    """Whether two sessions of ours have had the same one of PostgreSQL's, or one of ours two of PostgreSQL's.
+    """Whether a pooler shares sessions: two of ours get the same PostgreSQL session, or one of ours gets two.
 
-    The other one holds what it was given by a transaction: then the first one, if it gives its own back after each statement,
-    has given it to the other one, or is given another one now.
+    The second session holds its PostgreSQL session in a transaction. If the pooler gives a session back after each statement, it has
+    given the first one's to the second, or gives the first one another now.
     """
     began_with = _process(first)
     try:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors
 from typing_extensions import override
 
-from application.ports import Append, AppendRefused, OutcomeUnknown, PreferencesStore
+from application.preferences.store import Append, AppendRefused, OutcomeUnknown, PreferencesStore
 from domain.events import NotificationToggled, PreferencesEvent
 from infrastructure.log.continuation import continue_on
 from infrastructure.log.event_codec import decode, encode
@@ -24,7 +24,7 @@ from projections.current_preferences import CurrentPreferences
 NEWEST = 2**63 - 1
 
 ANSWERED_WITHIN: Final = 5.0
-"""Seconds after which a server that hasn't answered to an append is taken for lost: it mustn't keep all changes for ever."""
+"""Seconds. A server that has not answered an append by then counts as lost, so that it does not block all changes for ever."""
 
 
 class PostgresPreferencesStore(PreferencesStore):
@@ -34,7 +34,7 @@ class PostgresPreferencesStore(PreferencesStore):
 
     @override
     async def load(self, streams: Sequence[UUID]) -> dict[UUID, CurrentPreferences]:
-        # An array as PostgreSQL writes it: the driver takes longer to find out what it is given.
+        # Written as a PostgreSQL array literal, because the driver takes longer to find out the type of a list.
         ids = "{" + ",".join([stream.hex for stream in streams]) + "}"
         rows = await self._database.fetch_in_time(self._queries["load"], [ids])
         return {row[0]: CurrentPreferences(*row) for row in rows}
@@ -54,8 +54,9 @@ class PostgresPreferencesStore(PreferencesStore):
         except (ConnectionLost, NoAnswer) as error:
             raise OutcomeUnknown(error.reason) from error
         except errors.UniqueViolation as error:
-            # Somebody who doesn't take our lock was faster, the library's own application for one. Alone, that is a
-            # stream that has moved on; among others, it is the one that the others must not suffer for.
+            # Another writer without our lock was faster, for example the library's own application. In a batch of one, this means that
+            # the stream has moved on. In a larger batch, the caller then appends each stream alone, so that the others do not fail with
+            # it.
             if len(appends) == 1:
                 return frozenset()
             raise AppendRefused(str(error)) from error
@@ -89,7 +90,7 @@ class PostgresPreferencesStore(PreferencesStore):
 
 
 def stored_batch(appends: Sequence[Append]) -> str:
-    """What `append_events` takes: the streams where they stand, and all events in the order of the log."""
+    """The argument of `append_events`: each stream with its expected state, and all events in the order of the log."""
     streams = [
         {
             "stream": append.row.stream,

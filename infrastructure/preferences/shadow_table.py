@@ -1,4 +1,4 @@
-"""The shadow of the current preferences, in PostgreSQL."""
+"""The shadow table, in which a rebuild makes the read model again, in PostgreSQL."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -10,7 +10,8 @@ from psycopg import IsolationLevel, errors
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
-from application.rebuild import BrokenStream, Comparison, Folded, Shadow, TableInUse
+from application.log import BrokenStream
+from application.rebuild import Comparison, Folded, Shadow, TableInUse
 from domain.errors import Unavailable
 from domain.events import PreferencesOpened
 from infrastructure.log.event_codec import decode
@@ -24,20 +25,20 @@ _SESSION: Final = Session(
     application="preferences rebuild",
     settings={
         "jit": "off",
-        # What is sorted for a stretch of the log fits, so that nothing is written to disk for it.
+        # Large enough to sort one stretch of the log in memory, so that the sort writes nothing to disk.
         "work_mem": "128MB",
         "hash_mem_multiplier": "1",
-        # Each stream is looked up in the shadow by its index: with few rows when that is planned, a scan would be chosen, and grow
-        # with what the other connection adds.
+        # Each stream must be looked up in the shadow by its index. If the plan is made while the table has few rows, PostgreSQL would
+        # choose a scan, and that scan grows with the rows that the other connection adds.
         "enable_seqscan": "off",
-        # Whoever waits for a table makes everybody behind wait as well, so nobody waits for long.
+        # A session that waits for a table lock blocks every session behind it, so a rebuild never waits long.
         "lock_timeout": "200ms",
     },
 )
 
 
 class ShadowTable(Shadow):
-    """On connections of its own, which a rebuild keeps to itself from beginning to end: one for each part."""
+    """Uses connections of its own, one for each part. A rebuild keeps them from beginning to end."""
 
     parts = 2
 
@@ -48,7 +49,9 @@ class ShadowTable(Shadow):
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
-        """Raise `Unavailable` if another rebuild is under way, `TableInUse` if what it left behind is held by somebody."""
+        """Raises `Unavailable` if another rebuild is running, `TableInUse` if another session holds the table that an earlier rebuild
+        left.
+        """
         async with AsyncExitStack() as opened:
             connections = [await opened.enter_async_context(await connect(url, _SESSION)) for _ in range(cls.parts)]
             shadow = cls(connections)
@@ -62,7 +65,7 @@ class ShadowTable(Shadow):
                 yield shadow
             finally:
                 if not shadow._connection.closed:
-                    # Where somebody holds it, it stays for the next one to drop.
+                    # If another session holds the table, it stays, and the next rebuild drops it.
                     with suppress(errors.LockNotAvailable):
                         await shadow._connection.execute("DROP TABLE IF EXISTS current_preferences_rebuild")
 
@@ -91,8 +94,8 @@ class ShadowTable(Shadow):
     @override
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[int]:
-        # One snapshot for the log and the live table: since both change in one transaction, they agree in it, and
-        # nobody has to be stopped for the comparison to be exact.
+        # One snapshot for the log and the live table. Both change in one transaction, so they agree in the snapshot. The comparison is
+        # exact without stopping any writer.
         await self._connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         async with self._connection.transaction():
             yield await self.end()
@@ -103,7 +106,7 @@ class ShadowTable(Shadow):
     async def swap(self) -> AsyncIterator[int]:
         try:
             async with self._connection.transaction():
-                # Whoever stands still here, in a shell that was suspended, must not keep all writers waiting.
+                # A process that is suspended here, for example by a shell, must not block all writers.
                 await self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = '5s'")
                 await self._one("hold_writers")
                 await self._connection.execute(_QUERIES["hold_tables"])
@@ -114,7 +117,7 @@ class ShadowTable(Shadow):
 
     @override
     async def compare(self) -> Comparison:
-        await self._connection.execute("SET LOCAL enable_seqscan = on")  # all rows of both are wanted
+        await self._connection.execute("SET LOCAL enable_seqscan = on")  # the comparison needs all rows of both tables
         live, rebuilt = await self._one("checksum")
         if live == rebuilt:
             return Comparison(live, rebuilt, 0, [])
@@ -129,7 +132,7 @@ class ShadowTable(Shadow):
 
     async def _fold(self, connection: Connection, after: int, up_to: int, part: int, parts: int) -> Folded:
         stretch = {"after": after, "up_to": up_to, "part": part, "parts": parts}
-        # Not prepared, and its parameters sent within it: the plan has to know how long the stretch is.
+        # Not prepared, and with its parameters in the text, because the planner must know how long the stretch is.
         async with psycopg.AsyncClientCursor(connection) as cursor:
             await cursor.execute(_QUERIES["fold"], stretch)
             row = await cursor.fetchone()
@@ -152,7 +155,7 @@ class ShadowTable(Shadow):
 
 
 def _whose(stream: UUID, topic: str | None, state: bytes, sealed_actor: bytes, key: bytes | None) -> str:
-    """The user and the organization that a stream belongs to, as far as its first event says."""
+    """The user and the organization that a stream belongs to, if its first event says so."""
     if topic != PreferencesOpened.TOPIC:
         return f"stream {stream}"
     first = decode(stream, 1, topic, state, sealed_actor, key)

@@ -1,10 +1,10 @@
 -- name: create
--- Everything but the key itself.
+-- Store everything but the key itself.
 INSERT INTO api_keys (id, organization, label, scopes, prefix, digest)
 VALUES (%(id)s, %(organization)s, %(label)s, %(scopes)s, %(prefix)s, %(digest)s);
 
 -- name: find
--- A key by its digest. Its last use is noted, but not more often than once a minute: a note is a write.
+-- Find a key by its digest. Records the last use, but at most once a minute, because that is a write.
 WITH used AS (
     UPDATE api_keys SET last_used_at = now()
     WHERE digest = %(digest)s AND revoked_at IS NULL
@@ -20,5 +20,5 @@ WHERE %(organization)s::text IS NULL OR organization = %(organization)s
 ORDER BY created_at DESC, id;
 
 -- name: revoke
--- At once and for good. A second time changes nothing and finds nothing.
+-- Revoke a key, at once and for good. A second call changes nothing and returns no row.
 UPDATE api_keys SET revoked_at = now() WHERE id = %(id)s AND revoked_at IS NULL RETURNING id;

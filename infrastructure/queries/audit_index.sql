@@ -1,11 +1,11 @@
 -- name: index
--- The entries of the events between two positions, made by the database itself. See the function's own comment.
+-- Make the entries of the events between two positions, within the database. See the function's own comment.
 SELECT index_events(%s, %s);
 
 -- name: forget
--- What was made of the events after a position, found by the index that knows in which pages they are.
+-- Remove the entries of all events after a position. The index on positions finds their pages.
 DELETE FROM audit_entries WHERE position > %s;
 
 -- name: empty
--- The same from the very beginning, without leaving dead rows behind. Classes stay: they say nothing by themselves.
+-- The same for all events, without leaving dead rows. The classes stay, because they say nothing by themselves.
 TRUNCATE audit_entries;

@@ -1,7 +1,7 @@
 -- name: newest_of_organization
--- Of each class that fits, the newest entries behind a place, from an index that has them in this order; then the newest
--- of all these. What fits rarely costs no more than what fits often. Where the index stood at that very moment comes along:
--- what was made anew behind a reader's back is shorter, and would look like the end. Never prepared: see newest_of_stream.
+-- Takes the newest entries before a place from each class that fits, through an index in this order, and then the newest of all these. A
+-- rare filter costs no more than a common one. The query also returns the index's position at that moment: if the index is being made
+-- again meanwhile, it is shorter, and a reader would take that for the end. Never prepared: see newest_of_stream.
 WITH fitting AS MATERIALIZED (
     SELECT class FROM audit_classes
     WHERE organization = %(organization)s AND action = ANY (%(actions)s)
@@ -25,8 +25,8 @@ SELECT (SELECT position FROM followers WHERE name = %(follower)s), ARRAY(
 );
 
 -- name: newest_of_stream
--- The same for one user. Never prepared: a plan for any number of rows, made while the index was small, would go on
--- sorting all that there is of a class.
+-- The same for one user. Never prepared: a plan for any number of rows, made while the index was small, would for ever sort all entries
+-- of a class.
 WITH fitting AS MATERIALIZED (
     SELECT class FROM audit_classes
     WHERE organization = %(organization)s AND action = ANY (%(actions)s)
@@ -50,7 +50,7 @@ SELECT (SELECT position FROM followers WHERE name = %(follower)s), ARRAY(
 );
 
 -- name: count
--- How many entries fit, for whoever wants to know how far an export is.
+-- How many entries fit. An export shows its progress with this.
 SELECT count(*)
 FROM audit_entries
 WHERE class = ANY (SELECT class FROM audit_classes
@@ -64,10 +64,10 @@ WHERE class = ANY (SELECT class FROM audit_classes
   AND occurred_at >= %(since)s AND (occurred_at, position) < (%(before)s, %(before_position)s);
 
 -- name: progress
--- Where the index stands, where the log ends, what time it is, and where the index is behind, the earliest time that the last event
--- in it and the first thousand that are not in it yet say of themselves: all of one moment. Nobody's clock is trusted to be right,
--- so a later event can say an earlier time. The times are cut out of the bytes and compared as text, since an event that can't be
--- read must not take the audit log from everybody. Never prepared: planned while the log was empty, it would scan for ever.
+-- The position of the index, the end of the log, and the time, all of one moment. If the index is behind, also the earliest time among
+-- the last event in it and the first thousand that are not in it yet. Clocks may be wrong, so a later event can state an earlier time.
+-- The times are cut out of the bytes and compared as text, because one unreadable event must not make the audit log unavailable. Never
+-- prepared: a plan made while the log was empty would scan for ever.
 SELECT reached, last, statement_timestamp(), CASE WHEN reached > 0 AND reached < last THEN (
     SELECT min(said COLLATE "C")
     FROM (

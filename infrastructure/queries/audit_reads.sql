@@ -1,15 +1,15 @@
 -- name: record
--- Who reads what; `count` and `outcome` are null where nobody knows them yet.
+-- Record who reads what. `count` and `outcome` are null while they are unknown.
 INSERT INTO audit_reads (id, at, organization, reader, impersonator, reader_stream, action, filter, count, outcome, request_id)
 VALUES (%(id)s, %(at)s, %(organization)s, %(reader)s, %(impersonator)s, %(reader_stream)s, %(action)s, %(filter)s::jsonb,
         %(count)s, %(outcome)s, %(request_id)s);
 
 -- name: end
--- How a reading ended that took its time.
+-- Record how a long reading ended.
 UPDATE audit_reads SET count = %(count)s, outcome = %(outcome)s WHERE id = %(id)s;
 
 -- name: list
--- The readings in an organization, newest first; without one, those of users, or by keys, that are in none.
+-- The readings in an organization, newest first. Without an organization: those by users or keys that belong to none.
 SELECT id, at, reader, impersonator, action, filter, count, outcome, request_id
 FROM audit_reads
 WHERE organization = %(organization)s OR (%(organization)s::text IS NULL AND organization IS NULL)
@@ -17,6 +17,6 @@ ORDER BY id DESC
 LIMIT %(limit)s;
 
 -- name: erase_reader
--- A part of erasing a person: nobody can say any more that it was them who read. What was read stays.
+-- A part of erasing a person: it can no longer be seen that this person was the reader. What was read stays.
 UPDATE audit_reads SET reader = 'erased', impersonator = NULL WHERE reader_stream = %(stream)s AND reader <> 'erased'
 RETURNING true;

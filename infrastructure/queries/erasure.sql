@@ -1,9 +1,9 @@
 -- name: destroy_key
--- Nothing that was sealed under it can be read any more. Whoever appends under it at this moment is refused by the version
--- that the erasure's own event takes.
+-- Destroys the key, so that nothing sealed under it can be read any more. An append under the key at this moment is refused, because the
+-- erasure's own event takes its version.
 DELETE FROM person_keys WHERE originator_id = %s RETURNING true;
 
--- name: in_the_open
--- Events of a stream that are older than sealing, and name who acted in their state.
+-- name: count_unsealed_events
+-- The events of a stream that are older than sealing, and have the actor in their state.
 SELECT count(*) FROM preferences_events
 WHERE originator_id = %s AND sealed_actor = '' AND convert_from(state, 'UTF8')::jsonb ? 'actor';

@@ -1,8 +1,8 @@
 -- name: of_organization
--- How far the audit log's index has come, and the first events of an organization behind a position, from its primary
--- key: as many of each class, then the first of all these; with them the few of the catalogue and of the log itself, which
--- are everybody's. One statement is one snapshot, so what the index hasn't, up to where it has come, is not there, and nothing
--- from behind is taken twice. Never prepared: a plan for any number of classes would read them whole.
+-- The position of the audit index, and the first events of an organization after a position. Takes up to `limit` entries of each class by
+-- the primary key, then the first of all these, together with the few events of the catalogue and of the log itself, which concern all
+-- organizations. One statement reads one snapshot: up to its position the index is complete, and no event from after it is taken twice.
+-- Never prepared: a plan for any number of classes would read whole classes.
 WITH reached AS MATERIALIZED (
     SELECT position FROM followers WHERE name = %(follower)s
 ), fitting AS MATERIALIZED (

@@ -1,9 +1,9 @@
 -- name: hold
--- Those who write checkpoints wait for each other here, until the transaction ends.
+-- Processes that write checkpoints wait for each other here, until the transaction ends.
 SELECT pg_advisory_xact_lock(7305114882907);
 
 -- name: edge
--- The rightmost tile of each level, by single probes of the key.
+-- The rightmost tile of each level, each by one probe of the key.
 SELECT level, index, hashes, positions
 FROM generate_series(0, 7) AS levels (level)
 CROSS JOIN LATERAL (
@@ -16,20 +16,20 @@ ORDER BY level;
 SELECT hashes FROM log_tiles WHERE level = %s AND index = %s;
 
 -- name: write_tile
--- A tile that is there was unfinished, and now has more.
+-- Write a tile. If it exists, it was unfinished, and now has more hashes.
 INSERT INTO log_tiles (level, index, hashes, positions) VALUES (%s, %s, %s, %s)
 ON CONFLICT (level, index) DO UPDATE SET hashes = excluded.hashes, positions = excluded.positions;
 
 -- name: last_checkpoint
--- The newest one.
+-- The newest checkpoint.
 SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1;
 
 -- name: keep_checkpoint
--- One more. That of a size is written once; a second one would be another statement about the same events.
+-- Store a checkpoint. Each size has only one: a second would be another statement about the same events.
 INSERT INTO checkpoints (size, position, root, note, created_at) VALUES (%s, %s, %s, %s, %s);
 
 -- name: leaves
--- The log from a position on, in its order. COPY writes a row in the very layout that a leaf has; it takes no parameters.
+-- The log from a position on, in its order. COPY writes a row in exactly the layout of a leaf. COPY takes no parameters.
 COPY (
     SELECT notification_id, originator_id, originator_version, topic, state, sealed_actor
     FROM preferences_events
@@ -38,28 +38,29 @@ COPY (
     LIMIT {limit}
 ) TO STDOUT (FORMAT binary);
 
--- name: misplaced
--- Events where none can be: positions count from 1. Asked for by themselves, by the index, since positions are compared without a
--- sign everywhere else. The first hundred are enough to name. That no position is null is only a constraint, which can be dropped.
+-- name: invalid_positions
+-- Events at positions that can't exist, because positions count from 1. A query of its own, by the index, because all other code compares
+-- positions without a sign. It names the first hundred at most. Only a constraint forbids null positions, and a constraint can be
+-- dropped.
 SELECT coalesce(notification_id, 0) FROM preferences_events
 WHERE notification_id < 1 OR notification_id IS NULL
 ORDER BY notification_id
 LIMIT 100;
 
 -- name: leaf_tiles
--- The tiles over events, from one on to the right.
+-- The tiles of level 0, from one index on to the right.
 SELECT index, hashes, positions FROM log_tiles WHERE level = 0 AND index >= %s ORDER BY index;
 
 -- name: tree_size
--- How many events the tiles hold.
+-- How many events the tiles cover.
 SELECT index * 256 + length(hashes) / 32 FROM log_tiles WHERE level = 0 ORDER BY index DESC LIMIT 1;
 
 -- name: notes
--- The checkpoints of more events than this, by size.
+-- The checkpoints that cover more events than this, by size.
 SELECT size, note FROM checkpoints WHERE size > %s ORDER BY size;
 
 -- name: count
--- About how many events there are: for a progress bar.
+-- The approximate number of events, for a progress bar.
 SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass;
 
 -- name: stream
@@ -70,13 +71,13 @@ WHERE originator_id = %s
 ORDER BY originator_version;
 
 -- name: key
--- What opens who acted in a stream, unless the person was erased.
+-- The key that opens the actors of a stream, unless the person was erased.
 SELECT key FROM person_keys WHERE originator_id = %s;
 
 -- name: first_positions
--- Where a tile over events begins, for a search.
+-- The first position of a tile of level 0, for a search.
 SELECT substring(positions FOR 8) FROM log_tiles WHERE level = 0 AND index = %s;
 
 -- name: positions
--- The positions of one tile over events.
+-- The positions of one tile of level 0.
 SELECT positions FROM log_tiles WHERE level = 0 AND index = %s;

@@ -1,15 +1,15 @@
 -- name: register
--- A follower that runs for the first time stands before the first event.
+-- A follower that runs for the first time begins before the first event.
 INSERT INTO followers (name) VALUES (%(name)s) ON CONFLICT DO NOTHING;
 
 -- name: lead
--- One runner leads a follower: the one that holds this lock, for as long as its connection lives. The first number says
--- that it is a follower's lock; the status below looks for the same one.
+-- One runner leads a follower: the one that holds this lock, as long as its connection lives. The first number marks a follower's lock;
+-- the statement `status` below looks for the same number.
 SELECT pg_try_advisory_lock(7305115, hashtext(%(name)s));
 
 -- name: end_stuck
--- The server ends a leader's session that says nothing. It doesn't end one that stopped listening in the middle of an
--- answer: that one waits to be able to write, for ever on a unix socket. So whoever stands by does.
+-- The server ends the session of a silent leader. But it does not end one that stopped reading in the middle of an answer: such a session
+-- waits to be able to write, on a unix socket for ever. So a waiting runner ends it.
 SELECT pg_terminate_backend(a.pid)
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
@@ -18,49 +18,50 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
   AND a.wait_event = 'ClientWrite' AND a.state_change < clock_timestamp() - interval '5 seconds';
 
 -- name: listen
--- append_events notifies on this channel. What is lost on the way is found by looking once in a while.
+-- append_events notifies on this channel. A notification can be lost, so a follower also looks from time to time.
 LISTEN preferences_log;
 
 -- name: state
--- Where it stands.
+-- The follower's position.
 SELECT position, paused, failed_position FROM followers WHERE name = %(name)s;
 
 -- name: move
--- First in the transaction, so that the row is locked while the effect is written: whoever pauses or resets the follower
--- waits for the end of it, and what they did before makes this find nothing.
+-- Runs first in the transaction, so that the row is locked while the effect is written. A pause or a reset waits for the end of the
+-- transaction. If it came first, this statement finds no row.
 UPDATE followers SET position = %(to)s, moved_at = clock_timestamp()
 WHERE name = %(name)s AND position = %(position)s AND NOT paused AND failed_position IS NULL
 RETURNING position;
 
 -- name: stop
--- Unless somebody has paused it or set it back meanwhile: then the event comes again.
+-- Unless the follower was paused or reset meanwhile: then the event comes again.
 UPDATE followers SET failed_position = %(failed_position)s, failure = %(failure)s
 WHERE name = %(name)s AND position = %(position)s AND NOT paused AND failed_position IS NULL
 RETURNING position;
 
 -- name: pause
--- Also before it has ever run. Waits for its transaction under way: afterwards, nothing more is handled.
+-- Works also before the follower has ever run. Waits for its running transaction: afterwards nothing more is handled.
 INSERT INTO followers (name, paused) VALUES (%(name)s, true)
 ON CONFLICT (name) DO UPDATE SET paused = true;
 
 -- name: resume
--- Paused or stopped by an event: it goes on where it stands.
+-- A follower that was paused, or stopped by an event, goes on from its position.
 UPDATE followers SET paused = false, failed_position = NULL, failure = NULL
 WHERE name = %(name)s
 RETURNING position;
 
 -- name: hold
--- Where it stands, and there it stays until the end of this transaction.
+-- The follower's position, which stays the same until the end of this transaction.
 SELECT position FROM followers WHERE name = %(name)s FOR UPDATE;
 
 -- name: set_back
--- What stopped it comes again like all the rest. Who paused it may want to look first, so paused it stays.
+-- The event that stopped the follower comes again like all others. A paused follower stays paused, because the operator who paused it may
+-- want to look first.
 UPDATE followers SET position = %(to)s, moved_at = now(), failed_position = NULL, failure = NULL WHERE name = %(name)s;
 
 -- name: status
--- Those that are known here, and those that have ever run. It leads who holds the lock of `lead`. The events behind are
--- counted up to 10,000; beyond, the difference of the positions does, without what no event was given at continuations of the log,
--- which is too large by other gaps. Never prepared: planned while the log was empty, it would scan for ever.
+-- The followers of this release, and those that have ever run. The leader is the holder of the lock of `lead`. The events behind are
+-- counted up to 10,000. Beyond that, the difference of the positions is used, minus the positions that continuations of the log skipped.
+-- Other gaps make that difference too large. Never prepared: a plan made while the log was empty would scan for ever.
 SELECT name, coalesce(f.position, 0), coalesce(f.paused, false), f.failed_position, f.failure, f.moved_at,
        EXISTS (SELECT FROM pg_locks l
                WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2

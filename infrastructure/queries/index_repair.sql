@@ -1,16 +1,15 @@
 -- name: hold
--- Where the index stands, and there it stays until the end of this transaction: neither the follower nor somebody who sets it back
--- writes meanwhile.
+-- The index's position, which stays the same until the end of this transaction: neither the follower nor a reset writes meanwhile.
 SELECT position FROM followers WHERE name = 'audit-index' FOR UPDATE;
 
 -- name: remove
--- What the index has of a stretch, whatever it is.
+-- Remove all entries of a stretch, whatever they contain.
 DELETE FROM audit_entries WHERE position > %(after)s AND position <= %(up_to)s;
 
 -- name: index
--- What it must have. See the function's own comment.
+-- Make the right entries of the stretch. See the function's own comment.
 SELECT index_events(%(after)s, %(up_to)s);
 
 -- name: remove_outside
--- Entries where no event can be.
+-- Entries at positions that can't have one.
 DELETE FROM audit_entries WHERE position < 1 OR position > %(stands_at)s;

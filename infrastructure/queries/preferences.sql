@@ -9,7 +9,7 @@ WHERE c.originator_id = ANY (%s::uuid[]);
 SELECT append_events(%s::json);
 
 -- name: recorded
--- What stands at these places of these streams: whether a lost commit happened is told by the id of the event there.
+-- The events at these versions of these streams. After a lost connection, the id of the event shows whether the commit happened.
 SELECT e.originator_id, e.originator_version, e.topic, e.state
 FROM unnest(%s::uuid[], %s::bigint[]) AS place (stream, version)
 JOIN preferences_events e ON e.originator_id = place.stream AND e.originator_version = place.version;

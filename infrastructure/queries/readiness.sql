@@ -1,6 +1,6 @@
 -- name: readiness
--- All that a process asks of its database before it gets requests, at once: whether writes are refused (on a standby, and where an
--- operator said so), the migrations (an earlier release made their table without its last column), and the catalogue's stream, by its
+-- All that a process asks its database before it serves, at once: whether the server refuses writes (a standby, or because an operator
+-- has set it so), the migrations (an earlier release made their table without its last column), and the catalogue's stream, by its
 -- primary key, oldest first.
 SELECT current_setting('transaction_read_only')::boolean, migrated.applied,
        c.originator_id, c.originator_version, c.topic, c.state

@@ -1,12 +1,12 @@
 -- name: guard
--- One rebuild at a time, in the whole database, for as long as the connection lives.
+-- One rebuild at a time in the whole database, as long as the connection lives.
 SELECT pg_try_advisory_lock(7305114882903);
 
 -- name: create_shadow
--- The live table's twin, without its rows. What an interrupted rebuild left behind goes first.
+-- The live table's twin, without its rows. First removes the table that an interrupted rebuild left.
 DROP TABLE IF EXISTS current_preferences_rebuild;
 CREATE TABLE current_preferences_rebuild (LIKE current_preferences INCLUDING ALL) WITH (fillfactor = 70);
--- What LIKE leaves out: whose the table is, and who may do what with it.
+-- Copies what LIKE leaves out: the owner of the table, and the privileges on it.
 DO $$
 DECLARE granted record;
 BEGIN
@@ -26,17 +26,17 @@ END $$;
 SELECT coalesce(max(notification_id), 0) FROM preferences_events;
 
 -- name: about
--- About how many events there are: for a progress bar.
+-- The approximate number of events, for a progress bar.
 SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass;
 
 -- name: before_next
--- Where the next stretch begins. Behind a continuation of the log there is nothing for a quadrillion positions.
+-- The beginning of the next stretch. After a continuation of the log there is no event for a quadrillion positions.
 SELECT min(notification_id) - 1 FROM preferences_events WHERE notification_id > %s;
 
 -- name: fold
--- The projection of a stretch of the log, merged into what is there; how many events and new streams there were, and a
--- stream with a gap, if there is one: it must be told, and never papered over. Each stream is looked up by itself: a join with
--- the table would keep what was folded in memory once more.
+-- Merges the projection of a stretch of the log into the table. Returns how many events and new streams there were, and a stream with a
+-- gap, if there is one: a gap must be reported and never hidden. Each stream is looked up by itself: a join with the table would hold the
+-- folded rows in memory a second time.
 WITH folded AS MATERIALIZED (
     SELECT f.*, f.since = coalesce(c.version, 0) + 1 AND f.events = f.version - f.since + 1 AS whole
     FROM fold_preferences(%(after)s, %(up_to)s, %(part)s, %(parts)s) f
@@ -54,14 +54,14 @@ SELECT coalesce(sum(events), 0)::bigint, count(*) FILTER (WHERE since = 1), min(
 FROM folded;
 
 -- name: checksum
--- A sum over the rows' hashes, so that no order matters, for both tables; with two seeds, 128 bits.
+-- A sum over the rows' hashes, for both tables, so that the order does not matter; with two seeds, 128 bits.
 SELECT (SELECT encode(sha256(convert_to(count(*) || ' ' || coalesce(sum(hash_record_extended(t, 1)), 0) || ' '
                || coalesce(sum(hash_record_extended(t, 2)), 0), 'UTF8')), 'hex') FROM current_preferences t),
        (SELECT encode(sha256(convert_to(count(*) || ' ' || coalesce(sum(hash_record_extended(t, 1)), 0) || ' '
                || coalesce(sum(hash_record_extended(t, 2)), 0), 'UTF8')), 'hex') FROM current_preferences_rebuild t);
 
 -- name: differences
--- The streams whose rows differ, with their first events, which say whose they are, and how many there are in all.
+-- The streams whose rows differ, with their first events, which name user and organization, and the number of all such streams.
 SELECT coalesce(live.originator_id, log.originator_id), live.version, live.choices::text, log.version, log.choices::text,
        e.topic, e.state, e.sealed_actor, e.key, count(*) OVER ()
 FROM current_preferences live
@@ -73,7 +73,7 @@ ORDER BY 1
 LIMIT 20;
 
 -- name: hold_writers
--- The lock of append_events: whoever appends waits until this transaction ends.
+-- The lock of append_events: appends wait until this transaction ends.
 SELECT pg_advisory_xact_lock(7305114882901);
 
 -- name: hold_tables
@@ -81,7 +81,7 @@ SELECT pg_advisory_xact_lock(7305114882901);
 LOCK TABLE current_preferences, current_preferences_rebuild IN ACCESS EXCLUSIVE MODE;
 
 -- name: in_use
--- Who keeps a table of ours for longer than others can wait: a dump, a transaction that somebody left open.
+-- The sessions that hold one of our tables for longer than others can wait: a dump, or a transaction that was left open.
 SELECT string_agg(DISTINCT format('process %s (%s)', pid, coalesce(nullif(application_name, ''), 'without a name')), ', ')
 FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE granted AND datname = current_database() AND pid <> pg_backend_pid()
@@ -89,7 +89,7 @@ WHERE granted AND datname = current_database() AND pid <> pg_backend_pid()
       AND relation IN (to_regclass('current_preferences'), to_regclass('current_preferences_rebuild'));
 
 -- name: swap
--- Two renames, seen by everybody at once.
+-- Two renames, which all sessions see at the same moment.
 DROP TABLE current_preferences;
 ALTER TABLE current_preferences_rebuild RENAME TO current_preferences;
 ALTER INDEX current_preferences_rebuild_pkey RENAME TO current_preferences_pkey;

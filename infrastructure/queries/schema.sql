@@ -1,7 +1,7 @@
 -- name: schema
--- All that there is in the schema where our tables are, as kind, name and definition. An index and a constraint are known by
--- what they do, not by their name: a rebuild puts a copy of a table in place of the table. What an operator may tune (storage
--- parameters, privileges, owners, statistics) is no part of it.
+-- All objects in the schema of our tables, as kind, name and definition. An index and a constraint are known by their definition and not
+-- by their name, because a rebuild puts a copy of a table in place of the table. Settings that an operator may tune (storage parameters,
+-- privileges, owners, statistics) are left out.
 WITH ours AS (
     SELECT relnamespace AS schema, quote_ident(nspname) || '.' AS prefix
     FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = to_regclass('schema_migrations')

@@ -1,5 +1,5 @@
 -- name: status
--- When the newest checkpoint was signed, and the first event behind it, by single probes of two keys.
+-- When the newest checkpoint was signed, and the first event after it, each by one probe of a key.
 SELECT last.created_at, (
     SELECT state FROM preferences_events
     WHERE notification_id > coalesce(last.position, 0)

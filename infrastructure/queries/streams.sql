@@ -1,10 +1,9 @@
 -- name: evidence
--- What decided each toggle of one user until an instant: the newest choice for it, and the versions that were looked at,
--- which tell a gap. The catalogue's stream comes along, so that all of it is as of one moment. Both streams are read by the
--- primary key. The choices are picked here, since a stream can be long, and what is sent and decoded should not be. What is
--- asked of each event is cut out, as in `fold_preferences`: to parse it takes twice as long. OFFSET 0 keeps the subquery
--- apart, so that each event is read once, and nothing is sorted. Never prepared: planned while the log was empty, it would
--- scan for ever.
+-- The newest choice of one user for each toggle until an instant, and the number of versions up to then, which reveals a gap. The
+-- catalogue's stream is included, so that all of it is as of one moment. Both streams are read by the primary key. The choices are picked
+-- in the database, because a stream can be long, and only a few rows should be sent and decoded. The fields of each event are cut out, as
+-- in `fold_preferences`: parsing takes twice as long. OFFSET 0 keeps the subquery apart, so that each event is read once and nothing is
+-- sorted. Never prepared: a plan made while the log was empty would scan for ever.
 WITH until AS MATERIALIZED (
     SELECT CASE WHEN chosen THEN string_in(event, plain, 'channel') || '.' || string_in(event, plain, 'toggle') END AS path,
            max(originator_version) AS version, count(*) AS events

@@ -1,4 +1,4 @@
 -- name: server
--- What nobody can set for a session, and what our promises rest on.
+-- Settings that no session can change, and on which our promises depend.
 SELECT current_setting('server_encoding'), current_setting('fsync')::boolean, current_setting('full_page_writes')::boolean,
        current_setting('transaction_read_only')::boolean;

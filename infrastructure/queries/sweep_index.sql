@@ -1,24 +1,24 @@
 -- name: hold
--- Before the moment that is looked at: setting the index back empties its table, which a look at a former moment would see.
+-- Taken before the snapshot: resetting the index empties its table, and an earlier snapshot would see the empty table.
 LOCK TABLE audit_entries, audit_classes, followers IN ACCESS SHARE MODE;
 
 -- name: ends
--- Where the index stands, and where a stretch ends that begins after a position: it is bounded by the number of events, since
--- positions have gaps of any size.
+-- The index's position, and the end of a stretch that begins after a position. The number of events bounds the stretch, because positions
+-- have gaps of any size.
 SELECT f.position,
        (SELECT notification_id FROM preferences_events WHERE notification_id > %(after)s
         ORDER BY notification_id OFFSET %(limit)s - 1 LIMIT 1)
 FROM (VALUES ('audit-index')) AS named (name) LEFT JOIN followers f USING (name);
 
 -- name: ahead
--- Followers that stand behind the end of the log: what comes next would be passed over.
+-- Followers whose position is beyond the end of the log: they would skip the next events.
 SELECT f.name, f.position, log.ended
 FROM followers f CROSS JOIN (SELECT coalesce(max(notification_id), 0) AS ended FROM preferences_events) log
 WHERE f.position > log.ended
 ORDER BY f.name;
 
 -- name: compare
--- A stretch of the index beside what the log says that it should be: which entries differ, are too many, or are missing.
+-- A stretch of the index beside what the log says: the entries that differ, are too many, or are missing.
 SELECT position, l.position IS NULL, e.position IS NULL, count(*) OVER ()
 FROM audit_rows(%(after)s, %(up_to)s) l
 FULL JOIN (SELECT * FROM audit_entries WHERE position > %(after)s AND position <= %(up_to)s) e USING (position)
@@ -34,5 +34,5 @@ LIMIT %(most)s;
 SELECT count(*) FROM preferences_events WHERE notification_id > %(after)s AND notification_id <= %(up_to)s;
 
 -- name: outside
--- Entries where no event can be: before the first position, and behind the one that the index stands at.
+-- Entries at positions that can't have one: before the first position, and after the index's own position.
 SELECT position FROM audit_entries WHERE position < 1 OR position > %(stands_at)s ORDER BY position LIMIT %(most)s;

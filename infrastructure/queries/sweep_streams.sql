@@ -1,15 +1,15 @@
 -- name: hold
--- Before the moment that is looked at: a rebuild puts another table in the place of the current preferences.
+-- Taken before the snapshot: a rebuild puts another table in the place of the current preferences.
 LOCK TABLE current_preferences, person_keys IN ACCESS SHARE MODE;
 
 -- name: last
--- The stream at which a step ends that begins with another: that of so many events further on, by the primary key.
+-- The stream at which a step ends: the stream of the event so many events after the step's first stream, by the primary key.
 SELECT originator_id FROM preferences_events WHERE originator_id >= %(first)s
 ORDER BY originator_id, originator_version OFFSET %(limit)s - 1 LIMIT 1;
 
 -- name: streams
--- Each stream of a range, and each row and key that is there for one: what the log says of it, whether the current preferences say
--- the same, and the key with two of the events that it must open: the first and the last sealed one since the person was erased.
+-- Each stream of a range, and each row and key that exists for one: its state by the log, whether the current preferences agree, and the
+-- key with two of the events that it must open: the first and the last sealed one since the person was erased.
 SELECT originator_id, since, f.version, events, c.version,
        (f.version, f.position, f.modified_at, f.choices) IS DISTINCT FROM (c.version, c.position, c.modified_at, c.choices),
        k.since_version, k.key, sealed[nth], event_ids[nth], actors[nth],

@@ -1,6 +1,6 @@
-"""What the log can be replayed into.
+"""The destinations that the log can be replayed into.
 
-request    what was asked for, kept beside what came of it
+request    the parameters of a replay, stored beside its result
 lines      a file with one event a line
 parquet    a folder of Parquet files, by day (columns: those of an event; parquet_manifest: what a replay remembers there)
 stream     a JetStream stream of its own

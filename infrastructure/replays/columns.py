@@ -1,15 +1,15 @@
-"""The columns of an event in Parquet. The rule for a new one is in docs/replay.md: it goes to the end, and may be null."""
+"""The columns of an event in Parquet. docs/replay.md has the rule for a new one: it goes to the end, and may be null."""
 
 from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 
-from application.isolation import Cleared
+from application.log import Cleared
 from projections.cloud_events import cloud_event
 
 _WORD: Final = pa.dictionary(pa.int32(), pa.string())
-"""For columns in which the same few strings stand again and again."""
+"""For columns in which a few strings are repeated often."""
 
 _FIELDS: Final = [
     pa.field("position", pa.int64(), nullable=False),
@@ -33,7 +33,7 @@ _FIELDS: Final = [
     pa.field("previous_end", pa.int64()),
 ]
 
-# pandas takes a boolean that may be null for objects, to which `~` can't be applied, unless the file names its own type.
+# pandas reads a boolean column with nulls as objects, on which `~` does not work, unless the file names its own type.
 _NULLABLE: Final = [
     {"name": field.name, "field_name": field.name, "pandas_type": "bool", "numpy_type": "boolean", "metadata": None}
     for field in _FIELDS
@@ -45,7 +45,7 @@ SCHEMA: Final = pa.schema(_FIELDS, {"pandas": orjson.dumps(_PANDAS)})
 
 
 def row(recorded: Cleared) -> dict[str, Any]:
-    """What leaves the house, as columns. The catalogue's channels are JSON: they are one value in one row of a million."""
+    """The public data of an event, as columns. The catalogue's channels are JSON: they are one value in one row of a million."""
     event = cloud_event(recorded.position, recorded.event)
     data = event["data"]
     actor = data.get("actor", {})

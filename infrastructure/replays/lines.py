@@ -1,4 +1,4 @@
-"""A file with one CloudEvent a line. The file itself tells how far it is."""
+"""A file with one CloudEvent a line. The file itself shows how far the replay is."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,14 +11,14 @@ from typing_extensions import override
 
 from application.feed.feed import as_json
 from application.feed.replay import Destination, ReplayRefused
-from application.isolation import Cleared
+from application.log import Cleared
 from infrastructure.replays.request import Manifest, Request, lock
 
 BLOCK: Final = 64 * 1024
 
 
 class LinesFile(Destination):
-    """What was cut off in the middle of a line is cut back to the line before, whose event says where to go on."""
+    """If the last line was cut off, the file is cut back to the line before, whose event says where to go on."""
 
     def __init__(self, file: BinaryIO, position: int) -> None:
         self._file = file
@@ -27,7 +27,7 @@ class LinesFile(Destination):
     @classmethod
     @contextmanager
     def open(cls, path: Path, request: Request) -> Iterator[Self]:
-        """Raises `ReplayRefused` where the file is in use, or is not this request's."""
+        """Raises `ReplayRefused` if the file is in use, or was not made by this request."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as file:
             lock(file.fileno(), path)
@@ -55,7 +55,7 @@ class LinesFile(Destination):
 
 
 def _cut_back(file: BinaryIO, path: Path) -> int:
-    """The position of the last whole line, behind which there is nothing from now on; 0 where there is no line."""
+    """Removes all bytes after the last whole line, and returns that line's position; 0 if there is no line."""
     end = _after_newline(file, file.seek(0, os.SEEK_END))
     file.truncate(end)
     if end == 0:
@@ -69,7 +69,7 @@ def _cut_back(file: BinaryIO, path: Path) -> int:
 
 
 def _after_newline(file: BinaryIO, end: int) -> int:
-    """Behind the last newline before `end`, or at the beginning of the file."""
+    """The place after the last newline before `end`, or the beginning of the file."""
     while end > 0:
         start = max(0, end - BLOCK)
         file.seek(start)

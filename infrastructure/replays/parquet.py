@@ -1,4 +1,4 @@
-"""A folder of Parquet files, partitioned by the day on which events happened, as DuckDB, polars, pandas and Spark read it."""
+"""A folder of Parquet files, partitioned by the day of the events, for DuckDB, polars, pandas and Spark."""
 
 import os
 import re
@@ -14,20 +14,21 @@ import pyarrow.parquet as pq
 from typing_extensions import override
 
 from application.feed.replay import Destination
-from application.isolation import Cleared
+from application.log import Cleared
 from infrastructure.replays.columns import SCHEMA, row
 from infrastructure.replays.parquet_manifest import ParquetManifest
 from infrastructure.replays.request import Request, lock, sync_folder
 
 ROWS: Final = 100_000
-"""Events that are written together, and held in memory until then: some 100 MB."""
+"""Events that are written together. They are held in memory until then: some 100 MB."""
 
 _PART: Final = re.compile(r"part-(\d{20})-\d{20}\.parquet")
 
 
 class ParquetFolder(Destination):
-    """Files are written under another name and renamed; then the manifest says that all up to a position is there. What
-    was renamed and not yet said is written again after an interruption, so it is removed first."""
+    """Each file is written under another name and then renamed. After that, the manifest records that all events up to a position are
+    there. After an interruption, files that the manifest does not cover are written again, so they are removed first.
+    """
 
     def __init__(self, folder: Path, manifest: ParquetManifest, position: int, rows: int) -> None:
         self._folder = folder
@@ -39,7 +40,7 @@ class ParquetFolder(Destination):
     @classmethod
     @contextmanager
     def open(cls, folder: Path, request: Request, *, rows: int = ROWS) -> Iterator[Self]:
-        """Raises `ReplayRefused` where the folder is in use, or is not this request's."""
+        """Raises `ReplayRefused` if the folder is in use, or was not made by this request."""
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -48,10 +49,10 @@ class ParquetFolder(Destination):
             kept = manifest.agree(there=manifest.something_else())
             if kept is None:
                 kept = {"position": request.after}
-            # Also where nothing has changed: the columns in it are those of this release.
+            # Also if nothing has changed, because its columns must be those of this release.
             manifest.keep(**kept)
             position: int = kept["position"]
-            _remove_unsaid(folder, position)
+            _remove_uncommitted_parts(folder, position)
             yield cls(folder, manifest, position, rows)
         finally:
             os.close(descriptor)
@@ -98,7 +99,7 @@ def _write(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
     sync_folder(folder)
 
 
-def _remove_unsaid(folder: Path, position: int) -> None:
+def _remove_uncommitted_parts(folder: Path, position: int) -> None:
     for path in folder.glob("date=*/.part-*.tmp"):
         path.unlink()
     for path in folder.glob("date=*/part-*.parquet"):

@@ -1,7 +1,7 @@
-"""What a replay into Parquet has to remember, in a Parquet file without a row.
+"""The state that a replay into Parquet must remember, in a Parquet file without rows.
 
-Readers of a folder stumble over a file of another kind (polars), and over a folder without any file (DuckDB). This file is
-neither. It is the first one by name, and readers that take the columns of the first file get those of the latest release.
+Some readers fail on a file of another kind in a folder (polars), others on a folder without any file (DuckDB). This file avoids both. It
+is the first one by name, so readers that take the columns of the first file get those of the latest release.
 """
 
 from pathlib import Path
@@ -15,13 +15,13 @@ from infrastructure.replays.columns import SCHEMA
 from infrastructure.replays.request import Manifest, Request, sync_folder, write_whole
 
 NO_DAY: Final = "date=1970-01-01"
-"""Readers take a folder for partitioned only if each file is in a partition."""
+"""Readers consider a folder partitioned only if each file is in a partition."""
 
 _KEY: Final = b"notification-preferences.replay"
 
 
 class ParquetManifest(Manifest):
-    """Reads what earlier releases kept in `_replay.json`, and replaces it."""
+    """Also reads the state that earlier releases stored in `_replay.json`, and replaces that file."""
 
     def __init__(self, folder: Path, request: Request) -> None:
         super().__init__(folder / NO_DAY / "replay.parquet", request)
@@ -29,7 +29,7 @@ class ParquetManifest(Manifest):
         self._former = folder / "_replay.json"
 
     def something_else(self) -> bool:
-        """Whether the folder has more than what a replay leaves that was interrupted before its first manifest was there."""
+        """Whether the folder has other files than those that a replay leaves if it is interrupted before it writes its first manifest."""
         day = self._path.parent
         left = {day, day / f".{self._path.name}.tmp", self._folder / f".{self._former.name}.tmp"}
         return any(found not in left for found in self._folder.rglob("*"))

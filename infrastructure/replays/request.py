@@ -1,4 +1,4 @@
-"""What a replay was asked for, kept beside what came of it, so that nothing else is ever added to it."""
+"""The parameters of a replay, stored beside its result, so that no other replay ever adds to it."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ from projections.cloud_events import TYPES
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """All events of a selection behind a position."""
+    """All events of a selection after a position."""
 
     after: int
     type: str | None = None
@@ -30,14 +30,14 @@ class Request:
 
 
 class Manifest:
-    """The request, and what else the destination has to remember, in a file that is always whole."""
+    """The request, and the destination's further state, in a file that is never incomplete."""
 
     def __init__(self, path: Path, request: Request) -> None:
         self._path = path
         self._request = request
 
     def agree(self, *, there: bool) -> dict[str, Any] | None:
-        """What was remembered, if anything. Raises `ReplayRefused` if something is `there` that this request didn't make."""
+        """The stored state, if any. Raises `ReplayRefused` if the output is `there` already and this request did not make it."""
         try:
             kept: dict[str, Any] = orjson.loads(self._read())
             asked = kept.pop("asked_for")
@@ -65,7 +65,7 @@ class Manifest:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """After a crash there is the old content or the new one, never a part."""
+    """After a crash the file has the old content or the new one, never a part."""
     beside = path.with_name(f".{path.name}.tmp")
     with beside.open("wb") as file:
         file.write(content)
@@ -84,7 +84,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def lock(descriptor: int, path: Path) -> None:
-    """For as long as the descriptor is open, which the operating system sees to, however the process ends."""
+    """Locks the file as long as the descriptor is open. The operating system releases the lock however the process ends."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

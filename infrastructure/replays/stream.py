@@ -1,4 +1,4 @@
-"""A JetStream stream of its own, under subjects of its own. The stream's last event says where to go on."""
+"""A JetStream stream of its own, with subjects of its own. The stream's last event says where to go on."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,17 +9,18 @@ import orjson
 from typing_extensions import override
 
 from application.feed.replay import Destination, ReplayRefused
-from application.isolation import Cleared
-from infrastructure.nats.jetstream import EventStream
+from application.log import Cleared
+from infrastructure.nats.jetstream import BrokerStream
 from infrastructure.replays.request import Request
 from projections.nats_messages import message
 
 
 class StreamReplay(Destination):
-    """Each write names the message that it expects to be the last, so none is stored twice, whatever became of the one
-    before."""
+    """Each write names the message that it expects to be the last. So no message is stored twice, whatever the outcome of the write
+    before.
+    """
 
-    def __init__(self, stream: EventStream, sequence: int, position: int) -> None:
+    def __init__(self, stream: BrokerStream, sequence: int, position: int) -> None:
         self._stream = stream
         self._sequence = sequence
         self._position = position
@@ -36,9 +37,9 @@ class StreamReplay(Destination):
         max_bytes: int | None,
         credentials: str | None,
     ) -> AsyncIterator[Self]:
-        """Raises `StreamUnusable` where the stream is not this request's, and `BrokerUnavailable`."""
+        """Raises `StreamUnusable` if this request did not make the stream, and `BrokerUnavailable`."""
         purpose = f"A replay of notification preferences: {orjson.dumps(asdict(request)).decode()}"
-        stream = EventStream(
+        stream = BrokerStream(
             servers,
             name,
             replicas=replicas,
@@ -70,4 +71,4 @@ class StreamReplay(Destination):
 
     @override
     async def finish(self) -> None:
-        """What was acknowledged is there."""
+        """Does nothing: every acknowledged message is stored already."""

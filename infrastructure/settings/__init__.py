@@ -1,4 +1,4 @@
-"""The settings, from the environment, under the names that people already use. What is wrong is reported all at once."""
+"""The settings, from the environment, under the names that operators already use. All errors are reported at once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ class SettingsError(Exception):
 
 
 class Settings(ClerkSettings, HttpSettings):
-    """One process's settings. Units are in each description; the README's table names all that may be set."""
+    """The settings of one process. Each description names the unit; the README's table lists every setting."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -117,7 +117,7 @@ class Settings(ClerkSettings, HttpSettings):
 
     @classmethod
     def from_environment(cls) -> "Settings":
-        """Raise `SettingsError` naming everything that is wrong."""
+        """Raises `SettingsError`, which names everything that is wrong."""
         try:
             return cls()
         except ValidationError as error:
@@ -212,7 +212,7 @@ def _role_scopes(text: str) -> dict[str, frozenset[str]]:
     by_role: dict[str, frozenset[str]] = {}
     for part in filter(None, map(str.strip, text.split(";"))):
         name, _, listed = part.partition("=")
-        role = name.strip().removeprefix("org:")  # as Clerk writes it; sessions have it without
+        role = name.strip().removeprefix("org:")  # Clerk writes the prefix; sessions have the role without it
         scopes = frozenset(filter(None, map(str.strip, listed.split(","))))
         if not (role and scopes):
             raise ValueError(f"must be role=scope, several scopes separated by commas and roles by semicolons: {part}")

@@ -1,4 +1,4 @@
-"""The settings of who signs session tokens, for which applications, and which pages may call from a browser."""
+"""The settings for session tokens: their issuer, their applications, and the pages that may call from a browser."""
 
 from functools import cached_property
 from ipaddress import ip_address
@@ -38,7 +38,7 @@ class ClerkSettings(BaseSettings):
 
     @property
     def development(self) -> bool:
-        """Without any Clerk setting: a signing key of our own, loopback only, tokens for whoever asks."""
+        """Without any Clerk setting: a signing key of our own, loopback only, and tokens for any caller."""
         return not (self.clerk_issuer or self.clerk_jwks_url or self.clerk_jwt_key or self.clerk_authorized_parties)
 
     @cached_property
@@ -92,12 +92,12 @@ class ClerkSettings(BaseSettings):
     @field_validator("clerk_issuer")
     @classmethod
     def _without_slash(cls, value: str | None) -> str | None:
-        """As Clerk writes it in tokens. With a slash at the end, every token would be refused."""
+        """The form in which Clerk writes it in tokens. With a slash at the end, every token would be refused."""
         return value.rstrip("/") if value is not None else None
 
 
 def origin(text: str) -> str:
-    """An origin as browsers write it (RFC 6454): lower case, no default port, no slash. Raises ValueError for what is none."""
+    """An origin as browsers write it (RFC 6454): lower case, no default port, no slash. Raises ValueError for any other text."""
     url = urlsplit(text)
     if not url.scheme or not url.netloc or url.path not in ("", "/") or url.query or url.fragment or "@" in url.netloc:
         raise ValueError(f"must be origins, such as https://app.example.com: {text}")

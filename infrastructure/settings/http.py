@@ -1,4 +1,4 @@
-"""The settings of how the server treats connections."""
+"""The settings for the server's connections."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings

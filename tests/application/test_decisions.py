@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from application.decisions import END_SERVES, FEW, SLICE, Decisions, Standing, Standings, StandingsStore
+from application.decisions import END_SERVES, FEW, SLICE, Decisions, StreamState, StreamStates, StreamStateStore
 from domain.catalogue import CATALOGUE
 from domain.errors import Unavailable
 from domain.preferences import stream_keys
-from domain.send_question import MOST, SendQuestion, send_question
+from domain.send_question import MAX_USERS, SendQuestion, send_question
 from tests.support.events import NOON
 
 
-class MemoryStandings(StandingsStore):
+class MemoryStandings(StreamStateStore):
     """Choices by path and stream, of users at version 2 and `position`; the log ends at `end`. Each query waits for `gate`."""
 
     def __init__(self) -> None:
@@ -33,14 +33,14 @@ class MemoryStandings(StandingsStore):
         self.asked_for_catalogue += 1
         return self.catalogue_is_held
 
-    async def standings(self, streams: Sequence[bytes], path: str, *, with_end: bool) -> Standings:
+    async def stream_states(self, streams: Sequence[bytes], path: str, *, with_end: bool) -> StreamStates:
         assert len(set(streams)) == len(streams)
         self.queries.append((path, len(streams)))
         await self.gate.wait()
         self.ends_read += with_end
         known = self.choices.get(path, {})
-        of = {stream: Standing(2, self.position, known[stream]) for stream in streams if stream in known}
-        return Standings(self.end if with_end else None, of)
+        of = {stream: StreamState(2, self.position, known[stream]) for stream in streams if stream in known}
+        return StreamStates(self.end if with_end else None, of)
 
 
 @pytest.fixture
@@ -124,10 +124,10 @@ async def test_the_same_user_of_another_organization_is_somebody_else(store, dec
 
 
 async def test_thousands_are_one_query(store, deciding) -> None:
-    users = [f"user_{number}" for number in range(MOST)]
+    users = [f"user_{number}" for number in range(MAX_USERS)]
     store.choose("user_9999", "email.product_updates", False)
     decided = await deciding.decide(about(*users))
-    assert store.queries == [("email.product_updates", MOST)]
+    assert store.queries == [("email.product_updates", MAX_USERS)]
     assert [one["user"] for one in decided.decisions] == users
     assert [one["user"] for one in decided.decisions if not one["allowed"]] == ["user_9999"]
 
@@ -166,9 +166,9 @@ async def test_while_thousands_are_decided_it_is_everybody_elses_turn_in_between
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
-    await deciding.decide(about(*(f"user_{number}" for number in range(MOST))))
+    await deciding.decide(about(*(f"user_{number}" for number in range(MAX_USERS))))
     task.cancel()
-    assert turns >= 2 * (MOST // SLICE - 1)
+    assert turns >= 2 * (MAX_USERS // SLICE - 1)
 
 
 async def test_what_was_accepted_is_finished_and_nothing_more_is_taken(store, deciding) -> None:

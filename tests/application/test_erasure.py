@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from application.erasure import Erased, Erasing, Erasure
-from application.ports import Append
+from application.preferences.store import Append
 from domain.catalogue import CATALOGUE
 from domain.events import PreferencesErased
 from projections.current_preferences import CurrentPreferences
@@ -16,8 +16,8 @@ from tests.support.events import ADA, KEY, NOON, opened, row_after, toggled
 class MemoryErasing(Erasing):
     """What an attempt does takes effect when it ends well; `overtaken` is how many attempts don't."""
 
-    def __init__(self, row: CurrentPreferences | None, overtaken: int = 0, in_the_open: int = 0) -> None:
-        self.row, self.overtaken, self.open = row, overtaken, in_the_open
+    def __init__(self, row: CurrentPreferences | None, overtaken: int = 0, count_unsealed_events: int = 0) -> None:
+        self.row, self.overtaken, self.open = row, overtaken, count_unsealed_events
         self.attempts = 0
         self.appended: list[Append] = []
         self.blanked: list[UUID] = []
@@ -53,7 +53,7 @@ class MemoryErasing(Erasing):
         self.blanked.append(stream)
         return 2
 
-    async def in_the_open(self, stream: UUID) -> int:
+    async def count_unsealed_events(self, stream: UUID) -> int:
         return self.open
 
 
@@ -98,5 +98,5 @@ async def test_an_attempt_that_was_overtaken_takes_no_effect_and_is_made_again()
 
 
 async def test_what_an_erasure_can_not_reach_is_told() -> None:
-    store = MemoryErasing(ROW._replace(key=KEY), in_the_open=4)
+    store = MemoryErasing(ROW._replace(key=KEY), count_unsealed_events=4)
     assert await erasure(store).erase("org_math", "user_ada") == Erased(True, 2, 4)

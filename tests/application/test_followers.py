@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from application.followers import Follower, FollowerState, FollowerStatus, Following, Journal, Step
-from application.ports import Recorded, UnreadableEvent
+from application.log import Recorded, UnreadableEvent
 from domain.errors import Unavailable
 from tests.support.events import toggled
 

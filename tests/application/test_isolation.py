@@ -8,15 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from application.audit.explanations import Explanations, Place
+from application.audit.explanations import ExplainAt, Explanations
 from application.audit.filter import AuditFilter
 from application.audit.log import AuditLog
 from application.audit.reads import Readings
-from application.audit.users import Evidence, Users
+from application.audit.users import HistoryAsOf, Users
 from application.feed.feed import Selection, Slice, as_json, readable
-from application.ports import Recorded
+from application.log import BrokenStream, Recorded
 from application.preferences.history import History
-from application.rebuild import BrokenStream
 from domain.errors import ForeignEvent
 from domain.events import NotificationToggled
 from domain.preferences import stream_id
@@ -54,9 +53,9 @@ class Misplaced:
 class MisplacedStream:
     async def evidence(self, stream: UUID, *_: Any) -> Any:
         if _:
-            return Evidence(3, [OURS, THEIRS_IN_OUR_STREAM], PublishedCatalogues([CATALOGUE]))
+            return HistoryAsOf(3, [OURS, THEIRS_IN_OUR_STREAM], PublishedCatalogues([CATALOGUE]))
         events = [At(1, OURS), At(2, THEIRS_IN_OUR_STREAM)]
-        return explained_decision.Evidence(5, events, [At(1, CATALOGUE)])
+        return explained_decision.DecisionBasis(5, events, [At(1, CATALOGUE)])
 
 
 def audit_log(reads: MemoryAuditReads, *log: Recorded) -> AuditLog:
@@ -173,4 +172,4 @@ async def test_preferences_that_rest_on_a_foreign_event_are_neither_shown_nor_re
 
 async def test_a_decision_is_not_explained_by_a_foreign_event() -> None:
     with pytest.raises(ForeignEvent, match="the decision's evidence has an event of another organization: position 2 "):
-        await Explanations(MisplacedStream()).explain("org_math", "user_ada", "email", "news", Place())
+        await Explanations(MisplacedStream()).explain("org_math", "user_ada", "email", "news", ExplainAt())

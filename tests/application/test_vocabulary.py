@@ -3,7 +3,7 @@
 import pytest
 
 from application.feed.feed import Selection, select
-from application.vocabulary import checked
+from application.vocabulary import validate_with_history
 from domain.errors import ValidationFailed
 from domain.published_catalogues import PublishedCatalogues
 from tests.support.catalogues import catalogue, published
@@ -31,7 +31,7 @@ async def test_earlier_catalogues_are_looked_up_only_for_what_the_one_in_force_d
     toggle: str | None, asked: int
 ) -> None:
     log = Log()
-    selection = await checked(NOW, log.published, asking(None, "email", toggle))
+    selection = await validate_with_history(NOW, log.published, asking(None, "email", toggle))
     assert selection == Selection(channel="email", toggle=toggle)
     assert log.asked == asked
 
@@ -48,6 +48,6 @@ async def test_earlier_catalogues_are_looked_up_only_for_what_the_one_in_force_d
 async def test_what_no_catalogue_ever_had_is_told(words, asked: int, details: dict[str, str]) -> None:
     log = Log()
     with pytest.raises(ValidationFailed) as refused:
-        await checked(NOW, log.published, asking(*words))
+        await validate_with_history(NOW, log.published, asking(*words))
     assert refused.value.details == details
     assert log.asked == asked

@@ -144,7 +144,7 @@ def test_a_release_is_told_whether_its_catalogue_is_published(events, finding: s
     ],
 )
 def test_a_catalogue_was_held_once_it_is_published_with_this_content(events, held: bool) -> None:
-    assert PublishedCatalogues(events).held(SECOND) is held
+    assert PublishedCatalogues(events).was_ever_in_force(SECOND) is held
 
 
 def test_a_release_is_told_that_its_catalogue_was_published_with_other_content() -> None:
@@ -163,7 +163,7 @@ def test_all_that_any_catalogue_had_is_visible_if_it_ever_was() -> None:
     former = PublishedCatalogues(
         [published(catalogue(1, news=True, alerts=True)), published(catalogue(2, always=None))]
     )
-    together = former.together_with(catalogue(3, offers=False, alerts=None))
+    together = former.merged_with_history(catalogue(3, offers=False, alerts=None))
     [channel] = together.channels
     assert {toggle.name: toggle.mandatory for toggle in channel.toggles} == {
         "offers": False,

@@ -6,7 +6,7 @@ import pytest
 
 from domain.catalogue import CATALOGUE
 from domain.errors import RefusedChange, UnknownNotificationKey, ValidationFailed
-from domain.send_question import MOST, NAME_PHRASE, SendQuestion, send_question
+from domain.send_question import MAX_USERS, NAME_PHRASE, SendQuestion, send_question
 
 GOOD: dict[str, Any] = {"channel": "email", "toggle": "product_updates", "users": ["user_ada"]}
 
@@ -38,8 +38,8 @@ def test_what_nobody_can_change_can_be_asked_about() -> None:
 
 
 def test_ten_thousand_users_are_the_most() -> None:
-    assert len(ask({**GOOD, "users": ["user_ada"] * MOST}).users) == 10_000
-    for users in ([], ["user_ada"] * (MOST + 1), [None] * (MOST + 1)):
+    assert len(ask({**GOOD, "users": ["user_ada"] * MAX_USERS}).users) == 10_000
+    for users in ([], ["user_ada"] * (MAX_USERS + 1), [None] * (MAX_USERS + 1)):
         assert refused({**GOOD, "users": users}) == (ValidationFailed, {"users": "must have 1 to 10000 entries"})
 
 

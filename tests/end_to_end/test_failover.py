@@ -16,8 +16,8 @@ import httpx
 import psycopg
 import pytest
 
-from application.audit.explanations import Explanations, Place
-from application.ports import AppendRefused
+from application.audit.explanations import ExplainAt, Explanations
+from application.preferences.store import AppendRefused
 from domain.catalogue import CATALOGUE
 from domain.continued_log import Continuation, loss_of
 from domain.decision import Reason
@@ -267,7 +267,7 @@ async def outcome(url: str, load: Load, readers: Mapping[str, FeedReader], hande
         async with database.connection() as own:
             continued = await continuations(own)
         for one in load.receipts:
-            place = Place(one.position, None, CATALOGUE.version)
+            place = ExplainAt(one.position, None, CATALOGUE.version)
             explained = await explanations.explain("org_math", one.user, "email", TOGGLES[0], place)
             wrong = contradictions(explained, allowed=one.allowed, reason=one.reason, version=one.version)
             if wrong and explained.lost is not None:

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 from ulid_transform import ulid_now
 
-from application.ports import Append
 from application.preferences.draft import Draft
 from application.preferences.state import Change
+from application.preferences.store import Append
 from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from domain.provenance import Provenance, Source

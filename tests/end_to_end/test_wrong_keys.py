@@ -16,7 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from api import bootstrap
-from application.ports import Recorded
+from application.log import Recorded
 from domain.preferences import stream_id
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.log.event_log import read_after

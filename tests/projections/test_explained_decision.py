@@ -7,7 +7,7 @@ from domain.decision import Reason
 from projections.explained_decision import (
     At,
     CannotExplain,
-    Evidence,
+    DecisionBasis,
     ExplainedDecision,
     contradictions,
     explain,
@@ -18,7 +18,7 @@ from tests.support.events import NOON, catalogue_published, erased, opened, togg
 
 OFF = toggled(2, "news", False)
 ON = toggled(4, "news", True, previous=False)
-EVIDENCE = Evidence(
+EVIDENCE = DecisionBasis(
     end=60,
     events=[At(10, opened()), At(11, OFF), At(20, toggled(3, "tips", True)), At(40, ON)],
     catalogues=[
@@ -90,7 +90,7 @@ def test_what_is_mandatory_is_explained_by_the_catalogue_that_says_so() -> None:
 
 
 def test_a_choice_stays_in_force_after_its_person_was_erased() -> None:
-    evidence = Evidence(50, [*EVIDENCE.events[:2], At(50, erased(3))], EVIDENCE.catalogues)
+    evidence = DecisionBasis(50, [*EVIDENCE.events[:2], At(50, erased(3))], EVIDENCE.catalogues)
     explained = explain(evidence, "email", "news", 50)
     assert (explained.decision, explained.decided_by) == ((False, Reason.CHOICE), At(11, OFF))
     assert (explained.version, explained.last) == (3, 50)
@@ -103,7 +103,7 @@ def test_what_the_catalogue_of_the_time_did_not_know_was_never_decided(channel: 
 
 
 def test_a_stream_with_a_gap_explains_nothing() -> None:
-    evidence = Evidence(60, [EVIDENCE.events[0], *EVIDENCE.events[2:]], EVIDENCE.catalogues)
+    evidence = DecisionBasis(60, [EVIDENCE.events[0], *EVIDENCE.events[2:]], EVIDENCE.catalogues)
     assert explain(evidence, "email", "news", 10).version == 1
     with pytest.raises(CannotExplain, match="has no version 2"):
         explain(evidence, "email", "news", 60)
@@ -111,7 +111,7 @@ def test_a_stream_with_a_gap_explains_nothing() -> None:
 
 def test_without_a_published_catalogue_nothing_can_be_explained() -> None:
     with pytest.raises(CannotExplain, match="no catalogue is published"):
-        explain(Evidence(0, [], []), "email", "news", 0)
+        explain(DecisionBasis(0, [], []), "email", "news", 0)
 
 
 def test_the_moment_is_the_position_given_or_the_end_of_the_log() -> None:
@@ -150,14 +150,14 @@ def test_each_untrue_part_of_a_claim_is_named() -> None:
 # A log that was continued on another server
 
 
-def continued_evidence() -> Evidence:
+def continued_evidence() -> DecisionBasis:
     """Four events, of which the last one is behind a continuation; what stood from position 5 on until then is lost."""
     events = [
         At(2, opened()),
         At(3, toggled(2, "news", False)),
         At(10**15 + 1, toggled(3, "news", True, previous=False)),
     ]
-    return Evidence(10**15 + 1, events, [At(1, catalogue_published())], [Continuation(4, 10**15, NOON)])
+    return DecisionBasis(10**15 + 1, events, [At(1, catalogue_published())], [Continuation(4, 10**15, NOON)])
 
 
 def test_a_receipt_of_lost_events_is_told_to_be_just_that() -> None:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from application.audit.filter import AuditFilter
-from application.audit.log import AuditIndex, Place, Reach
+from application.audit.log import AuditIndex, EntryPosition, IndexProgress
 from application.audit.reads import AuditReads, Reading
 from application.identity import OrganizationReader
-from application.ports import Recorded
+from application.log import Recorded
 from domain.errors import Unavailable
 from projections.audit_log import Action
 from tests.support.events import NOON
@@ -35,12 +35,12 @@ def fits(recorded: Recorded, organization: str, wanted: AuditFilter) -> bool:
     )
 
 
-def place(recorded: Recorded) -> Place:
-    return Place(recorded.event.timestamp, recorded.position)
+def place(recorded: Recorded) -> EntryPosition:
+    return EntryPosition(recorded.event.timestamp, recorded.position)
 
 
 def newest_first(
-    log: Sequence[Recorded], organization: str, wanted: AuditFilter, before: Place | None = None
+    log: Sequence[Recorded], organization: str, wanted: AuditFilter, before: EntryPosition | None = None
 ) -> list[Recorded]:
     found = [recorded for recorded in log if fits(recorded, organization, wanted)]
     return sorted([one for one in found if before is None or place(one) < before], key=place, reverse=True)
@@ -55,7 +55,7 @@ class MemoryAuditLog(AuditIndex):
         self.reached = max((recorded.position for recorded in log), default=0)
 
     async def newest(
-        self, organization: str, wanted: AuditFilter, *, before: Place | None, limit: int, at_least: int = 0
+        self, organization: str, wanted: AuditFilter, *, before: EntryPosition | None, limit: int, at_least: int = 0
     ) -> list[Recorded]:
         if self.breaks_after is not None:
             self.breaks_after -= 1
@@ -71,8 +71,8 @@ class MemoryAuditLog(AuditIndex):
     async def at(self, position: int) -> Recorded | None:
         return next((recorded for recorded in self.log if recorded.position == position), None)
 
-    async def complete_until(self) -> Reach:
-        return Reach(self.reached, NOON)
+    async def complete_until(self) -> IndexProgress:
+        return IndexProgress(self.reached, NOON)
 
 
 class MemoryAuditReads(AuditReads):

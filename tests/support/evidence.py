@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from application.evidence.checkpointing import Checkpointer
 from application.evidence.differences import Fault
-from application.evidence.verification import Verdict, Verification
+from application.evidence.verdict import Verdict
+from application.evidence.verification import Verification
 from application.evidence.verified import Verified
 from domain.checkpoint import Checkpoint
 from domain.leaf import POSITION

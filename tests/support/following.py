@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from application.ports import Recorded
+from application.log import Recorded
 from infrastructure import logs
 from infrastructure.followers.runner import FollowerRunner
 from tests.support.ledger import Ledger, write_down

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from application.ports import Append, Recorded
+from application.log import Recorded
+from application.preferences.store import Append
 from domain.events import PreferencesEvent
 from infrastructure.postgres.database import Database
 from infrastructure.preferences.event_store import PostgresPreferencesStore

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from application.feed.feed import EventFeed, Selection, Slice
 from application.feed.live_tail import LogWatch
-from application.ports import Recorded, UnreadableEvent
+from application.log import Recorded, UnreadableEvent
 from domain.continued_log import Continuation
 from domain.errors import Unavailable
 from domain.events import Event, LogContinued

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from uuid import UUID
 
-from application.ports import Append, PreferencesStore
+from application.preferences.store import Append, PreferencesStore
 from domain.events import NotificationToggled, PreferencesEvent
 from projections.current_preferences import CurrentPreferences
 

@@ -15,7 +15,7 @@ from nats.js import JetStreamContext
 from nats.js.api import Header
 
 from application.followers import CannotReset
-from application.ports import Recorded
+from application.log import Recorded
 from domain.errors import Unavailable
 from infrastructure import logs
 from infrastructure.followers.journal import Connection

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from application.ports import Recorded
+from application.log import Recorded
 from infrastructure.audit.index import AuditIndexer
 from infrastructure.followers.journal import Connection
 from tests.support.index_rows import EventClass, index_row

@@ -1,4 +1,4 @@
-"""PostgreSQL without a database server to install: its programs come with pip, its life is ours."""
+"""PostgreSQL without an installed database server: its programs come with pip, and the service starts and stops it."""
 
 from infrastructure.embedded.postgres.account import EmbeddedPostgresError
 from infrastructure.embedded.postgres.server import EmbeddedPostgres

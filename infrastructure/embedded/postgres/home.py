@@ -1,4 +1,4 @@
-"""The folders that the server lives in: its home, and the one for its socket."""
+"""The server's folders: its home, and the one for its socket."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 from infrastructure.embedded.postgres.account import EmbeddedPostgresError, ServerAccount
 
 PORT = 5432
-"""No port is listened on; the number is part of the socket's name."""
+"""The server listens on no port. The number is part of the socket's name."""
 
 _SOCKET = f".s.PGSQL.{PORT}"
 _SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
@@ -21,7 +21,7 @@ _NOT_PLAIN = re.compile(r'["$`\\]')
 
 
 def own_folder(path: Path, mode: int, account: ServerAccount) -> None:
-    """Make a folder of the account, or verify that it is one: in a shared folder anybody may have come first."""
+    """Make a folder of the account, or check that it belongs to it: in a shared folder another account may have made it first."""
     with contextlib.suppress(FileExistsError):
         path.mkdir()
     status = path.lstat()
@@ -33,10 +33,10 @@ def own_folder(path: Path, mode: int, account: ServerAccount) -> None:
 
 
 def home_of(data_dir: Path) -> tuple[Path, ServerAccount]:
-    """The folder that data, password and log lie in, and the account that runs the server there.
+    """The folder of data, password and log, and the account that runs the server there.
 
-    That is `<data_dir>/postgres`. Where root's server, which may not run as root, cannot reach it, it is a folder
-    elsewhere, named by a hash and written down in a note, so that every later start finds the same data.
+    It is `<data_dir>/postgres`. If root starts the server, it runs as another account. If that account can't reach the folder, it is one
+    elsewhere, named by a hash. A note records its path, so that every later start finds the same data.
     """
     home = data_dir.resolve() / "postgres"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def home_of(data_dir: Path) -> tuple[Path, ServerAccount]:
 
 
 def _account_in(home: Path) -> tuple[ServerAccount, bool]:
-    """For root: the account that owns the data, else one without privileges; and whether there is data."""
+    """For root: the account that owns the data, or else one without privileges; and whether there is data."""
     if home.stat().st_uid == 0:
         home.chmod(0o711)
     data = sorted(folder for folder in home.iterdir() if folder.name.isdecimal())
@@ -77,7 +77,7 @@ def _account_in(home: Path) -> tuple[ServerAccount, bool]:
     owner = ServerAccount.owner_of(data[-1])
     if owner.is_another:
         return owner, True
-    # Root has copied the data back from somewhere, which made it root's, and a server can never run as root.
+    # Root has copied the data back, so the files belong to root, and a server can never run as root.
     account = ServerAccount.unprivileged()
     for folder, _, files in os.walk(data[-1]):
         for path in (Path(folder), *(Path(folder, file) for file in files)):
@@ -101,14 +101,14 @@ def _home_elsewhere(home: Path, account: ServerAccount) -> Path:
 
 
 def folder_for_programs(home: Path, account: ServerAccount) -> Path:
-    """Where a copy of the programs may lie: their path goes through a shell, within double quotes, on its way to pg_ctl."""
+    """The folder for a copy of the programs. On its way to pg_ctl their path goes through a shell, within double quotes."""
     return _home_elsewhere(home, account) if _NOT_PLAIN.search(str(home)) else home
 
 
 def make_socket_folder(home: Path, account: ServerAccount) -> Path:
-    """A folder of the account alone for the socket, whose whole path the kernel limits."""
+    """A folder for the socket, which only the account can enter. The kernel limits the length of the whole path."""
     folder = home / "socket"
-    # libpq takes a comma for the end of a host's name.
+    # libpq reads a comma as the end of a host's name.
     if len(os.fsencode(folder / _SOCKET)) > _SOCKET_PATH_LIMIT or "," in str(folder):
         identity = os.fsencode(home) + str(account.uid).encode()
         name = f"preferences-{hashlib.sha256(identity).hexdigest()[:12]}"
@@ -116,7 +116,7 @@ def make_socket_folder(home: Path, account: ServerAccount) -> Path:
         if len(os.fsencode(folder / _SOCKET)) > _SOCKET_PATH_LIMIT or not account.can_enter(folder.parent):
             folder = Path("/tmp") / name  # noqa: S108 - own_folder verifies that it is ours
     own_folder(folder, 0o700, account)
-    # Nothing runs on the data, so these are a killed server's, and their pid may be another process by now.
+    # No server runs on the data, so these are of a killed server, and their pid may be another process by now.
     for stale in (_SOCKET, f"{_SOCKET}.lock"):
         (folder / stale).unlink(missing_ok=True)
     return folder

@@ -1,12 +1,10 @@
-"""PostgreSQL without a database server to install: its programs come with pip, its life is ours."""
+"""PostgreSQL without an installed database server: its programs come with pip, and the service starts and stops it."""
 
 import contextlib
 import os
-import secrets
 import shlex
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,21 +17,21 @@ import psycopg
 from domain.errors import Unavailable
 from infrastructure.embedded.postgres.account import EmbeddedPostgresError, ServerAccount
 from infrastructure.embedded.postgres.binaries import SCRATCH, PostgresBinaries
+from infrastructure.embedded.postgres.data import SUPERUSER, last_lines, make_data
 from infrastructure.embedded.postgres.home import PORT, folder_for_programs, home_of, make_socket_folder
-from infrastructure.embedded.process_end import gone_afterwards
+from infrastructure.embedded.process_end import wait_until_exited
 from infrastructure.embedded.server_folder import ServerFolder
 from infrastructure.postgres.session import Session, connect_blocking
 
 _DATABASE = "preferences"
-_SUPERUSER = "postgres"
 _NAME = "notification-preferences"
 _PATIENCE = 300
-"""Seconds that a start or a stop may take: a recovery after a crash replays the log, which can be long."""
+"""Seconds that a start or a stop may take: a recovery after a crash replays the write-ahead log, which can be long."""
 _ORPHANS_PATIENCE = 30
 _SESSION = Session(application="preferences", connect_within=30)
 _NO_PID = 2**31 - 1
 _LOG_LIMIT = 10_000_000
-# A postmaster works in its data folder. Where the machine does not tell, it is believed to be one.
+# A postmaster's working folder is its data folder. If the machine does not show it, the process counts as a postmaster.
 _IS_POSTMASTER = """
 [ -d "/proc/$1" ] || exit 0
 grep -q "^State:[[:space:]]*Z" "/proc/$1/status" && exit 1
@@ -42,14 +40,14 @@ grep -q "^State:[[:space:]]*Z" "/proc/$1/status" && exit 1
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL of our own, from pip-installed binaries, on a unix socket only.
+    """An embedded PostgreSQL, from pip-installed binaries, on a unix socket only.
 
-    Several processes may use one folder: the first starts the server, the others find it, and only the first stops
-    it. When the first was killed, the next one that starts takes its place.
+    Several processes may use one folder: the first starts the server, the others find it, and only the first stops it. If the first was
+    killed, the next process that starts takes its place.
     """
 
     def __init__(self, data_dir: Path, *, settings: Mapping[str, str] | None = None) -> None:
-        """Name the service's data folder and further settings of the server; nothing happens before `start`."""
+        """Takes the service's data folder and more settings of the server. It does nothing before `start`."""
         self._data_dir = data_dir
         self._settings = dict(settings or {})
         self._home = self._data = data_dir
@@ -62,16 +60,16 @@ class EmbeddedPostgres:
         self._pid = 0
 
     def start(self) -> None:
-        """Have a server on the folder and the service's database in it; EmbeddedPostgresError says why not.
+        """Make sure that a server runs on the folder, with the service's database. Raises EmbeddedPostgresError with the reason if not.
 
-        Called again, it finds the server that runs, or starts the one that has died again, at the same address.
+        Called again, it finds the running server, or starts it again if it has died, at the same address.
         """
         with self._sentences():
             self._home, self._account = home_of(self._data_dir)
             if self._folder.path != self._home:
                 self._folder = ServerFolder(self._home)
             with self._folder.locked():
-                self._folder.resign()  # of a server that may have died, and that another process may have started again
+                self._folder.resign()  # the server may have died, and another process may have started it again
                 for leftover in self._home.glob(f"{SCRATCH}*"):
                     shutil.rmtree(leftover, ignore_errors=True)
                 programs = folder_for_programs(self._home, self._account)
@@ -79,18 +77,18 @@ class EmbeddedPostgres:
                 self._data = self._home / str(self._binaries.major)
                 if not self._data.exists():
                     self._refuse_other_majors()
-                    self._initialise()
+                    make_data(self._data, self._account, self._binaries)
                 if self._runs():
                     self._join()
                 else:
                     self._launch()
 
     def stop(self) -> None:
-        """Stop the server, cutting off its clients, if this object started it; otherwise leave it alone."""
+        """Stop the server if this object started it, and cut off its clients. Otherwise leave it alone."""
         if not self._folder.started_here:
             return
         with self._sentences(), self._folder.locked():
-            # Where somebody has killed and restarted the server meanwhile, that one is theirs.
+            # If another process has killed and restarted the server meanwhile, the server belongs to that process.
             if self._runs() and self._postmaster_line(0) == str(self._pid):
                 self._halt()
             self._folder.resign()
@@ -101,16 +99,16 @@ class EmbeddedPostgres:
         return self.database_url(_DATABASE)
 
     def database_url(self, name: str) -> str:
-        """Another database of the same server, which need not exist."""
+        """The URL of another database of the same server. The database need not exist."""
         if not self._socket_folder:
             raise EmbeddedPostgresError("PostgreSQL has not been started.")
         host = quote(os.fsencode(self._socket_folder), safe="")
-        # The port is named although it is the usual one: libpq would otherwise take it from the environment.
-        return f"postgresql://{_SUPERUSER}:{self._password}@/{quote(name, safe='')}?host={host}&port={self._port}"
+        # The URL names the port although it is the default: otherwise libpq would take it from the environment.
+        return f"postgresql://{SUPERUSER}:{self._password}@/{quote(name, safe='')}?host={host}&port={self._port}"
 
     @property
     def started_here(self) -> bool:
-        """Whether this object is the one that stops the server."""
+        """Whether this object will stop the server."""
         return self._folder.started_here
 
     @property
@@ -144,41 +142,15 @@ class EmbeddedPostgres:
                 f"PostgreSQL {self._binaries.major}: install that version, or move the data with pg_dump."
             )
 
-    def _initialise(self) -> None:
-        """Create the data in a scratch folder and rename it, so that it is there whole or not at all."""
-        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=self._home))
-        try:
-            # The password is kept before there is data that needs it; initdb reads a copy that is its account's.
-            ours, theirs = scratch / "ours", scratch / "theirs"
-            for copy in (ours, theirs):
-                copy.touch(mode=0o600)
-            ours.write_text(secrets.token_urlsafe(32))
-            theirs.write_text(ours.read_text())
-            _persist(ours)
-            ours.replace(self._home / "password")
-            self._account.own(theirs)
-            self._account.own(scratch)
-            command = ["initdb", "-D", f"{scratch.name}/data", "-U", _SUPERUSER, f"--pwfile={scratch.name}/theirs"]
-            command += ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-instructions"]
-            if self._binaries.major >= 17:
-                command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-            done = self._run(*command)
-            if done.returncode != 0:
-                raise EmbeddedPostgresError(f"PostgreSQL could not make {self._data}: {_ending(done.stderr)}")
-            (scratch / "data").rename(self._data)
-            _persist(self._home)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
     def _launch(self) -> None:
-        """Start a server and be its starter, whatever became of an earlier one."""
+        """Start a server and become its starter, whatever became of an earlier one."""
         self._folder.begin()
         self._binaries.discard_other_copies(folder_for_programs(self._home, self._account))
         try:
             self._start_server()
             self._open_database()
         except BaseException:
-            if self._is_alive():  # And be it still recovering, which nobody who interrupts wants to wait for.
+            if self._is_alive():  # Also while it recovers: an operator who interrupts does not want to wait for that.
                 self._halt()
             self._folder.resign()
             raise
@@ -198,20 +170,20 @@ class EmbeddedPostgres:
             if done.returncode == 0:
                 return
             said = log.read_bytes()[begin:].decode(errors="replace") if log.exists() else ""
-            # Children of a killed postmaster finish what they do and go; until then the data is still theirs.
+            # The children of a killed postmaster finish their work and end. Until then the data still belongs to them.
             if "pre-existing shared memory block" not in said or time.monotonic() > patience:
-                reason = _ending(said or done.stderr)
+                reason = last_lines(said or done.stderr)
                 raise EmbeddedPostgresError(f"PostgreSQL did not start in {self._data}: {reason}")
             time.sleep(0.1)
 
     def _join(self) -> None:
-        """Use the server that runs already, and take its starter's place if that one died without stopping it."""
+        """Use the running server, and take its starter's place if the starter died without stopping it."""
         if self._open_database() != _NAME:
-            return  # Somebody has started it by hand.
+            return  # An operator has started it by hand.
         self._folder.succeed()
 
     def _open_database(self) -> str:
-        """Learn where the server listens, make the service's database, and return the server's name."""
+        """Find out where the server listens, make the service's database, and return the server's name."""
         self._pid, self._port = int(self._postmaster_line(0)), self._postmaster_line(3)
         self._socket_folder = self._postmaster_line(4)
         if not self._socket_folder:
@@ -223,16 +195,16 @@ class EmbeddedPostgres:
             return str(connection.execute("SELECT current_setting('cluster_name')").fetchall()[0][0])
 
     def _halt(self) -> None:
-        with gone_afterwards(int(self._postmaster_line(0) or 0)):
+        with wait_until_exited(int(self._postmaster_line(0) or 0)):
             done = self._control("stop", "-m", "fast")
         if done.returncode != 0:
-            raise EmbeddedPostgresError(f"PostgreSQL in {self._data} did not stop: {_ending(done.stderr)}")
+            raise EmbeddedPostgresError(f"PostgreSQL in {self._data} did not stop: {last_lines(done.stderr)}")
         if self._socket_folder and (folder := Path(self._socket_folder)).parent != self._home:
             with contextlib.suppress(OSError):
-                folder.rmdir()  # It lies in the folder for temporary files, which we leave tidy.
+                folder.rmdir()  # It is in the system's folder for temporary files, which must stay tidy.
 
     def _runs(self) -> bool:
-        """Whether a server runs on the data, once it has finished starting or stopping."""
+        """Waits until no start or stop is in progress, and returns whether a server runs on the data."""
         patience = time.monotonic() + _PATIENCE
         while self._is_alive():
             if self._postmaster_line(7) == "ready":
@@ -247,13 +219,13 @@ class EmbeddedPostgres:
         if done.returncode == 3:
             return False
         if done.returncode != 0:
-            raise EmbeddedPostgresError(f"{self._data} is not usable: {_ending(done.stdout + done.stderr)}")
-        # After a crash, above all in a container, the pid in the file may by now be any process of the account, or
-        # one that is dead and that nobody has waited for; PostgreSQL would believe it and never start again.
+            raise EmbeddedPostgresError(f"{self._data} is not usable: {last_lines(done.stdout + done.stderr)}")
+        # After a crash, above all in a container, the pid in the file may now be any process of the account, or a dead one for which no
+        # parent has waited. PostgreSQL would trust it and never start again.
         pid = self._postmaster_line(0)
         if not pid.isdecimal() or self._account.agrees(_IS_POSTMASTER, pid, self._data):
             return True
-        # A pid that never exists, rather than no file: the file also guards against orphans of the old postmaster.
+        # A pid that never exists, rather than no file: the file also protects the data from orphans of the old postmaster.
         with os.fdopen(os.open(self._data / "postmaster.pid", os.O_RDWR | os.O_NOFOLLOW), "r+") as file:
             lines = file.read().split("\n")
             file.seek(0)
@@ -262,7 +234,7 @@ class EmbeddedPostgres:
         return False
 
     def _postmaster_line(self, number: int) -> str:
-        """A line of the server's own account of itself: 0 its pid, 4 its socket folder, 7 its state."""
+        """A line of the file in which the server describes itself: 0 its pid, 4 its socket folder, 7 its state."""
         try:
             return os.fsdecode((self._data / "postmaster.pid").read_bytes()).split("\n")[number].strip()
         except (FileNotFoundError, IndexError):
@@ -272,18 +244,5 @@ class EmbeddedPostgres:
         return self._run("pg_ctl", verb, "-D", self._data.name, "-w", "-t", str(_PATIENCE), *options)
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        # Paths are relative to the home, as pg_ctl hands them to a shell within double quotes.
+        # Paths are relative to the home, because pg_ctl hands them to a shell within double quotes.
         return self._account.run([self._binaries.folder / program, *arguments], cwd=self._home)
-
-
-def _persist(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _ending(text: str) -> str:
-    """The last lines of a log, as the end of a sentence."""
-    return " / ".join(line.strip() for line in text.strip().splitlines()[-4:]) or "it said nothing."

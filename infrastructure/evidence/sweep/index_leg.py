@@ -7,7 +7,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 import psycopg
 from typing_extensions import override
 
-from application.evidence.sweep import MOST, Finding, Subject, Taken
+from application.evidence.sweep import MAX_FINDINGS, Finding, Subject, Taken
 from infrastructure.evidence.sweep.leg import Connection, Leg, Look, State
 from infrastructure.postgres.sql import queries
 
@@ -52,7 +52,7 @@ def look(connection: Connection, state: State, limit: int) -> Taken:
     of = stretch(connection, after, limit)
     try:
         with connection.transaction():
-            rows = _rows(connection, "compare", after=after, up_to=of.up_to, most=MOST)
+            rows = _rows(connection, "compare", after=after, up_to=of.up_to, most=MAX_FINDINGS)
             findings = [*differing(rows, after, of.up_to)]
     except psycopg.DataError:
         # Somebody has altered an event so that nothing can be made of it. The stretch is divided until it is that event alone.
@@ -68,7 +68,7 @@ def look(connection: Connection, state: State, limit: int) -> Taken:
 def outside(connection: Connection, stands_at: int) -> list[Finding]:
     return [
         Finding(Subject.AUDIT_INDEX, f"position {position}", _sentence(position, "has an entry where no event can be"))
-        for (position,) in _rows(connection, "outside", stands_at=stands_at, most=MOST)
+        for (position,) in _rows(connection, "outside", stands_at=stands_at, most=MAX_FINDINGS)
     ]
 
 

@@ -20,7 +20,7 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("sweep")
 log = structlog.get_logger("sweep")
 
 
-class Standing(NamedTuple):
+class LegState(NamedTuple):
     """A leg, with the database's time."""
 
     status: LegStatus
@@ -34,11 +34,11 @@ class Journal:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def standing(self, leg: str) -> Standing:
+    def state_of(self, leg: str) -> LegState:
         self._run("begin", leg=leg)
         [(number, began_at, state, events, about, completed_at, now)] = self._run("leg", leg=leg)
         status = LegStatus(leg, number, began_at, events, about, completed_at, state is not None)
-        return Standing(status, state, now)
+        return LegState(status, state, now)
 
     def lead(self, leg: str) -> bool:
         """Whether this connection takes the steps of the leg from now on, until it ends or lets go."""

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
 import psycopg
-from psycopg.rows import TupleRow
 
 from application.evidence.sweep import Finding, Taken
+from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 
 _SESSION: Final = Session(
@@ -24,7 +24,7 @@ _SESSION: Final = Session(
     answer_within=60,
 )
 
-Connection = psycopg.Connection[TupleRow]
+Connection = BlockingConnection
 State = Mapping[str, Any] | None
 
 

@@ -47,9 +47,9 @@ class Sweeper:
         if self._connection is None:
             self._connection = self._kept.enter_context(sweeping(self._url))
         journal = Journal(self._connection)
-        standings = [(leg, journal.standing(leg.name)) for leg in self._legs]
-        leg, standing = min(standings, key=lambda of: of[1].status.due(self._within))
-        wait = (standing.status.due(self._within) - standing.now).total_seconds()
+        states = [(leg, journal.state_of(leg.name)) for leg in self._legs]
+        leg, leg_state = min(states, key=lambda of: of[1].status.due(self._within))
+        wait = (leg_state.status.due(self._within) - leg_state.now).total_seconds()
         if wait > 0:
             return min(wait, LONGEST_PAUSE)
         if not journal.lead(leg.name):
@@ -66,9 +66,9 @@ def take(connection: Connection, leg: Leg, limit: int, *, anew: bool = False) ->
         with connection.transaction():
             leg.hold(connection)
             journal = Journal(connection)
-            standing = journal.standing(leg.name)
-            number, state = standing.status.number, standing.state
-            if anew or standing.status.complete:
+            leg_state = journal.state_of(leg.name)
+            number, state = leg_state.status.number, leg_state.state
+            if anew or leg_state.status.complete:
                 number, state = journal.begin_pass(leg.name), None
             taken = look(connection, state, limit)
             new, mended = journal.note(leg.name, number, taken)

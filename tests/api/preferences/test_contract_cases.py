@@ -1,0 +1,41 @@
+"""The wire contract's own examples, against a real server on a real PostgreSQL."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.preferences import stream_id
+from tests.support.tokens import bearer
+
+CONTRACT = json.loads((Path(__file__).parents[2] / "golden" / "contract_cases.json").read_text())
+
+
+@pytest.mark.parametrize("case", CONTRACT["cases"], ids=lambda case: case["name"])
+async def test_contract(case: dict[str, Any], http, fresh_user, query, api_key) -> None:
+    user = fresh_user()
+    credentials = {"session": lambda: bearer(user), "api-key": lambda: {"Authorization": f"Bearer {api_key}"}}
+    token = case.get("token", "session")
+    headers = credentials[token]() if token else {}
+    for step in case["steps"]:
+        content = (
+            step["raw"].encode() if "raw" in step else json.dumps(step["body"]).encode() if "body" in step else None
+        )
+        response = await http.request(step["method"], CONTRACT["path"], content=content, headers=headers)
+        assert response.status_code == step["status"]
+        body = response.json()
+        if "data" in step:
+            assert body == {"success": True, "data": step["data"]}
+        if "code" in step:
+            assert body["success"] is False
+            assert body["error"]["code"] == step["code"]
+            assert body["error"]["request_id"] == response.headers["x-request-id"]
+            assert body["error"].get("details", {}) == step.get("details", {})
+        if "message" in step:
+            assert body["error"]["message"] == step["message"]
+        if "events" in step:
+            topic = "notification-preferences.toggled"
+            stream = stream_id("org_math", user)
+            rows = query("SELECT 1 FROM preferences_events WHERE originator_id = %s AND topic = %s", [stream, topic])
+            assert len(rows) == step["events"]
