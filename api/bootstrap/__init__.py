@@ -1,26 +1,26 @@
-"""The composition root: the one place where real things are made and wired together.
+"""The composition root: only these modules make real objects, and pass them to each other.
 
-service      one server process; uvicorn imports it by its name
-worker       the same, as one of several
-feeds        the feed of events, as a server process offers it
-databases    the database that commands work on: running, migrated, opened
-catalogues   the catalogue: published, compared, looked at
-identities   what session tokens are verified with
-followers    what follows the log
-replays      the log, replayed into files or a stream
-replay_form  the forms that it is replayed into
-audit        the audit log, and the record of who reads it
-erasure      erasing a person
-relay        what hands events on, and the broker
-decisions    decisions, verified afterwards
-checks       what `preferences check` looks at
-person_keys  the keys under which the log says who acted: tried, and set right
-evidence     checkpoints of the log, and what holds the log to them
-sweep        what holds everything against the log, slowly
-clock        the time, for all of them
-errors       what the command line shows as one sentence
+service      makes one server process; uvicorn imports it by its name
+worker       the same, for one of several workers
+feeds        makes the feed of events for a server process
+databases    starts, migrates and opens the database that a command works on
+catalogues   publishes the catalogue, compares and lists catalogues
+identities   makes the verification of session tokens
+followers    makes and runs the followers
+replays      replays the log into files or a stream
+replay_form  lists the forms of a replay
+audit        opens the audit log, and records who reads it
+erasure      erases a person
+relay        runs the relay, with a broker of its own in development
+decisions    verifies decisions afterwards
+checks       makes the checks of `preferences check`
+person_keys  checks and repairs the keys of persons
+evidence     signs checkpoints, and verifies the log against them
+sweep        runs the sweep
+clock        makes the clock of all of them
+errors       lists the errors that the command line shows as one sentence
 
-Each module is imported when a command first asks for it: a command loads what it uses, and `--help` loads none of them.
+A command imports only the modules that it uses, and `--help` imports none of them.
 """
 
 import os
