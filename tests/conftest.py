@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from logging.handlers import BufferingHandler
@@ -34,6 +35,12 @@ def _nothing_unheard() -> Iterator[None]:
     yield
     logger.removeHandler(heard)
     assert [record.getMessage() for record in heard.buffer] == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hang_ups_are_not_ignored() -> None:
+    """Under `nohup` a service ignores SIGHUP, as it should. The tests that send one start services that don't, however they run."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,15 @@ from infrastructure.embedded.postgres.binaries import SCRATCH, PostgresBinaries
 SUPERUSER: Final = "postgres"
 
 
+def refuse_other_majors(home: Path, major: int) -> None:
+    """Raises `EmbeddedPostgresError` if there are data of another version than that of the programs."""
+    for other in sorted(home.glob("*/PG_VERSION")):
+        raise EmbeddedPostgresError(
+            f"{other.parent} holds data of PostgreSQL {other.read_text().strip()}, and the programs here are "
+            f"PostgreSQL {major}: install that version, or move the data with pg_dump."
+        )
+
+
 def make_data(data: Path, account: ServerAccount, binaries: PostgresBinaries) -> None:
     """Make the folder `data`, with its password beside it. It is made in a scratch folder and renamed, so it is never incomplete."""
     home = data.parent

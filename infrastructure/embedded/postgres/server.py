@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
@@ -17,9 +16,9 @@ import psycopg
 from domain.errors import Unavailable
 from infrastructure.embedded.postgres.account import EmbeddedPostgresError, ServerAccount
 from infrastructure.embedded.postgres.binaries import SCRATCH, PostgresBinaries
-from infrastructure.embedded.postgres.data import SUPERUSER, last_lines, make_data
+from infrastructure.embedded.postgres.data import SUPERUSER, last_lines, make_data, refuse_other_majors
 from infrastructure.embedded.postgres.home import PORT, folder_for_programs, home_of, make_socket_folder
-from infrastructure.embedded.process_end import wait_until_exited
+from infrastructure.embedded.process_end import WatchedProcess, wait_until_exited
 from infrastructure.embedded.server_folder import ServerFolder
 from infrastructure.postgres.session import Session, connect_blocking
 
@@ -28,6 +27,7 @@ _NAME = "notification-preferences"
 _PATIENCE = 300
 """Seconds that a start or a stop may take: a recovery after a crash replays the write-ahead log, which can be long."""
 _ORPHANS_PATIENCE = 30
+_DYING_WITHIN = 1.0
 _SESSION = Session(application="preferences", connect_within=30)
 _NO_PID = 2**31 - 1
 _LOG_LIMIT = 10_000_000
@@ -76,11 +76,9 @@ class EmbeddedPostgres:
                 self._binaries = PostgresBinaries.locate().reachable_by(self._account, programs)
                 self._data = self._home / str(self._binaries.major)
                 if not self._data.exists():
-                    self._refuse_other_majors()
+                    refuse_other_majors(self._home, self._binaries.major)
                     make_data(self._data, self._account, self._binaries)
-                if self._runs():
-                    self._join()
-                else:
+                if not self._joined():
                     self._launch()
 
     def stop(self) -> None:
@@ -120,9 +118,7 @@ class EmbeddedPostgres:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @contextlib.contextmanager
@@ -134,13 +130,6 @@ class EmbeddedPostgres:
         except (psycopg.Error, Unavailable) as error:
             reason = " ".join(str(error).split())
             raise EmbeddedPostgresError(f"PostgreSQL in {self._data_dir} turned us away: {reason}.") from error
-
-    def _refuse_other_majors(self) -> None:
-        for other in sorted(self._home.glob("*/PG_VERSION")):
-            raise EmbeddedPostgresError(
-                f"{other.parent} holds data of PostgreSQL {other.read_text().strip()}, and the programs here are "
-                f"PostgreSQL {self._binaries.major}: install that version, or move the data with pg_dump."
-            )
 
     def _launch(self) -> None:
         """Start a server and become its starter, whatever became of an earlier one."""
@@ -176,11 +165,22 @@ class EmbeddedPostgres:
                 raise EmbeddedPostgresError(f"PostgreSQL did not start in {self._data}: {reason}")
             time.sleep(0.1)
 
-    def _join(self) -> None:
-        """Use the running server, and take its starter's place if the starter died without stopping it."""
-        if self._open_database() != _NAME:
-            return  # An operator has started it by hand.
-        self._folder.succeed()
+    def _joined(self) -> bool:
+        """Use the running server, and take its starter's place if the starter died without stopping it. False if none runs."""
+        if not self._runs():
+            return False
+        postmaster = WatchedProcess(int(self._postmaster_line(0) or 0))
+        try:
+            if self._open_database() == _NAME:  # Otherwise an operator has started it by hand.
+                self._folder.succeed()
+        except (psycopg.OperationalError, Unavailable):
+            # A server that was killed a moment ago has closed its socket, and its process is gone a moment later.
+            if not postmaster.has_ended(_DYING_WITHIN):
+                raise
+            return self._joined()
+        finally:
+            postmaster.close()
+        return True
 
     def _open_database(self) -> str:
         """Find out where the server listens, make the service's database, and return the server's name."""

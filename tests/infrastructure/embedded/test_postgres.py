@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -245,6 +246,27 @@ def test_after_a_kill_of_the_postmaster_the_next_start_recovers_the_data(first_s
                 connection.execute("UPDATE kept SET word = 'straße'")
             killed.stop()
             assert _is_running(server), "the one who started a former server must not stop this one"
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_server_that_dies_while_it_is_joined_is_started_again(first_start, dies):
+    with EmbeddedPostgres(first_start) as dying:
+        # Given a server that is reached no more, though its process is there: for a moment, this is so after each kill
+        host = psycopg.conninfo.conninfo_to_dict(dying.url)["host"]
+        socket = Path(str(host)) / ".s.PGSQL.5432"
+        socket.rename(socket.with_suffix(".aside"))
+        # when it is gone a moment later, then another one is started;
+        if dies:
+            threading.Timer(0.3, os.kill, [dying.pid, signal.SIGKILL]).start()
+            with EmbeddedPostgres(first_start) as server:
+                assert server.started_here
+                assert _kept(server) == "straße"
+        # and when it lives on, it is none that could be replaced.
+        else:
+            with pytest.raises(EmbeddedPostgresError, match="turned us away"):
+                EmbeddedPostgres(first_start).start()
+            socket.with_suffix(".aside").rename(socket)
+            assert _kept(dying) == "straße"
 
 
 def test_a_dead_servers_pid_that_another_process_has_by_now_is_no_obstacle(first_start):
