@@ -27,8 +27,7 @@ LAST_PATIENCE: Final = 5.0
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol over an `AnswerTransport`, with these differences:
 
-    - An offered upgrade (`Upgrade: h2c`) is ignored, as RFC 9110 (section 7.8) allows, and the request is served with its body.
-      httptools drops that body: a change of preferences would be answered with 200 and not be recorded.
+    - An offered upgrade (`Upgrade: h2c`) is ignored, as RFC 9110 (section 7.8) allows. httptools would drop the body of the request.
     - The application answers a request that can't be parsed, after all earlier requests on the same connection.
     - Trailers never count as headers.
     - When a client closes the connection, the request that is being answered learns of it, even if other requests wait behind it.
