@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from api.bootstrap.followers import run_followers
+from infrastructure.followers import runner as followers
 from infrastructure.followers.journal import PostgresJournal
 from tests.support.ledger import Ledger, positions, record, written_down
 from tests.support.running_followers import running, states, until
