@@ -1,3 +1,4 @@
+import base64
 import re
 from pathlib import Path
 
@@ -182,3 +183,29 @@ def test_the_unsafe_switch_may_be_off(environment, value: str) -> None:
 )
 def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    ("encoded", "front_end"),
+    [
+        (b"clerk.example.com$", "https://clerk.example.com"),
+        (b"happy-cat-1.clerk.accounts.dev$", "https://happy-cat-1.clerk.accounts.dev"),
+        (b"clerk.example.com", None),
+        (b"clerk.example.com; script-src *$", None),
+        (b"clerk.example.com/path$", None),
+        (b"\xff$", None),
+        (b"", None),
+    ],
+)
+def test_the_publishable_key_names_one_host_or_is_refused(environment, encoded: bytes, front_end: str | None) -> None:
+    # The host becomes a part of the pages' Content-Security-Policy.
+    key = "pk_live_" + base64.b64encode(encoded).decode()
+    environment(CLERK_ISSUER=ISSUER, CLERK_PUBLISHABLE_KEY=key)
+    if front_end is None:
+        with pytest.raises(SettingsError, match="CLERK_PUBLISHABLE_KEY must be Clerk's publishable key"):
+            Settings.from_environment()
+    else:
+        settings = Settings.from_environment()
+        assert (settings.clerk_front_end, settings.development) == (front_end, False)
+        environment(CLERK_PUBLISHABLE_KEY=key.rstrip("="))
+        assert Settings.from_environment().clerk_front_end == front_end
