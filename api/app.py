@@ -21,6 +21,7 @@ from api.http.route import Route
 from api.operations import health, metrics
 from api.pages import assets, sign_in
 from api.pages.preferences import preferences as preferences_page
+from api.pages.unsubscribe import unsubscribe
 from api.preferences import history, notifications
 from api.services import Lifespan, Services
 
@@ -73,6 +74,7 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         assets.add,
         sign_in.add,
         preferences_page.add,
+        unsubscribe.add,
     ):
         add(app, services)
     docs.add(app, lambda: document(app, services.catalogue))
