@@ -32,6 +32,22 @@ BUSY: Final = 4
 log = structlog.get_logger("followers")
 
 
+class Rests:
+    """How long a follower that has caught up rests, in seconds: `shortest`, and on a busy log twice as long each time, up to `longest`."""
+
+    def __init__(self, shortest: float, longest: float) -> None:
+        self._shortest = self._rest = shortest
+        self._longest = longest
+        self._handled = 0
+
+    def after(self, handled: int) -> float:
+        """The next rest. `handled`: how many events the follower has handled in all."""
+        busy = handled - self._handled >= BUSY
+        self._handled = handled
+        self._rest = min(self._rest * 2, self._longest) if busy else self._shortest
+        return self._rest
+
+
 class FollowerRunner:
     """Leads a follower along the log, on a connection of its own, for as long as the process runs.
 
@@ -90,7 +106,7 @@ class FollowerRunner:
         log.info("follower leads", follower=self._follower.name)
         await connection.execute(queries("followers")["listen"])
         following = Following(self._follower, journal, largest=self._batch, stands_at=self._stands_at)
-        rest, handled = self._rest, 0
+        rests = Rests(self._rest, self._longest_rest)
         while not stop.is_set():
             step = await following.step()
             # The step succeeded, so all that the follower needs is available, even if there was nothing to do.
@@ -99,9 +115,7 @@ class FollowerRunner:
                 case Step.HELD:
                     await _sleep(stop, self._poll)
                 case Step.CAUGHT_UP:
-                    busy = following.handled - handled >= BUSY
-                    rest, handled = min(rest * 2, self._longest_rest) if busy else self._rest, following.handled
-                    await _sleep(stop, rest)
+                    await _sleep(stop, rests.after(following.handled))
                     await _notified(connection, stop, self._poll)
                 case Step.ON:
                     self._answer_within = FIRST_PATIENCE

@@ -8,32 +8,18 @@ import psycopg
 import pytest
 
 from api.bootstrap.followers import run_followers
-from infrastructure.followers import runner as followers
 from infrastructure.followers.journal import PostgresJournal
+from infrastructure.followers.runner import BUSY, Rests
 from tests.support.ledger import Ledger, positions, record, written_down
 from tests.support.running_followers import running, states, until
 
 
-async def test_on_a_busy_log_each_rest_is_twice_as_long_up_to_a_limit_and_a_quiet_log_ends_that(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rests: list[float] = []
-    sleep = followers._sleep
-
-    async def noted(stop: asyncio.Event, seconds: float) -> bool:
-        rests.append(seconds)
-        return await sleep(stop, seconds)
-
-    monkeypatch.setattr(followers, "_sleep", noted)
-    follower = Ledger()
-    async with running(url, follower, rest=0.01, longest_rest=0.04):
-        for number in range(1, 5):
-            await record(url, followers.BUSY)
-            await until(lambda number=number: len(written_down(url)) == number * followers.BUSY)
-            await until(lambda number=number: max(rests) >= min(0.01 * 2**number, 0.04))
-        await record(url, 1)
-        await until(lambda: rests[-1] == 0.01)
-    assert max(rests) == 0.04
+def test_on_a_busy_log_each_rest_is_twice_as_long_up_to_a_limit_and_a_quiet_log_ends_that() -> None:
+    rests = Rests(0.02, 0.1)
+    busy = [rests.after(handled) for handled in range(BUSY, 6 * BUSY, BUSY)]
+    assert busy == [0.04, 0.08, 0.1, 0.1, 0.1]
+    assert rests.after(6 * BUSY) == 0.1
+    assert rests.after(6 * BUSY + 1) == 0.02
 
 
 async def test_every_event_is_handled_once_in_order_and_the_position_is_that_of_the_last(url: str) -> None:
