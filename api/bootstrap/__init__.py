@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         service,
         sweep,
     )
-    from infrastructure.audit.reads import ListedReading as ListedReading
+    from application.audit.reads import ListedReading as ListedReading
     from infrastructure.identity.api_keys import ListedKey as ListedKey
     from infrastructure.settings import Settings as Settings
 

@@ -31,6 +31,10 @@ DECISIONS = "/v1/decisions"
 OF_USER = "/v1/users/{user_id}/notifications"
 HISTORY_OF_USER = f"{OF_USER}/history"
 AUDIT_LOG = "/v1/audit-log"
+READS = f"{AUDIT_LOG}/reads"
+CHECKPOINT = f"{AUDIT_LOG}/checkpoint"
+CATALOGUES = f"{AUDIT_LOG}/catalogues"
+EVIDENCE = "/v1/users/{user_id}/evidence"
 EVENTS = "/v1/events"
 
 STATUSES = {
@@ -41,6 +45,10 @@ STATUSES = {
     ("get", OF_USER): {"200", "401", "403", "404", "422", "500", "503"},
     ("get", HISTORY_OF_USER): {"200", "401", "403", "404", "422", "500", "503"},
     ("get", AUDIT_LOG): {"200", "401", "403", "422", "500", "503"},
+    ("get", READS): {"200", "401", "403", "422", "500", "503"},
+    ("get", CHECKPOINT): {"200", "401", "403", "404", "422", "500", "503"},
+    ("get", CATALOGUES): {"200", "401", "403", "422", "500", "503"},
+    ("get", EVIDENCE): {"200", "401", "403", "404", "422", "500", "503"},
     ("get", EVENTS): {"200", "401", "403", "409", "422", "500", "503"},
     ("get", "/healthz"): {"200", "405", "500"},
     ("get", "/readyz"): {"200", "405", "500", "503"},
@@ -82,6 +90,12 @@ ERRORS = {
         "UNAVAILABLE",
     },
     ("get", AUDIT_LOG): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+    ("get", READS): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+    ("get", CATALOGUES): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+    **{
+        ("get", path): {"UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"}
+        for path in (CHECKPOINT, EVIDENCE)
+    },
     ("get", EVENTS): {"UNAUTHORIZED", "FORBIDDEN", "BEYOND_THE_END", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
 }
 
