@@ -19,7 +19,7 @@ from api.http.lean_route import LeanRoutes
 from api.http.request_context import LogRequest, RequestContext
 from api.http.route import Route
 from api.operations import health, metrics
-from api.preferences import history, notifications
+from api.preferences import catalogue, history, notifications
 from api.services import Lifespan, Services
 
 
@@ -62,6 +62,7 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
     for add in (
         notifications.add,
         history.add,
+        catalogue.add,
         users.add,
         audit_log.add,
         events.add,
