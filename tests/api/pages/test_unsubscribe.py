@@ -163,6 +163,7 @@ async def test_a_page_keeps_the_link_to_itself(http, fresh_user) -> None:
     assert headers["x-robots-tag"] == "noindex"
     assert "set-cookie" not in headers
     assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "unsafe" not in headers["content-security-policy"]
 
 
