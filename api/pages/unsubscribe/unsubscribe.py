@@ -47,7 +47,7 @@ def add(app: FastAPI, services: Services) -> None:
             offer = unsubscribing.offer(token)
         except NotFound:
             return _said(404, _UNKNOWN, token)
-        return _offered(offer)
+        return offered(offer)
 
     @app.post(PATH, include_in_schema=False)
     async def switch_off(token: str, request: Request) -> Answer:
@@ -57,16 +57,16 @@ def add(app: FastAPI, services: Services) -> None:
             body = await read_body(scope, request.receive)
             source = clicked(condition(scope, b"content-type") or b"", body)
             if source is None:
-                return _offered(offer, status=400)
+                return offered(offer, status=400)
             services.unsubscribe_rate_limit.spend(offer.subscription.stream)
             await unsubscribing.switch_off(offer, source, scope[REQUEST_ID])
         except ServiceError as error:
             note(error, scope[REQUEST_ID])
             return _refused(error, token)
-        return _done(offer)
+        return done(offer)
 
 
-def _offered(offer: Offer, status: int = 200) -> Answer:
+def offered(offer: Offer, status: int = 200) -> Answer:
     """The page that asks. After a POST that is no click it has status 400, so that its sender doesn't take it for done."""
     name = _name(offer)
     if offer.refused:
@@ -92,7 +92,7 @@ def _offered(offer: Offer, status: int = 200) -> Answer:
     return _page(title, markup("{sentence}{button}", sentence=sentence, button=button), status)
 
 
-def _done(offer: Offer) -> Answer:
+def done(offer: Offer) -> Answer:
     name = _name(offer)
     if offer.refused:
         return _always_sent(name)

@@ -11,8 +11,10 @@ import psycopg
 import pytest
 from ulid_transform import ulid_now
 
+from api.pages.unsubscribe import unsubscribe
 from application.erasure import Erasure
-from domain.catalogue import CATALOGUE
+from application.unsubscribing import Offer, Subscription
+from domain.catalogue import CATALOGUE, Toggle, Words
 from domain.preferences import stream_id
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.erasure.erasure import PostgresErasures
@@ -23,7 +25,7 @@ from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
 NEWS = CATALOGUE.channels[0].toggles[0]
-SCANNERS = 200
+SCANNERS, AT_ONCE = 200, 10
 BY_PAGE = {"List-Unsubscribe": "Link"}
 
 
@@ -125,12 +127,14 @@ def scans(address: str, chance: random.Random) -> list[tuple[str, str, dict[str,
 async def test_two_hundred_scanners_change_nothing_and_the_click_after_them_does(http, fresh_user, events_of) -> None:
     user = fresh_user()
     kinds = [token(user, path=path) for path in CATALOGUE.defaults]
+    at_once = asyncio.Semaphore(AT_ONCE)
 
     async def scan(number: int) -> list[httpx.Response]:
         chance = random.Random(number)
         address = f"/unsubscribe/{chance.choice(kinds)}"
         visits = scans(address, chance)
-        return [await http.request(method, url, **sent) for method, url, sent in chance.sample(visits, 5)]
+        async with at_once:
+            return [await http.request(method, url, **sent) for method, url, sent in chance.sample(visits, 5)]
 
     # When scanners do what scanners do, with every link of a user's mails
     answers = [answer for scanned in await asyncio.gather(*map(scan, range(SCANNERS))) for answer in scanned]
@@ -148,6 +152,7 @@ async def test_looking_shows_what_would_be_switched_off(http, fresh_user, events
     shown = await http.get(link(user))
     assert shown.status_code == 200
     assert NEWS.title in shown.text
+    assert NEWS.description in shown.text
     assert '<form method="post"><button name="List-Unsubscribe" value="Link">' in shown.text
     assert user not in shown.text
     assert "org_math" not in shown.text
@@ -163,6 +168,7 @@ async def test_a_page_keeps_the_link_to_itself(http, fresh_user) -> None:
     assert headers["x-robots-tag"] == "noindex"
     assert "set-cookie" not in headers
     assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "unsafe" not in headers["content-security-policy"]
 
 
@@ -276,6 +282,15 @@ async def test_markup_in_ids_reaches_no_page_and_no_header(http, user: str) -> N
     answer = await http.post("/v1/decisions", json=body, headers=bearer("user_grace", role="admin"))
     [decision] = answer.json()["data"]["decisions"]
     assert re.fullmatch(rf"<{PUBLIC_URL}/unsubscribe/[\w-]+>", decision["list_unsubscribe"])
+
+
+def test_markup_in_the_words_of_the_catalogue_stays_text() -> None:
+    hostile = Words("<script>alert(1)</script>{title}", '"><img src=x onerror=alert(1)>')
+    for toggle in (Toggle("news", default=True, words=hostile), Toggle("news", True, mandatory=True, words=hostile)):
+        offer = Offer(Subscription(None, "user_ada", "email.news"), toggle)
+        for answer in (unsubscribe.offered(offer), unsubscribe.done(offer)):
+            assert re.findall(rb"<(?:script|img)\b", answer.body) == []
+            assert b"&lt;script&gt;alert(1)&lt;/script&gt;{title}" in answer.body
 
 
 async def test_the_log_of_requests_has_no_link(server: Server, http, fresh_user) -> None:
