@@ -20,7 +20,8 @@ from domain.events import Event
 from domain.provenance import Source
 from projections.cloud_events import SCHEMAS, TYPES
 from tests.support.closed_answers import closed
-from tests.support.server import COMMAND, PATH
+from tests.support.forked import COMMAND
+from tests.support.server import PATH
 from tests.support.soak import rounds, soak
 from tests.support.tokens import session_token
 
