@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from api.audit import evidence, reads, users
 from api.audit import log as audit_log
-from api.audit import users
 from api.decisions import decisions
 from api.documentation import docs
 from api.documentation.document import document
@@ -68,6 +68,8 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         catalogue.add,
         users.add,
         audit_log.add,
+        evidence.add,
+        reads.add,
         events.add,
         decisions.add,
         health.add,

@@ -9,7 +9,9 @@ from prometheus_client import Metric
 
 from api.http.authentication import Authenticator
 from api.http.rate_limit import RateLimit
+from application.audit.evidence import UserEvidence
 from application.audit.log import AuditLog
+from application.audit.reads import RecordOfReading
 from application.audit.users import Users
 from application.decisions import Decisions
 from application.evidence.signing import SigningStatus
@@ -73,6 +75,8 @@ class Services:
     history: History
     users: Users
     audit_log: AuditLog
+    evidence: UserEvidence
+    reads: RecordOfReading
     feed: EventFeed
     live_feed: LiveFeed
     feed_heartbeat: float

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         sweep,
         unsubscribing,
     )
-    from infrastructure.audit.reads import ListedReading as ListedReading
+    from application.audit.reads import ListedReading as ListedReading
     from infrastructure.identity.api_keys import ListedKey as ListedKey
     from infrastructure.settings import Settings as Settings
 

@@ -116,16 +116,16 @@ def test_what_they_were_told_is_unknown_where_the_log_does_not_say() -> None:
     assert (first.words, second.words) == (None, None)
 
 
-def test_that_the_bearer_of_a_link_chose(one: Consent) -> None:
-    assert not one.by_link
-    [click] = of(toggled(2, "product_updates", NO, source="link", actor={"user": "user_ada"}))
-    assert click.by_link
-    assert (click.user, click.session) == ("user_ada", None)
-
-
 def test_in_which_words_they_were_told() -> None:
     before, after = of(
         toggled(2, "product_updates", YES), toggled(3, "product_updates", NO, previous=YES, catalogue_version=2)
     )
     assert before.words is None
     assert after.words == Words(TITLE, DESCRIPTION)
+
+
+def test_that_the_bearer_of_a_link_chose(one: Consent) -> None:
+    assert not one.by_link
+    [click] = of(toggled(2, "product_updates", NO, source="link", actor={"user": "user_ada"}))
+    assert click.by_link
+    assert (click.user, click.session) == ("user_ada", None)

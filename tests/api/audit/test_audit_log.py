@@ -130,7 +130,7 @@ async def test_an_entry_is_in_the_products_shape(one_choice) -> None:
     [with_payload] = (await client.get(AUDIT_LOG, headers=AUDITOR, params={"include": "payload"})).json()["data"]
     choice = {"channel": "email", "toggle": "weekly_usage_digest"}
     assert with_payload == entry | {
-        "payload": {"before": choice | {"enabled": None}, "after": choice | {"enabled": True}}
+        "payload": {"before": choice | {"enabled": None}, "after": choice | {"enabled": True}, "source": "dashboard"}
     }
 
 
@@ -150,7 +150,7 @@ async def test_erasure_and_what_was_erased_are_entries_about_nobody_in_particula
             erasure, choice = response.json()["data"]
             assert erasure["action"] == "notification_preferences.erase"
             assert erasure["actor"] == {"kind": "platform", "label": "support"}
-            assert erasure["payload"] == {"before": None, "after": None}
+            assert erasure["payload"] == {"before": None, "after": None, "source": "admin"}
             assert choice["actor"] == {"kind": "customer", "label": "erased"}
             assert erasure["resource"] == choice["resource"] == {"type": "user", "id": "erased"}
 

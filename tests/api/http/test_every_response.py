@@ -16,8 +16,9 @@ from api.feed import server_sent_events
 from api.http.authentication import Authenticator
 from api.http.rate_limit import RateLimit
 from api.services import Services
+from application.audit.evidence import UserEvidence
 from application.audit.log import AuditLog
-from application.audit.reads import Readings
+from application.audit.reads import Readings, RecordOfReading
 from application.audit.users import Users
 from application.decisions import Decisions
 from application.feed.live_feed import LiveFeed
@@ -261,6 +262,8 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         history=History(store),
         users=Users(store, History(store), Readings(store, iter(ulid_now, None), clock), clock),
         audit_log=AuditLog(store, Readings(store, iter(ulid_now, None), clock)),
+        evidence=UserEvidence(store, Readings(store, iter(ulid_now, None), clock)),
+        reads=RecordOfReading(store, Readings(store, iter(ulid_now, None), clock)),
         feed=store,
         live_feed=LiveFeed(store, store, server_sent_events.encode, most_readers=1),
         feed_heartbeat=15,
