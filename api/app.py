@@ -21,7 +21,7 @@ from api.http.route import Route
 from api.operations import health, metrics
 from api.pages import assets, sign_in
 from api.pages.preferences import preferences as preferences_page
-from api.preferences import history, notifications
+from api.preferences import catalogue, history, notifications
 from api.services import Lifespan, Services
 
 
@@ -64,6 +64,7 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
     for add in (
         notifications.add,
         history.add,
+        catalogue.add,
         users.add,
         audit_log.add,
         events.add,

@@ -92,9 +92,12 @@ def verify_bundle(
     columns = ("when (UTC)", "toggle", "choice", "since then", "who", "session", "source", "told", "request")
     table = Table(*columns, box=SIMPLE_HEAD)
     last = len(opened.events)  # open_bundle has checked that the versions have no gap.
-    for consent in consents(opened.events, opened.catalogues):
+    found = consents(opened.events, opened.catalogues)
+    for consent in found:
         table.add_row(*map(Text, _row(consent, last)))
     output.print(table)
+    for told in dict.fromkeys(map(_told, found)):
+        output.print(Text(told))
     output.print(f"No event of this user up to version {last} was left out: their versions have no gap.")
     output.print(
         "Later changes are not excluded, not even up to the day of the signature: whoever passed the file on can have "
@@ -117,3 +120,10 @@ def _row(consent: Consent, last: int) -> Iterator[str]:
     yield consent.source
     yield f"catalogue {consent.catalogue_version}, default {on[consent.default]}"
     yield consent.request_id
+
+
+def _told(consent: Consent) -> str:
+    told = f"Catalogue {consent.catalogue_version}, {consent.path}"
+    if consent.words is not None:
+        return f'{told}: "{consent.words.title}" ({consent.words.description})'
+    return f"{told}: {'not in the log' if consent.default is None else 'published without words'}"

@@ -71,6 +71,7 @@ def _show(explained: ExplainedDecision) -> None:
     position, event = explained.decided_by
     stood = f"version {explained.version}"
     used, in_force = (f"version {one.event.catalogue_version}" for one in (explained.catalogue, explained.in_force))
+    told = f"catalogue version {event.catalogue_version}"
     rows = [
         ("allowed", "yes" if explained.decision.allowed else "no"),
         ("reason", explained.decision.reason.value),
@@ -78,6 +79,8 @@ def _show(explained: ExplainedDecision) -> None:
         ("user's stream", stood if explained.last is None else f"{stood}, last event at position {explained.last}"),
         ("catalogue", used if used == in_force else f"{used}; by then {in_force} was in force"),
     ]
+    words = explained.words
+    rows.append(("shown as", f"{words.title}: {words.description}" if words else f"no words: {told} has none"))
     if explained.lost is not None:
         rows.append(("lost", f"all behind position {explained.lost.previous_end}, before the log was continued"))
     if isinstance(event, CataloguePublished):

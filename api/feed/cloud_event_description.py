@@ -79,7 +79,22 @@ def _object(properties: Json, title: str | None = None) -> Json:
     return schema if title is None else {"title": title, **schema}
 
 
-_TOGGLE: Final = _object(
+_WORDS: Final[Json] = {
+    "title": {
+        "description": "What people were shown; absent in a catalogue that was published without words.",
+        **_TEXT,
+    },
+    "description": {"description": "What people were told about it; absent where there is no title.", **_TEXT},
+}
+
+
+def _worded(properties: Json) -> Json:
+    schema = _object(properties)
+    schema["properties"] |= _WORDS
+    return schema
+
+
+_TOGGLE: Final = _worded(
     {
         "name": _TEXT,
         "default": {"description": "The answer where a user recorded no choice.", **_FLAG},
@@ -88,7 +103,7 @@ _TOGGLE: Final = _object(
 )
 _CHANNELS: Final[Json] = {
     "type": "array",
-    "items": _object({"name": _TEXT, "toggles": {"type": "array", "items": _TOGGLE}}),
+    "items": _worded({"name": _TEXT, "toggles": {"type": "array", "items": _TOGGLE}}),
 }
 
 NAMES: Final[dict[type[Event], str]] = {

@@ -114,7 +114,10 @@ async def test_an_explanation_names_the_event_or_the_default(change, look, http,
         "billing_receipts": "default",
         "weekly_usage_digest": "choice",
     }
-    assert explained["delivery_alerts"] == {"enabled": True, "decided_by": "default", "event": None}
+    alerts = CATALOGUE.toggle("email", "delivery_alerts")
+    assert alerts is not None
+    words = {"title": alerts.title, "description": alerts.description}
+    assert explained["delivery_alerts"] == {"enabled": True, "decided_by": "default", "event": None, "words": words}
     event = explained["weekly_usage_digest"]["event"]
     assert event == {
         "id": digest["id"],
@@ -125,6 +128,10 @@ async def test_an_explanation_names_the_event_or_the_default(change, look, http,
         "request_id": response.headers["x-request-id"],
         "catalogue_version": CATALOGUE.version,
     }
+    # Each toggle is told in the words that the user was shown.
+    seen = (await look(user, include="explain"))["explain"]["email"]
+    for toggle in CATALOGUE.channels[0].visible:
+        assert seen[toggle.name]["words"] == {"title": toggle.title, "description": toggle.description}
     # A choice that was taken back is decided by the last one.
     await change(user, weekly_usage_digest=False)
     assert (await look(user, include="explain"))["explain"]["email"]["weekly_usage_digest"]["event"]["version"] == 4
