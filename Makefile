@@ -1,6 +1,6 @@
 # Everything a person or CI does with this project. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check bench clients example-email-sender example-analytics openapi lock format clean schema
+.PHONY: help run test soak check bench clients example-email-sender example-analytics example-element openapi lock format clean schema
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -41,6 +41,9 @@ example-email-sender: .venv/.installed ## beside `make run`: an e-mail sender th
 
 example-analytics: .venv/.installed-dev ## three questions to the whole log, answered and drawn
 	@exec $(BIN)/python -m examples.analytics $(EXAMPLE_ARGS)
+
+example-element: .venv/.installed ## beside `make run`: the settings panel in plain HTML, React and Vue (needs `make clients`)
+	@exec $(BIN)/python -m examples.preferences_element
 
 openapi: .venv/.installed-dev ## renew the golden copy of the API's description
 	$(BIN)/preferences openapi > tests/golden/openapi.json
