@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api.audit import log as audit_log
+from api.audit import summary as audit_summary
 from api.audit import users
 from api.decisions import decisions
 from api.documentation import docs
@@ -64,6 +65,7 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         history.add,
         users.add,
         audit_log.add,
+        audit_summary.add,
         events.add,
         decisions.add,
         health.add,

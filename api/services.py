@@ -10,6 +10,7 @@ from prometheus_client import Metric
 from api.http.authentication import Authenticator
 from api.http.rate_limit import RateLimit
 from application.audit.log import AuditLog
+from application.audit.summary import AuditSummary
 from application.audit.users import Users
 from application.decisions import Decisions
 from application.evidence.signing import SigningStatus
@@ -55,6 +56,7 @@ class Services:
     history: History
     users: Users
     audit_log: AuditLog
+    audit_summary: AuditSummary
     feed: EventFeed
     live_feed: LiveFeed
     feed_heartbeat: float

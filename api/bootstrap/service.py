@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from ulid_transform import ulid_now
 
 from api import app
-from api.bootstrap.audit import make_audit_log, make_readings
+from api.bootstrap.audit import make_audit_log, make_audit_summary, make_readings
 from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed, open_feed_database
 from api.bootstrap.followers import registered
@@ -113,6 +113,7 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
         feed_send_within=settings.feed_send_within,
         readiness=partial(_readiness, database, sessions),
         audit_log=audit_log,
+        audit_summary=make_audit_summary(audit_database, readings, clock),
         followers=partial(
             FollowerRegister(database, clock).statuses, [follower.name for follower in registered(settings)]
         ),

@@ -31,6 +31,7 @@ DECISIONS = "/v1/decisions"
 OF_USER = "/v1/users/{user_id}/notifications"
 HISTORY_OF_USER = f"{OF_USER}/history"
 AUDIT_LOG = "/v1/audit-log"
+AUDIT_SUMMARY = "/v1/audit-log/summary"
 EVENTS = "/v1/events"
 
 STATUSES = {
@@ -41,6 +42,7 @@ STATUSES = {
     ("get", OF_USER): {"200", "401", "403", "404", "422", "500", "503"},
     ("get", HISTORY_OF_USER): {"200", "401", "403", "404", "422", "500", "503"},
     ("get", AUDIT_LOG): {"200", "401", "403", "422", "500", "503"},
+    ("get", AUDIT_SUMMARY): {"200", "401", "403", "422", "500", "503"},
     ("get", EVENTS): {"200", "401", "403", "409", "422", "500", "503"},
     ("get", "/healthz"): {"200", "405", "500"},
     ("get", "/readyz"): {"200", "405", "500", "503"},
@@ -82,6 +84,7 @@ ERRORS = {
         "UNAVAILABLE",
     },
     ("get", AUDIT_LOG): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
+    ("get", AUDIT_SUMMARY): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
     ("get", EVENTS): {"UNAUTHORIZED", "FORBIDDEN", "BEYOND_THE_END", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
 }
 
@@ -195,7 +198,7 @@ def test_the_headers_that_clients_rely_on_are_described(operations) -> None:
             expected |= {"Allow"} if status == "405" else set()
             expected |= {"Retry-After"} if status in {"429", "503"} else set()
             expected |= {"X-Next-After"} if path == EVENTS and status == "200" else set()
-            expected |= {"X-Last-Event-At"} if path == AUDIT_LOG and status == "200" else set()
+            expected |= {"X-Last-Event-At"} if path in (AUDIT_LOG, AUDIT_SUMMARY) and status == "200" else set()
             assert set(response["headers"]) == expected, (method, path, status)
             optional = {name for name, header in response["headers"].items() if not header["required"]}
             assert optional == expected & {"X-Next-After", "X-Last-Event-At"}
@@ -420,4 +423,4 @@ def test_the_service_keeps_to_its_description(server, tmp_path, document) -> Non
     assert run.returncode == 0, run.stdout + run.stderr
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
         assert re.search(rf"✅ {phase}\b", run.stdout)
-    assert "Tested: 11" in run.stdout
+    assert "Tested: 12" in run.stdout
