@@ -20,6 +20,9 @@ from api.http.lean_route import LeanRoutes
 from api.http.request_context import LogRequest, RequestContext
 from api.http.route import Route
 from api.operations import health, metrics
+from api.pages import assets, sign_in
+from api.pages.preferences import preferences as preferences_page
+from api.pages.unsubscribe import unsubscribe
 from api.preferences import history, notifications
 from api.services import Lifespan, Services
 
@@ -70,6 +73,10 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         decisions.add,
         health.add,
         metrics.add,
+        assets.add,
+        sign_in.add,
+        preferences_page.add,
+        unsubscribe.add,
     ):
         add(app, services)
     docs.add(app, lambda: document(app, services.catalogue))

@@ -20,6 +20,7 @@ from application.feed.live_feed import LiveFeed
 from application.followers import FollowerStatus
 from application.preferences.history import History
 from application.preferences.preferences import Preferences
+from application.unsubscribing import Unsubscribing
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
 from domain.continued_log import Moves
@@ -42,8 +43,25 @@ LogMoves = Callable[[], Awaitable[Moves]]
 Signing = Callable[[], Awaitable[SigningStatus]]
 """How far the log is signed. Raises `Unavailable`."""
 
+MakeSession = Callable[[str, str | None, str | None], Awaitable[tuple[str, datetime]]]
+"""A session token for a user, an organization and a role, and when it expires. Raises `ValueError` for values that a token can't have."""
+
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """The context in which the services can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How a person signs in on the pages. Only development mode has `development`.
+
+    `front_end` is the origin from which the pages load Clerk's script, and `publishable_key` names Clerk's instance to it.
+    `audit_role` is a role with `audit:read`, if there is one.
+    """
+
+    development: MakeSession | None = None
+    publishable_key: str | None = None
+    front_end: str | None = None
+    audit_role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +88,9 @@ class Services:
     moves: LogMoves
     signing: Signing
     rate_limit: RateLimit
+    unsubscribing: Unsubscribing
+    unsubscribe_rate_limit: RateLimit
     clock: Callable[[], datetime]
     clock_offset: Callable[[], float | None]
     """Seconds by which this machine's clock is ahead of the database's; None if that isn't known."""
+    sign_in: SignIn = SignIn()

@@ -23,6 +23,14 @@ class Toggle:
     default: bool
     mandatory: bool = False
 
+    @property
+    def title(self) -> str:
+        return readable(self.name)
+
+    @property
+    def description(self) -> str:
+        return ""
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -78,6 +86,12 @@ class Catalogue:
 
 def path(channel: str, toggle: str) -> str:
     return f"{channel}.{toggle}"
+
+
+def readable(name: str) -> str:
+    """The title where no words were published: `product_updates` reads "Product updates"."""
+    spaced = name.replace("_", " ")
+    return spaced[:1].upper() + spaced[1:]
 
 
 CATALOGUE: Final = Catalogue(

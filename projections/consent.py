@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.events import CataloguePublished, NotificationToggled, PreferencesEvent
+from domain.provenance import BY_LINK
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One recorded choice. `user` chose it, unless `impersonated` says that staff did so in the user's name.
+    """One recorded choice. `user` chose it, unless `impersonated` says that staff did so in the user's name, or `by_link` says that the
+    bearer of an unsubscribe link did.
 
     `source` is how the choice was made, `catalogue_version` what the user was told, and `default` what applied without a choice. It is
     None if the log has no catalogue of that version. `replaced_at`: when another choice took its place. For a consent, this is the time
@@ -29,6 +31,10 @@ class Consent:
     catalogue_version: int
     default: bool | None
     replaced_at: datetime | None
+
+    @property
+    def by_link(self) -> bool:
+        return self.source in BY_LINK
 
     @property
     def in_force(self) -> bool:

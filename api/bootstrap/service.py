@@ -16,7 +16,8 @@ from api.bootstrap.audit import make_audit_log, make_audit_summary, make_reading
 from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed, open_feed_database
 from api.bootstrap.followers import registered
-from api.bootstrap.identities import session_verifier, signing_keys
+from api.bootstrap.identities import session_verifier, sign_in, signing_keys
+from api.bootstrap.unsubscribing import unsubscribing
 from api.documentation.document import document
 from api.http.authentication import Authenticator
 from api.http.rate_limit import RateLimit
@@ -122,8 +123,11 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
         moves=partial(moves, database),
         signing=PostgresSigning(database, clock).status,
         rate_limit=RateLimit(settings.change_rate_limit),
+        unsubscribing=unsubscribing(settings, preferences, clock),
+        unsubscribe_rate_limit=RateLimit(settings.unsubscribe_rate_limit),
         clock=clock,
         clock_offset=clock.offset,
+        sign_in=sign_in(settings, sessions),
     )
     return services, lifespan
 

@@ -90,3 +90,10 @@ def test_what_another_toggle_does_withdraws_nothing() -> None:
 def test_what_they_were_told_is_unknown_where_the_log_does_not_say() -> None:
     first, second = of(toggled(2, "product_updates", YES, catalogue_version=2), toggled(3, "delivery_alerts", YES))
     assert (first.default, second.default) == (None, None)
+
+
+def test_that_the_bearer_of_a_link_chose(one: Consent) -> None:
+    assert not one.by_link
+    [click] = of(toggled(2, "product_updates", NO, source="link", actor={"user": "user_ada"}))
+    assert click.by_link
+    assert (click.user, click.session) == ("user_ada", None)
