@@ -57,6 +57,11 @@ async def test_choices_in_quick_succession_are_all_saved_and_the_last_one_counts
         }
         assert shown == {"product_updates": True, "delivery_alerts": False, "billing_receipts": True}
         assert {**await opened.recorded(), **shown} == await opened.recorded()
+        # "Saved" is said for a moment at each of them. Then the words beside the switches are those of their state again.
+        assert await opened.page.locator("[data-saved]").count() > 1
+        for _ in range(3):
+            await opened.page.locator("[data-saved]").first.wait_for(state="detached")
+        assert await opened.page.locator(".state").all_inner_texts() == ["On", "Off", "On", "Off", "Always on"]
         assert opened.watched.complaints == []
 
 
