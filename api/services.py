@@ -9,7 +9,10 @@ from prometheus_client import Metric
 
 from api.http.authentication import Authenticator
 from api.http.rate_limit import RateLimit
+from application.audit.evidence import UserEvidence
 from application.audit.log import AuditLog
+from application.audit.reads import RecordOfReading
+from application.audit.summary import AuditSummary
 from application.audit.users import Users
 from application.decisions import Decisions
 from application.evidence.signing import SigningStatus
@@ -19,6 +22,7 @@ from application.feed.live_feed import LiveFeed
 from application.followers import FollowerStatus
 from application.preferences.history import History
 from application.preferences.preferences import Preferences
+from application.unsubscribing import Unsubscribing
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
 from domain.continued_log import Moves
@@ -72,6 +76,9 @@ class Services:
     history: History
     users: Users
     audit_log: AuditLog
+    evidence: UserEvidence
+    reads: RecordOfReading
+    audit_summary: AuditSummary
     feed: EventFeed
     live_feed: LiveFeed
     feed_heartbeat: float
@@ -85,6 +92,8 @@ class Services:
     moves: LogMoves
     signing: Signing
     rate_limit: RateLimit
+    unsubscribing: Unsubscribing
+    unsubscribe_rate_limit: RateLimit
     clock: Callable[[], datetime]
     clock_offset: Callable[[], float | None]
     """Seconds by which this machine's clock is ahead of the database's; None if that isn't known."""

@@ -23,7 +23,7 @@ _ROW: Final = (
 )
 
 
-_LAST_EVENT_AT: Final[Json] = {
+LAST_EVENT_AT: Final[Json] = {
     "X-Last-Event-At": {
         "description": "Of an export, once all of it was received: what a page says in `meta.last_event_at`. Absent before "
         "the feed has begun.",
@@ -42,7 +42,7 @@ def audit_log() -> Json:
         "last_event_at": "2026-04-26T12:05:00.000000Z",
     }
     choice = {"channel": "email", "toggle": "weekly_usage_digest"}
-    payload = {"before": {**choice, "enabled": True}, "after": {**choice, "enabled": False}}
+    payload = {"before": {**choice, "enabled": True}, "after": {**choice, "enabled": False}, "source": "dashboard"}
     wrong = "A wrong value of the query, an unknown or repeated parameter, or a `cursor` that is not from this organization."
     return {
         "operation_id": "readAuditLog",
@@ -58,7 +58,7 @@ def audit_log() -> Json:
         "responses": {
             200: {
                 "description": "A page of the audit log, or all of it.",
-                "headers": {**REQUEST_ID, **_LAST_EVENT_AT},
+                "headers": {**REQUEST_ID, **LAST_EVENT_AT},
                 "content": {
                     "application/json": {
                         "examples": {

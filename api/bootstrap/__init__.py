@@ -17,6 +17,8 @@ checks       makes the checks of `preferences check`
 person_keys  checks and repairs the keys of persons
 evidence     signs checkpoints, and verifies the log against them
 sweep        runs the sweep
+demo         fills a development database
+unsubscribing  wires unsubscribe links
 clock        makes the clock of all of them
 errors       lists the errors that the command line shows as one sentence
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         checks,
         databases,
         decisions,
+        demo,
         erasure,
         errors,
         evidence,
@@ -46,8 +49,9 @@ if TYPE_CHECKING:
         replays,
         service,
         sweep,
+        unsubscribing,
     )
-    from infrastructure.audit.reads import ListedReading as ListedReading
+    from application.audit.reads import ListedReading as ListedReading
     from infrastructure.identity.api_keys import ListedKey as ListedKey
     from infrastructure.settings import Settings as Settings
 
@@ -57,6 +61,7 @@ __all__ = [
     "checks",
     "databases",
     "decisions",
+    "demo",
     "erasure",
     "errors",
     "evidence",
@@ -68,6 +73,7 @@ __all__ = [
     "replays",
     "service",
     "sweep",
+    "unsubscribing",
 ]
 
 

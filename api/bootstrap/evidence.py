@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -24,6 +25,7 @@ from infrastructure.evidence.checkpoint_file import CheckpointFile
 from infrastructure.evidence.log_evidence import PostgresEvidence
 from infrastructure.evidence.log_tree import PostgresTree, PostgresTreeStore, reading
 from infrastructure.evidence.signed_note import NoteReader, NoteSigner, VerifierKey
+from infrastructure.evidence.user_evidence import PostgresUserEvidence
 from infrastructure.log.event_codec import decode_strictly
 from infrastructure.postgres.database_clock import DatabaseClock
 from infrastructure.postgres.session import Session, connect_blocking
@@ -55,6 +57,13 @@ def checkpoint(settings: Settings, url: str, done: Callable[[Checkpoint], None] 
             last = written
             done(written)
     return last
+
+
+def checkpoint_as_of(settings: Settings, url: str, at: datetime) -> None:
+    """The same for a made-up past: the checkpoint says that it was signed at that instant."""
+    left = True
+    while left:
+        _, left = _checkpointer(settings, url, lambda: at).step()
 
 
 async def checkpoint_regularly(settings: Settings, url: str, stop: asyncio.Event) -> None:
@@ -164,12 +173,23 @@ def note_reader(settings: Settings) -> NoteReader | None:
     return NoteReader(_signer(settings).verifier, *_former(settings))
 
 
+def user_evidence(settings: Settings, url: str) -> PostgresUserEvidence:
+    """The evidence that readers get over HTTP."""
+    return PostgresUserEvidence(url, settings.audit_origin, lambda: _public_keys(settings))
+
+
+def _public_keys(settings: Settings) -> list[VerifierKey]:
+    """The public keys that are known here. This doesn't make a key, unlike `_signer`."""
+    made = settings.audit_signing_key is not None or audit_key.path(settings.data_dir).exists()
+    return [*([_signer(settings).verifier] if made else []), *_former(settings)]
+
+
 def _measure(clock: DatabaseClock, url: str) -> None:
     with connect_blocking(url, _CLOCK_SESSION) as connection:
         clock.measure_blocking(connection)
 
 
-def _checkpointer(settings: Settings, url: str, clock: DatabaseClock) -> Checkpointer:
+def _checkpointer(settings: Settings, url: str, clock: Callable[[], datetime]) -> Checkpointer:
     signer = _signer(settings)
     return Checkpointer(
         PostgresTreeStore(url),
