@@ -10,8 +10,8 @@ from typing import Final
 import psycopg
 import structlog
 
-from api.bootstrap.databases import OPERATOR_PATIENCE
 from api.bootstrap.evidence import Progress, note_reader
+from api.bootstrap.operator_database import operator_database
 from application.evidence.sweep import Finding, SweepStatus
 from infrastructure.evidence.checkpoint_file import CheckpointFile
 from infrastructure.evidence.sweep.daily_counts import DailyCountsLeg
@@ -21,7 +21,6 @@ from infrastructure.evidence.sweep.leg import Leg, check
 from infrastructure.evidence.sweep.log_leg import LogLeg
 from infrastructure.evidence.sweep.stream_leg import StreamLeg
 from infrastructure.evidence.sweep.sweeper import Sweeper, sweep_at_once
-from infrastructure.postgres.database import Database
 from infrastructure.settings import Settings
 
 PAUSE: Final = 5.0
@@ -87,5 +86,5 @@ async def sweep_now(settings: Settings, url: str) -> None:
 
 
 async def swept(url: str) -> SweepStatus:
-    async with Database(url, size=1, connect_within=5, patience=OPERATOR_PATIENCE) as database:
+    async with operator_database(url) as database:
         return await sweep_status(database)
