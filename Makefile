@@ -21,11 +21,16 @@ test: .venv/.installed-dev ## set up and run every test, with coverage
 soak: .venv/.installed-dev ## the long forms of the tests that repeat something, e.g. a hundred kills (before a release; about an hour)
 	SOAK=1 $(BIN)/python -m pytest -m soak -n 2 --dist worksteal $(PYTEST_ARGS)
 
+TSC := tests/clients/node_modules/.bin/tsc
+
 check: .venv/.installed-dev ## formatting, lint, types, and the dependency contracts of the house
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@if command -v node > /dev/null && [ -x $(TSC) ]; then \
+		node $(TSC) --project tests/clients/pages.tsconfig.json && echo "The pages' JavaScript has no wrong types."; \
+	else echo "The pages' JavaScript was not checked: that needs Node, and TypeScript from \`make clients\`."; fi
 
 bench: .venv/.installed-dev ## measure against the contenders; writes bench/results.md
 	$(BIN)/python -m bench $(BENCH_ARGS)

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from api.audit import evidence, reads, users
 from api.audit import log as audit_log
-from api.audit import users
 from api.decisions import decisions
 from api.documentation import docs
 from api.documentation.document import document
@@ -19,6 +19,9 @@ from api.http.lean_route import LeanRoutes
 from api.http.request_context import LogRequest, RequestContext
 from api.http.route import Route
 from api.operations import health, metrics
+from api.pages import assets, sign_in
+from api.pages.preferences import preferences as preferences_page
+from api.pages.unsubscribe import unsubscribe
 from api.preferences import catalogue, history, notifications
 from api.services import Lifespan, Services
 
@@ -65,10 +68,16 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         catalogue.add,
         users.add,
         audit_log.add,
+        evidence.add,
+        reads.add,
         events.add,
         decisions.add,
         health.add,
         metrics.add,
+        assets.add,
+        sign_in.add,
+        preferences_page.add,
+        unsubscribe.add,
     ):
         add(app, services)
     docs.add(app, lambda: document(app, services.catalogue))

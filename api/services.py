@@ -9,7 +9,9 @@ from prometheus_client import Metric
 
 from api.http.authentication import Authenticator
 from api.http.rate_limit import RateLimit
+from application.audit.evidence import UserEvidence
 from application.audit.log import AuditLog
+from application.audit.reads import RecordOfReading
 from application.audit.users import Users
 from application.decisions import Decisions
 from application.evidence.signing import SigningStatus
@@ -19,6 +21,7 @@ from application.feed.live_feed import LiveFeed
 from application.followers import FollowerStatus
 from application.preferences.history import History
 from application.preferences.preferences import Preferences
+from application.unsubscribing import Unsubscribing
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
 from domain.continued_log import Moves
@@ -41,8 +44,25 @@ LogMoves = Callable[[], Awaitable[Moves]]
 Signing = Callable[[], Awaitable[SigningStatus]]
 """How far the log is signed. Raises `Unavailable`."""
 
+MakeSession = Callable[[str, str | None, str | None], Awaitable[tuple[str, datetime]]]
+"""A session token for a user, an organization and a role, and when it expires. Raises `ValueError` for values that a token can't have."""
+
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 """The context in which the services can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How a person signs in on the pages. Only development mode has `development`.
+
+    `front_end` is the origin from which the pages load Clerk's script, and `publishable_key` names Clerk's instance to it.
+    `audit_role` is a role with `audit:read`, if there is one.
+    """
+
+    development: MakeSession | None = None
+    publishable_key: str | None = None
+    front_end: str | None = None
+    audit_role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +75,8 @@ class Services:
     history: History
     users: Users
     audit_log: AuditLog
+    evidence: UserEvidence
+    reads: RecordOfReading
     feed: EventFeed
     live_feed: LiveFeed
     feed_heartbeat: float
@@ -68,6 +90,9 @@ class Services:
     moves: LogMoves
     signing: Signing
     rate_limit: RateLimit
+    unsubscribing: Unsubscribing
+    unsubscribe_rate_limit: RateLimit
     clock: Callable[[], datetime]
     clock_offset: Callable[[], float | None]
     """Seconds by which this machine's clock is ahead of the database's; None if that isn't known."""
+    sign_in: SignIn = SignIn()

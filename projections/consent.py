@@ -6,12 +6,14 @@ from datetime import datetime
 
 from domain.catalogue import Words
 from domain.events import CataloguePublished, NotificationToggled, PreferencesEvent
+from domain.provenance import BY_LINK
 from domain.published_catalogues import catalogue_of
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One recorded choice. `user` chose it, unless `impersonated` says that staff did so in the user's name.
+    """One recorded choice. `user` chose it, unless `impersonated` says that staff did so in the user's name, or `by_link` says that the
+    bearer of an unsubscribe link did.
 
     `source` is how the choice was made, and `catalogue_version` what the user was told. By that catalogue, `default` applied without a
     choice, and `words` said what the toggle is. `default` is None if the log has no catalogue of that version; `words` also if it had none.
@@ -32,6 +34,10 @@ class Consent:
     default: bool | None
     words: Words | None
     replaced_at: datetime | None
+
+    @property
+    def by_link(self) -> bool:
+        return self.source in BY_LINK
 
     @property
     def in_force(self) -> bool:

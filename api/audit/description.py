@@ -42,7 +42,7 @@ def audit_log() -> Json:
         "last_event_at": "2026-04-26T12:05:00.000000Z",
     }
     choice = {"channel": "email", "toggle": "weekly_usage_digest"}
-    payload = {"before": {**choice, "enabled": True}, "after": {**choice, "enabled": False}}
+    payload = {"before": {**choice, "enabled": True}, "after": {**choice, "enabled": False}, "source": "dashboard"}
     wrong = "A wrong value of the query, an unknown or repeated parameter, or a `cursor` that is not from this organization."
     return {
         "operation_id": "readAuditLog",

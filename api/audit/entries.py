@@ -36,7 +36,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 
 
 def as_json(entry: AuditEntry, *, payload: bool) -> dict[str, Any]:
-    """The entry in the shape of the product. `payload` adds the recorded choices before and after."""
+    """The entry in the shape of the product. `payload` adds the recorded choices before and after, and the source."""
     document: dict[str, Any] = {
         "id": entry.id,
         "occurred_at": shown(entry.occurred_at),
@@ -47,7 +47,7 @@ def as_json(entry: AuditEntry, *, payload: bool) -> dict[str, Any]:
         "request_id": entry.request_id,
     }
     if payload:
-        document["payload"] = {"before": entry.before, "after": entry.after}
+        document["payload"] = {"before": entry.before, "after": entry.after, "source": entry.source}
     return document
 
 

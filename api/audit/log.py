@@ -58,7 +58,9 @@ def add(app: FastAPI, services: Services) -> None:
         ] = None,
         include: Annotated[
             Literal["payload"] | None,
-            Query(description="`payload`: what was recorded before and after. CSV always has it."),
+            Query(
+                description="`payload`: what was recorded before and after, and where it came from. CSV always has it."
+            ),
             WithJsonSchema({"type": "string", "enum": ["payload"]}),
         ] = None,
         trailer: Trailer = None,

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas import ULID, Who
+from api.schemas import ULID, SourceName, Who
 
 
 class Resource(BaseModel):
@@ -24,6 +24,7 @@ class RecordedChoice(BaseModel):
 class Payload(BaseModel):
     before: RecordedChoice | None
     after: RecordedChoice | None
+    source: SourceName = Field(description="Where the change came from.")
 
 
 class AuditEntry(BaseModel):

@@ -24,6 +24,7 @@ from infrastructure.evidence.checkpoint_file import CheckpointFile
 from infrastructure.evidence.log_evidence import PostgresEvidence
 from infrastructure.evidence.log_tree import PostgresTree, PostgresTreeStore, reading
 from infrastructure.evidence.signed_note import NoteReader, NoteSigner, VerifierKey
+from infrastructure.evidence.user_evidence import PostgresUserEvidence
 from infrastructure.log.event_codec import decode_strictly
 from infrastructure.postgres.database_clock import DatabaseClock
 from infrastructure.postgres.session import Session, connect_blocking
@@ -162,6 +163,17 @@ def note_reader(settings: Settings) -> NoteReader | None:
     ):
         return None
     return NoteReader(_signer(settings).verifier, *_former(settings))
+
+
+def user_evidence(settings: Settings, url: str) -> PostgresUserEvidence:
+    """The evidence that readers get over HTTP."""
+    return PostgresUserEvidence(url, settings.audit_origin, lambda: _public_keys(settings))
+
+
+def _public_keys(settings: Settings) -> list[VerifierKey]:
+    """The public keys that are known here. This doesn't make a key, unlike `_signer`."""
+    made = settings.audit_signing_key is not None or audit_key.path(settings.data_dir).exists()
+    return [*([_signer(settings).verifier] if made else []), *_former(settings)]
 
 
 def _measure(clock: DatabaseClock, url: str) -> None:

@@ -12,16 +12,20 @@ from starlette.types import ASGIApp
 from ulid_transform import ulid_now
 
 from api import app
+from api.bootstrap import evidence
 from api.bootstrap.audit import make_audit_log, make_readings
 from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed, open_feed_database
 from api.bootstrap.followers import registered
-from api.bootstrap.identities import session_verifier, signing_keys
+from api.bootstrap.identities import session_verifier, sign_in, signing_keys
+from api.bootstrap.unsubscribing import unsubscribing
 from api.documentation.document import document
 from api.http.authentication import Authenticator
 from api.http.rate_limit import RateLimit
 from api.http.request_context import PROBED
 from api.services import Lifespan, Services
+from application.audit.evidence import UserEvidence
+from application.audit.reads import RecordOfReading
 from application.audit.users import Users
 from application.decisions import Decisions
 from application.identity import SessionVerifier
@@ -31,6 +35,7 @@ from application.publishing import CatalogueLog
 from domain.catalogue import CATALOGUE
 from infrastructure import logs
 from infrastructure.audit.log import open_database
+from infrastructure.audit.reads import PostgresAuditReads
 from infrastructure.audit.streams import PostgresStreams
 from infrastructure.decisions.stream_states import PostgresStreamStates
 from infrastructure.evidence.signing_status import PostgresSigning
@@ -113,6 +118,8 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
         feed_send_within=settings.feed_send_within,
         readiness=partial(_readiness, database, sessions),
         audit_log=audit_log,
+        evidence=UserEvidence(evidence.user_evidence(settings, settings.database_url), readings),
+        reads=RecordOfReading(PostgresAuditReads(audit_database), readings),
         followers=partial(
             FollowerRegister(database, clock).statuses, [follower.name for follower in registered(settings)]
         ),
@@ -121,8 +128,11 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
         moves=partial(moves, database),
         signing=PostgresSigning(database, clock).status,
         rate_limit=RateLimit(settings.change_rate_limit),
+        unsubscribing=unsubscribing(settings, preferences, clock),
+        unsubscribe_rate_limit=RateLimit(settings.unsubscribe_rate_limit),
         clock=clock,
         clock_offset=clock.offset,
+        sign_in=sign_in(settings, sessions),
     )
     return services, lifespan
 

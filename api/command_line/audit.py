@@ -16,6 +16,7 @@ from api.command_line.console import counted, notes, output
 from api.command_line.private_file import private_file
 from domain.preferences import stream_id
 from projections.consent import Consent, consents
+from projections.shown_actor import BEARER_LABEL, STAFF_LABEL
 
 cli = typer.Typer(help="Sign the log, verify that it is unaltered, and give out evidence.", no_args_is_help=True)
 cli.command()(explain.explain)
@@ -115,11 +116,17 @@ def _row(consent: Consent, last: int) -> Iterator[str]:
         yield f"not changed up to version {last}"
     else:
         yield f"{'withdrawn' if consent.enabled else 'changed'} {consent.replaced_at:%Y-%m-%d %H:%M:%S}"
-    yield f"{consent.impersonator or 'support'} for {consent.user}" if consent.impersonated else consent.user
+    yield _who(consent)
     yield consent.session or "-"
     yield consent.source
     yield f"catalogue {consent.catalogue_version}, default {on[consent.default]}"
     yield consent.request_id
+
+
+def _who(consent: Consent) -> str:
+    if consent.impersonated:
+        return f"{consent.impersonator or STAFF_LABEL} for {consent.user}"
+    return f"{BEARER_LABEL} of {consent.user}" if consent.by_link else consent.user
 
 
 def _told(consent: Consent) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -118,7 +118,7 @@ def reads(
 ) -> None:
     """List who read data of an organization's users: when, which data, with which filter, and how many entries."""
 
-    async def run(url: str) -> "list[bootstrap.ListedReading]":
+    async def run(url: str) -> "Sequence[bootstrap.ListedReading]":
         async with bootstrap.audit.open_audit(url) as audit:
             return await audit.reads.list(org, limit=limit)
 

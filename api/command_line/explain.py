@@ -14,6 +14,7 @@ from domain.decision import Reason
 from domain.events import CataloguePublished
 from domain.preferences import stream_id
 from projections.explained_decision import ExplainedDecision, contradictions
+from projections.shown_actor import named_actor
 
 
 def explain(
@@ -86,11 +87,10 @@ def _show(explained: ExplainedDecision) -> None:
     if isinstance(event, CataloguePublished):
         rows.append(("decided by", f"the catalogue, event {event.event_id} at position {position}"))
     else:
-        actor = event.actor
         rows += [
             ("decided by", f"event {event.event_id}, version {event.originator_version}, at position {position}"),
-            ("who", actor.get("impersonator") or actor["user"]),
-            ("session", actor.get("session", "-")),
+            ("who", named_actor(event)),
+            ("session", event.actor.get("session", "-")),
         ]
     rows += [
         ("when", f"{event.timestamp:%Y-%m-%d %H:%M:%S} UTC"),

@@ -6,6 +6,7 @@ its schemas are closed. A boolean or a number is never a `const`, because client
 
 from typing import Final
 
+from api.audit import evidence_description
 from api.decisions import description as decisions_description
 from api.feed import cloud_event_description
 from api.http.errors import STATUS
@@ -71,6 +72,7 @@ def components(catalogue: Catalogue) -> Json:
         "ReadinessAnswer": _answer(_readiness()),
         "Follower": _FOLLOWER,
         "DecisionsAnswer": _answer(reference("Decisions")),
+        **evidence_description.components(),
         **decisions_description.components(catalogue),
         **cloud_event_description.components(),
     }

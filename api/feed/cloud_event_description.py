@@ -47,8 +47,9 @@ _ORGANIZATION: Final[Json] = {
 }
 _ACTOR: Final[Json] = {
     "actor": {
-        "description": "Who acted: the user, or staff in the user's name, who are not told apart. After the user was "
-        "erased, `label` of a customer is `erased`; where the service's key for the user does not fit, it is `unreadable`.",
+        "description": "Who acted: the user, or staff in the user's name, who are not told apart, or the bearer of an unsubscribe "
+        "link, whose `label` is `unsubscribe link`. After the user was erased, `label` of the user is `erased`; where the service's "
+        "key for the user does not fit, it is `unreadable`.",
         "type": "object",
         "properties": {"kind": {"type": "string", "enum": [*ActorKind]}, "label": _TEXT},
         "required": ["kind", "label"],

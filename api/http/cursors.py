@@ -9,6 +9,9 @@ from domain.errors import ValidationFailed
 _LAST = 2**63 - 1
 """The greatest position or version: the maximum of PostgreSQL's `bigint`."""
 
+_LONGEST_ID = 26
+"""The length of a ULID."""
+
 
 def encode_cursor(**fields: int | str) -> str:
     return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode()
@@ -21,6 +24,14 @@ def decode_cursor(cursor: str, number: str) -> tuple[int, str]:
     if type(place) is not int or not 0 < place <= _LAST or type(event_id) is not str:
         raise _foreign()
     return place, event_id
+
+
+def decode_id(cursor: str) -> str:
+    """The field `id`. Raises `ValidationFailed`."""
+    found = _fields(cursor).get("id")
+    if type(found) is not str or not 0 < len(found) <= _LONGEST_ID:
+        raise _foreign()
+    return found
 
 
 def decode_position(cursor: str) -> int:

@@ -1,11 +1,13 @@
 """The record of reading: who looked at which data of others. If a reading can't be recorded, nothing is shown."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-from application.identity import Reader
+from application.identity import OrganizationReader, Reader
+
+READ: Final = "audit_reads.read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,28 @@ class Reading:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class ListedReading:
+    """A recorded reading. `outcome` is `complete` or `aborted`. It is None if it is unknown how, or whether, the reading ended."""
+
+    id: str
+    at: datetime
+    reader: str
+    impersonator: str | None
+    action: str
+    filter: dict[str, Any]
+    count: int | None
+    outcome: str | None
+    request_id: str
+
+
+class ReadingsPage(NamedTuple):
+    """Newest first. `next` is the id of the last reading shown, None on the last page."""
+
+    readings: Sequence[ListedReading]
+    next: str | None
+
+
 class AuditReads(Protocol):
     """Every method raises `Unavailable` while readings can't be recorded. Then nothing may be shown."""
 
@@ -37,6 +61,10 @@ class AuditReads(Protocol):
 
     async def end(self, reading_id: str, count: int, *, complete: bool) -> None:
         """Record how a reading that was begun has ended: after `count` entries, complete or aborted."""
+        ...
+
+    async def list(self, organization: str | None, *, limit: int, before: str | None = None) -> Sequence[ListedReading]:
+        """The readings in one organization, or those without an organization, newest first; only ids below `before`."""
         ...
 
 
@@ -71,3 +99,21 @@ class Readings:
 
     def _reading(self, reader: Reader, action: str, asked: Mapping[str, Any], request_id: str) -> Reading:
         return Reading(next(self._ids), self._clock(), reader, action, asked, request_id)
+
+
+class RecordOfReading:
+    """The record, as a reader of the organization sees it. Looking at it is itself recorded."""
+
+    def __init__(self, reads: AuditReads, readings: Readings) -> None:
+        self._reads = reads
+        self._readings = readings
+
+    async def page(
+        self, reader: OrganizationReader, *, limit: int, request_id: str, before: str | None = None
+    ) -> ReadingsPage:
+        # One reading more than requested shows whether there is another page.
+        found = await self._reads.list(reader.organization, limit=limit + 1, before=before)
+        shown = found[:limit]
+        asked = {"limit": limit, **({"after": before} if before is not None else {})}
+        await self._readings.record(reader, READ, asked, count=len(shown), request_id=request_id)
+        return ReadingsPage(shown, shown[-1].id if len(found) > limit else None)

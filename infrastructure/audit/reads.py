@@ -1,30 +1,13 @@
 """The record of who read the audit log, in PostgreSQL."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
 
 import orjson
 from typing_extensions import override
 
-from application.audit.reads import AuditReads, Reading
+from application.audit.reads import AuditReads, ListedReading, Reading
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
-
-
-@dataclass(frozen=True, slots=True)
-class ListedReading:
-    """`outcome` is `complete` or `aborted`. It is None if it is unknown how, or whether, the reading ended."""
-
-    id: str
-    at: datetime
-    reader: str
-    impersonator: str | None
-    action: str
-    filter: dict[str, Any]
-    count: int | None
-    outcome: str | None
-    request_id: str
 
 
 class PostgresAuditReads(AuditReads):
@@ -45,10 +28,10 @@ class PostgresAuditReads(AuditReads):
         outcome = "complete" if complete else "aborted"
         await self._database.execute(self._queries["end"], {"id": reading_id, "count": count, "outcome": outcome})
 
-    async def list(self, organization: str | None, *, limit: int) -> list[ListedReading]:
-        """The readings in one organization, or those without an organization, newest first."""
-        rows = await self._database.fetch(self._queries["list"], {"organization": organization, "limit": limit})
-        return [ListedReading(*row) for row in rows]
+    @override
+    async def list(self, organization: str | None, *, limit: int, before: str | None = None) -> Sequence[ListedReading]:
+        asked = {"organization": organization, "limit": limit, "before": before}
+        return [ListedReading(*row) for row in await self._database.fetch(self._queries["list"], asked)]
 
     async def _record(self, reading: Reading, count: int | None, outcome: str | None) -> None:
         reader = reading.reader

@@ -9,10 +9,12 @@ VALUES (%(id)s, %(at)s, %(organization)s, %(reader)s, %(impersonator)s, %(reader
 UPDATE audit_reads SET count = %(count)s, outcome = %(outcome)s WHERE id = %(id)s;
 
 -- name: list
--- The readings in an organization, newest first. Without an organization: those by users or keys that belong to none.
+-- The readings in an organization, newest first, below the last one of the page before. Without an organization: those by users or keys
+-- that belong to none.
 SELECT id, at, reader, impersonator, action, filter, count, outcome, request_id
 FROM audit_reads
-WHERE organization = %(organization)s OR (%(organization)s::text IS NULL AND organization IS NULL)
+WHERE (organization = %(organization)s OR (%(organization)s::text IS NULL AND organization IS NULL))
+  AND (%(before)s::text IS NULL OR id < %(before)s)
 ORDER BY id DESC
 LIMIT %(limit)s;
 

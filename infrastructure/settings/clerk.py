@@ -1,5 +1,7 @@
 """The settings for session tokens: their issuer, their applications, and the pages that may call from a browser."""
 
+import base64
+import re
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Annotated, Final
@@ -23,6 +25,10 @@ class ClerkSettings(BaseSettings):
     clerk_jwt_key: str | None = Field(
         default=None, description="Its public key as a PEM, instead: no network is needed."
     )
+    clerk_publishable_key: str | None = Field(
+        default=None,
+        description="Publishable key of the Clerk instance that signs people in on the pages, e.g. `pk_live_…`.",
+    )
     clerk_authorized_parties: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(),
         description="Origins that tokens may be issued for (`azp`), separated by commas; their pages may call the API. Empty: any token, no page.",
@@ -39,11 +45,22 @@ class ClerkSettings(BaseSettings):
     @property
     def development(self) -> bool:
         """Without any Clerk setting: a signing key of our own, loopback only, and tokens for any caller."""
-        return not (self.clerk_issuer or self.clerk_jwks_url or self.clerk_jwt_key or self.clerk_authorized_parties)
+        return not (
+            self.clerk_issuer
+            or self.clerk_jwks_url
+            or self.clerk_jwt_key
+            or self.clerk_publishable_key
+            or self.clerk_authorized_parties
+        )
 
     @cached_property
     def jwks_url(self) -> str:
         return self.clerk_jwks_url or f"{self.clerk_issuer or ''}/.well-known/jwks.json"
+
+    @property
+    def clerk_front_end(self) -> str | None:
+        """The origin of the Clerk instance's own front-end, from which pages load Clerk's script."""
+        return None if self.clerk_publishable_key is None else front_end(self.clerk_publishable_key)
 
     @property
     def page_origins(self) -> frozenset[str]:
@@ -66,7 +83,7 @@ class ClerkSettings(BaseSettings):
     def _as_browsers_write_them(cls, value: frozenset[str] | None) -> frozenset[str] | None:
         return None if value is None else frozenset(map(origin, value))
 
-    @field_validator("clerk_issuer", "clerk_jwks_url", "clerk_jwt_key", mode="before")
+    @field_validator("clerk_issuer", "clerk_jwks_url", "clerk_jwt_key", "clerk_publishable_key", mode="before")
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -79,6 +96,13 @@ class ClerkSettings(BaseSettings):
         pem = with_line_breaks(value)
         FixedKey(pem)
         return pem
+
+    @field_validator("clerk_publishable_key")
+    @classmethod
+    def _names_a_front_end(cls, value: str | None) -> str | None:
+        if value is not None:
+            front_end(value)
+        return value
 
     @field_validator("clerk_issuer", "clerk_jwks_url")
     @classmethod
@@ -104,6 +128,20 @@ def origin(text: str) -> str:
     default = {"http": 80, "https": 443}.get(url.scheme)
     netloc = url.netloc.lower()
     return f"{url.scheme}://{netloc.removesuffix(f':{default}')}"
+
+
+def front_end(publishable_key: str) -> str:
+    """The origin that a publishable key names: `pk_live_` or `pk_test_`, then base64 of the host and a `$`. Raises ValueError."""
+    found = re.fullmatch(r"pk_(?:live|test)_([A-Za-z0-9+/_-]+={0,2})", publishable_key)
+    encoded = found[1].rstrip("=") if found else ""
+    try:
+        host = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_").decode("ascii")
+    except ValueError:
+        host = ""
+    # The host becomes a part of the pages' Content-Security-Policy, so nothing but a host may be in it.
+    if not re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z0-9-]+\$", host):
+        raise ValueError("must be Clerk's publishable key, which begins with pk_live_ or pk_test_")
+    return f"https://{host.removesuffix('$')}"
 
 
 def with_line_breaks(pem: str) -> str:

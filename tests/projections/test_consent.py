@@ -122,3 +122,10 @@ def test_in_which_words_they_were_told() -> None:
     )
     assert before.words is None
     assert after.words == Words(TITLE, DESCRIPTION)
+
+
+def test_that_the_bearer_of_a_link_chose(one: Consent) -> None:
+    assert not one.by_link
+    [click] = of(toggled(2, "product_updates", NO, source="link", actor={"user": "user_ada"}))
+    assert click.by_link
+    assert (click.user, click.session) == ("user_ada", None)

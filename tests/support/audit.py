@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from application.audit.filter import AuditFilter
 from application.audit.log import AuditIndex, EntryPosition, IndexProgress
-from application.audit.reads import AuditReads, Reading
+from application.audit.reads import AuditReads, ListedReading, Reading
 from application.identity import OrganizationReader
 from application.log import Recorded
 from domain.errors import Unavailable
@@ -88,6 +90,24 @@ class MemoryAuditReads(AuditReads):
 
     async def end(self, reading_id: str, count: int, *, complete: bool) -> None:
         self._put(reading_id, self.readings[reading_id][0], (count, "complete" if complete else "aborted"))
+
+    @override
+    async def list(self, organization: str | None, *, limit: int, before: str | None = None) -> list[ListedReading]:
+        found = [
+            ListedReading(
+                one.id,
+                one.at,
+                one.reader.label,
+                one.reader.impersonator,
+                one.action,
+                dict(one.filter),
+                *(outcome or (None, None)),
+                one.request_id,
+            )
+            for one, outcome in self.readings.values()
+            if one.reader.organization == organization and (before is None or one.id < before)
+        ]
+        return sorted(found, key=lambda reading: reading.id, reverse=True)[:limit]
 
     def _put(self, reading_id: str, reading: Reading, outcome: Any) -> None:
         if self.broken:

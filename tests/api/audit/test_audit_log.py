@@ -130,7 +130,7 @@ async def test_an_entry_is_in_the_products_shape(one_choice) -> None:
     [with_payload] = (await client.get(AUDIT_LOG, headers=AUDITOR, params={"include": "payload"})).json()["data"]
     choice = {"channel": "email", "toggle": "weekly_usage_digest"}
     assert with_payload == entry | {
-        "payload": {"before": choice | {"enabled": None}, "after": choice | {"enabled": True}}
+        "payload": {"before": choice | {"enabled": None}, "after": choice | {"enabled": True}, "source": "dashboard"}
     }
 
 
@@ -150,7 +150,7 @@ async def test_erasure_and_what_was_erased_are_entries_about_nobody_in_particula
             erasure, choice = response.json()["data"]
             assert erasure["action"] == "notification_preferences.erase"
             assert erasure["actor"] == {"kind": "platform", "label": "support"}
-            assert erasure["payload"] == {"before": None, "after": None}
+            assert erasure["payload"] == {"before": None, "after": None, "source": "admin"}
             assert choice["actor"] == {"kind": "customer", "label": "erased"}
             assert erasure["resource"] == choice["resource"] == {"type": "user", "id": "erased"}
 
@@ -257,7 +257,7 @@ def encoded(document: Any) -> str:
         ("toggle=security_alerts", {"toggle": "unknown toggle"}),
         ("channel=pigeon&toggle=product_updates", {"channel": "unknown channel"}),
         ("enabled=1", {"enabled": "must be 'true' or 'false'"}),
-        ("source=fax", {"source": "must be 'dashboard', 'api', 'one_click', 'import', 'admin' or 'system'"}),
+        ("source=fax", {"source": "must be 'dashboard', 'api', 'one_click', 'link', 'import', 'admin' or 'system'"}),
         ("since=2026-03-03T12:00:00", {"since": BAD_TIME}),
         ("since=2026-03-03", {"since": BAD_TIME}),
         ("until=1772539200", {"until": BAD_TIME}),

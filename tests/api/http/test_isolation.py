@@ -48,6 +48,8 @@ GETS: list[tuple[str, dict[str, str]]] = [
     *((f"/v1/users/{user}/notifications?include=explain", AUDITOR) for user in USERS[:2]),
     *((f"/v1/users/{user}/notifications/history", AUDITOR) for user in USERS[:2]),
     (f"/v1/users/{USERS[2]}/notifications?as_of=2026-03-03T12:10:00Z&include=explain", AUDITOR),
+    ("/v1/audit-log/reads?limit=200", AUDITOR),
+    ("/v1/audit-log/catalogues", AUDITOR),
     (f"{PATH}/history", bearer(USERS[3], OURS)),
     (PATH, bearer(USERS[3], OURS)),
 ]

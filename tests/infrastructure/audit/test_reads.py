@@ -5,10 +5,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from application.audit.reads import Reading
+from application.audit.reads import ListedReading, Reading
 from application.identity import OrganizationReader
 from domain.errors import Unavailable
-from infrastructure.audit.reads import ListedReading, PostgresAuditReads
+from infrastructure.audit.reads import PostgresAuditReads
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 from tests.support.events import ADA, NOON

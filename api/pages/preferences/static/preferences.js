@@ -1,0 +1,5 @@
+/** The page /preferences. */
+
+import { getToken } from "../../static/session.js";
+
+await getToken();

@@ -1,0 +1,58 @@
+/** Signing in with Clerk. The script comes from the instance's own front-end, and from nowhere else. */
+
+/**
+ * @typedef {{ getToken: () => Promise<string | null> }} ClerkSession
+ * @typedef {{
+ *   load: () => Promise<void>,
+ *   session?: ClerkSession | null,
+ *   user?: { id: string, fullName?: string | null, primaryEmailAddress?: { emailAddress: string } | null } | null,
+ *   organization?: { name: string } | null,
+ *   redirectToSignIn: (options: { signInForceRedirectUrl: string, signUpForceRedirectUrl: string }) => Promise<unknown>,
+ *   signOut: () => Promise<void>,
+ * }} Clerk
+ */
+
+const SCRIPT = "npm/@clerk/clerk-js@5/dist/clerk.headless.browser.js";
+
+/**
+ * @param {string} key the publishable key
+ * @param {string} frontEnd the origin of the instance's front-end
+ * @returns {Promise<import("./session.js").Session>}
+ */
+export async function signInWithClerk(key, frontEnd) {
+  const clerk = await load(key, frontEnd);
+  if (!clerk.session) {
+    await clerk.redirectToSignIn({ signInForceRedirectUrl: location.href, signUpForceRedirectUrl: location.href });
+    return new Promise(() => {}); // The browser is leaving this page.
+  }
+  const { user, organization } = clerk;
+  const name = user?.fullName || user?.primaryEmailAddress?.emailAddress || user?.id || "";
+  return {
+    who: organization ? `${name} in ${organization.name}` : name,
+    // Clerk renews the token. It answers null once the session is over.
+    token: async () => (await clerk.session?.getToken()) ?? null,
+    end: () => clerk.signOut(),
+  };
+}
+
+/**
+ * @param {string} key
+ * @param {string} frontEnd
+ * @returns {Promise<Clerk>}
+ */
+async function load(key, frontEnd) {
+  await new Promise((loaded, failed) => {
+    const script = document.createElement("script");
+    script.async = true;
+    script.crossOrigin = "anonymous";
+    script.dataset.clerkPublishableKey = key;
+    script.onload = loaded;
+    script.onerror = () => failed(new Error("Clerk can't be reached, so nobody can sign in. Try again in a moment."));
+    script.src = `${frontEnd}/${SCRIPT}`;
+    document.head.append(script);
+  });
+  const clerk = /** @type {{ Clerk?: Clerk }} */ (window).Clerk;
+  if (!clerk) throw new Error("Clerk's script has not started.");
+  await clerk.load();
+  return clerk;
+}

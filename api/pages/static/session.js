@@ -1,0 +1,128 @@
+/**
+ * The session of the person who uses a page. `<meta name="sign-in">` says how a person signs in: with a form in development mode,
+ * or with Clerk. The token stays in this tab. No page of this service has a cookie of its own.
+ */
+
+import { signInWithClerk } from "./clerk.js";
+import { showForm } from "./sign_in_form.js";
+
+/**
+ * @typedef {{ token: () => Promise<string | null>, end: () => Promise<void> | void, who: string }} Session
+ * A person who is signed in. `token` answers null when the session is over. `who` names the person to themselves.
+ */
+
+const KEY = "preferences.development-session";
+const LEAST_SECONDS_LEFT = 5;
+
+/** @type {Set<() => void>} */
+const listeners = new Set();
+/** @type {Promise<Session> | null} */
+let session = null;
+
+/** The service's root, whatever prefix a proxy serves it under. */
+export const root = new URL(meta().dataset.root || "./", document.baseURI);
+
+/** The role that the sign-in form offers for reading the audit log; empty if no role may. */
+export const auditRole = meta().dataset.auditRole || "";
+
+/**
+ * A token that is valid now. If nobody is signed in, the page first asks the person to sign in.
+ * @returns {Promise<string>}
+ */
+export async function getToken() {
+  for (;;) {
+    session ??= signIn();
+    const current = session;
+    const token = await current.then(
+      (signedIn) => signedIn.token(),
+      (error) => {
+        session = null;
+        throw error;
+      },
+    );
+    if (token !== null) return token;
+    if (session === current) ended();
+  }
+}
+
+/** Who is signed in, for the person to read; empty before anybody is. */
+export async function whoIsSignedIn() {
+  return session === null ? "" : (await session).who;
+}
+
+/** Ends the session. The page then shows nothing of the person. */
+export async function signOut() {
+  const current = session;
+  ended();
+  if (current !== null) await (await current).end();
+}
+
+/**
+ * Forgets the session, because the service has refused its token. The next `getToken` asks the person to sign in.
+ */
+export function refused() {
+  sessionStorage.removeItem(KEY);
+  ended();
+}
+
+/**
+ * Calls `listener` each time a session ends. Returns a function that takes the listener away.
+ * @param {() => void} listener
+ */
+export function onSignedOut(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function ended() {
+  session = null;
+  for (const listener of listeners) listener();
+}
+
+/** @returns {Promise<Session>} */
+async function signIn() {
+  const { content: way, dataset } = meta();
+  if (way === "clerk") return signInWithClerk(dataset.key || "", dataset.frontEnd || "");
+  if (way !== "development") throw new Error("This service has no way to sign people in on its pages: CLERK_PUBLISHABLE_KEY isn't set.");
+  const kept = readKept();
+  return developmentSession(kept ?? keep(await showForm(new URL("development/session", root), auditRole)));
+}
+
+/**
+ * @param {import("./sign_in_form.js").Made} made
+ * @returns {Session}
+ */
+function developmentSession(made) {
+  return {
+    who: made.organization ? `${made.user} in ${made.organization}` : made.user,
+    token: async () => (valid(made) ? made.token : null),
+    end: () => sessionStorage.removeItem(KEY),
+  };
+}
+
+/** @returns {import("./sign_in_form.js").Made | null} */
+function readKept() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(KEY) || "null");
+    return kept !== null && valid(kept) ? kept : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {import("./sign_in_form.js").Made} made */
+function keep(made) {
+  sessionStorage.setItem(KEY, JSON.stringify(made));
+  return made;
+}
+
+/** @param {import("./sign_in_form.js").Made} made */
+function valid(made) {
+  return Date.parse(made.expires_at) - Date.now() > LEAST_SECONDS_LEFT * 1000;
+}
+
+function meta() {
+  const found = document.querySelector('meta[name="sign-in"]');
+  if (!(found instanceof HTMLMetaElement)) throw new Error('The page has no <meta name="sign-in">.');
+  return found;
+}
