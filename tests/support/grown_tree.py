@@ -43,11 +43,14 @@ class GrownTree:
             assert edits == 1, pattern
         file.write_text(f"{before}CATALOGUE: Final = {catalogue}")
 
-    def renew(self) -> None:
-        """What `make openapi` does."""
+    def renew(self) -> bool:
+        """Do what `make openapi` does. True if the golden copy was not that of the catalogue any more."""
         printed = self._run("-m", "api.command_line", "openapi")
         assert printed.returncode == 0, printed.stderr
-        (self.folder / "tests" / "golden" / "openapi.json").write_text(printed.stdout)
+        golden = self.folder / "tests" / "golden" / "openapi.json"
+        before = golden.read_text()
+        golden.write_text(printed.stdout)
+        return printed.stdout != before
 
     def failures(self, *tests: str) -> tuple[set[str], str]:
         """The tests that fail in the copy, with the code of the copy; and all that pytest said."""
