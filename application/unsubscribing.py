@@ -106,9 +106,8 @@ class Unsubscribing:
         if self._tokens is None:
             raise NotFound
         subscription = self._tokens.read(token)
-        channel_name, _, toggle_name = subscription.path.partition(".")
-        channel = self._catalogue.channel(channel_name)
-        return Offer(subscription, channel.toggle(toggle_name) if channel else None)
+        channel, _, toggle = subscription.path.partition(".")
+        return Offer(subscription, self._catalogue.toggle(channel, toggle))
 
     async def switch_off(self, offer: Offer, source: Source, request_id: str) -> None:
         """Record that the user doesn't want this kind of e-mail. Raises `Unavailable`; then it may be recorded, and trying again is safe.

@@ -13,6 +13,7 @@ from bench import former, loads, machine, medians, profile, report, results
 from bench.parts import (
     audit,
     audit_log,
+    audit_summary,
     cross_origin,
     decisions,
     disk,
@@ -25,6 +26,7 @@ from bench.parts import (
     relay_latency,
     stored_log,
     sweep,
+    unsubscribe,
     workers,
 )
 from bench.selection import Selection
@@ -46,7 +48,9 @@ PARTS = (
     audit,
     sweep,
     audit_log,
+    audit_summary,
     decisions,
+    unsubscribe,
     memory,
     disk,
 )

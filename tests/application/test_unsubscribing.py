@@ -1,13 +1,14 @@
 """What a link offers, records, and adds to a mail, against a store in memory."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from application.preferences.preferences import Preferences
 from application.unsubscribing import SLICE, Subscription, Unsubscribing
-from domain.catalogue import Catalogue, Channel, Toggle
+from domain.catalogue import Catalogue, Channel, Toggle, Words
 from domain.errors import NotFound, ValidationFailed
 from domain.events import NotificationToggled
 from domain.provenance import Source
@@ -123,9 +124,14 @@ async def test_what_is_always_sent_gets_no_link(unsubscribing) -> None:
 
 
 async def test_a_title_is_written_as_mail_headers_need_it(unsubscribing) -> None:
-    decisions = decided("user_ada")
-    await unsubscribing.add_headers(question("user_ada", toggle=Toggle("news.of_us", default=True)), decisions)
-    assert decisions[0]["list_id"] == '"News.of us" <news.of_us.email.mail.example.com>'
+    for title, written in (
+        ("What's new, and when", '"What\'s new, and when"'),
+        ('Our "best"', r'"Our \"best\""'),
+        ("Gr\u00fc\u00dfe", "=?utf-8?b?R3LDvMOfZQ==?="),
+    ):
+        decisions = decided("user_ada")
+        await unsubscribing.add_headers(question("user_ada", toggle=replace(NEWS, words=Words(title, ""))), decisions)
+        assert decisions[0]["list_id"] == f"{written} <news.email.mail.example.com>"
 
 
 async def test_an_address_of_digits_is_no_domain_of_lists(preferences) -> None:

@@ -47,7 +47,7 @@ def add(app: FastAPI, services: Services) -> None:
             offer = unsubscribing.offer(token)
         except NotFound:
             return _said(404, _UNKNOWN, token)
-        return _offered(offer)
+        return offered(offer)
 
     @app.post(PATH, include_in_schema=False)
     async def switch_off(token: str, request: Request) -> Answer:
@@ -57,20 +57,20 @@ def add(app: FastAPI, services: Services) -> None:
             body = await read_body(scope, request.receive)
             source = clicked(condition(scope, b"content-type") or b"", body)
             if source is None:
-                return _offered(offer, status=400)
+                return offered(offer, status=400)
             services.unsubscribe_rate_limit.spend(offer.subscription.stream)
             await unsubscribing.switch_off(offer, source, scope[REQUEST_ID])
         except ServiceError as error:
             note(error, scope[REQUEST_ID])
             return _refused(error, token)
-        return _done(offer)
+        return done(offer)
 
 
-def _offered(offer: Offer, status: int = 200) -> Answer:
+def offered(offer: Offer, status: int = 200) -> Answer:
     """The page that asks. After a POST that is no click it has status 400, so that its sender doesn't take it for done."""
     name = _name(offer)
     if offer.refused:
-        return _always_sent(name)
+        return _always_sent(offer)
     if offer.toggle is None:
         title = "These e-mails aren't sent any more"
         sentence = markup(
@@ -92,20 +92,22 @@ def _offered(offer: Offer, status: int = 200) -> Answer:
     return _page(title, markup("{sentence}{button}", sentence=sentence, button=button), status)
 
 
-def _done(offer: Offer) -> Answer:
+def done(offer: Offer) -> Answer:
     name = _name(offer)
     if offer.refused:
-        return _always_sent(name)
+        return _always_sent(offer)
     sentence = markup(
         "<p>You get no more of “{name}”. A message that is already on its way may still arrive.</p>\n", name=name
     )
     return _page("You are unsubscribed", sentence)
 
 
-def _always_sent(name: str) -> Answer:
+def _always_sent(offer: Offer) -> Answer:
+    """The description of a mandatory toggle says why it is mandatory."""
     sentence = markup(
-        "<p>Messages of the kind “{name}” are necessary for your account, so they can't be switched off.</p>\n",
-        name=name,
+        "<p>“{name}” can't be switched off. {description}</p>\n",
+        name=_name(offer),
+        description=offer.toggle.description if offer.toggle else "",
     )
     return _page("These messages are always sent", sentence)
 

@@ -13,7 +13,8 @@ import pytest
 
 from tests.support.catalogues import answered
 from tests.support.command import Command, environment, one_sentence
-from tests.support.server import COMMAND
+from tests.support.forked import COMMAND
+from tests.support.server import READY_WITHIN
 from tests.support.tokens import ISSUER
 
 
@@ -79,7 +80,7 @@ class Running:
             )
 
     def __enter__(self) -> "Running":
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + READY_WITHIN
         while not (found := re.search(r" on http://127\.0\.0\.1:(\d+)", self.err.read_text())):
             assert self.process.poll() is None, self.err.read_text()
             assert time.monotonic() < deadline
@@ -108,6 +109,7 @@ def test_the_printed_commands_work_when_they_are_pasted(folder, database_url: st
     with Running(folder, **settings) as running:
         notes = running.err.read_text()
         assert "DEVELOPMENT MODE" in notes
+        assert re.search(r"Open http://127\.0\.0\.1:\d+/preferences and sign in", notes)
         assert "/docs" in notes
 
         pasted = subprocess.run(
