@@ -20,8 +20,8 @@ def test_an_empty_partial_asks_for_nothing(document: Any) -> None:
 @pytest.mark.parametrize(
     ("document", "kind", "details"),
     [
-        ({"in_app": {"x": True}}, UnknownNotificationKey, {"in_app": "unknown channel"}),
-        ({"in_app": None}, UnknownNotificationKey, {"in_app": "unknown channel"}),
+        ({"fax": {"x": True}}, UnknownNotificationKey, {"fax": "unknown channel"}),
+        ({"fax": None}, UnknownNotificationKey, {"fax": "unknown channel"}),
         ({"email": {"news": 1}}, UnknownNotificationKey, {"email.news": "unknown toggle"}),
         ({"email": {"security_alerts": {}}}, ImmutableNotificationKey, {"email.security_alerts": "cannot be changed"}),
         ({"email": {"product_updates": 1.0}}, ValidationFailed, {"email.product_updates": "must be a boolean"}),

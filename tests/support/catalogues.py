@@ -7,7 +7,7 @@ import psycopg
 from ulid_transform import ulid_now
 
 from application.publishing import Publishing
-from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
+from domain.catalogue import CATALOGUE, Catalogue, Channel, Resolved, Toggle, path
 from domain.events import CataloguePublished
 from domain.preferences import stream_id
 from domain.published_catalogues import channels_of
@@ -20,6 +20,11 @@ def catalogue(version: int, **toggles: bool | None) -> Catalogue:
     """A catalogue of one channel, `email`, with these defaults; None is a toggle that is always sent."""
     described = tuple(Toggle(name, default is not False, default is None) for name, default in toggles.items())
     return Catalogue(version, (Channel("email", described),))
+
+
+def answered(**choices: bool) -> Resolved:
+    """What the product answers to a user with these choices in `email`, and with the defaults for all the rest."""
+    return CATALOGUE.resolve({path("email", toggle): choice for toggle, choice in choices.items()})
 
 
 def published(catalogue: Catalogue, at: datetime = NOON) -> CataloguePublished:

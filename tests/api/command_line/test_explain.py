@@ -76,7 +76,9 @@ def test_what_was_answered_is_borne_out_by_the_log_whatever_happens_later(receip
     explained = shown(ada.stdout)
     assert (explained["allowed"], explained["reason"], explained["catalogue"]) == ("no", "choice", f"version {VERSION}")
     # The words are those that the user was shown, also after a catalogue without any.
-    words = CATALOGUE.channels[0].toggles[0].words
+    product_updates = CATALOGUE.toggle("email", "product_updates")
+    assert product_updates is not None
+    words = product_updates.words
     assert words is not None
     assert explained["shown as"] == f"{words.title}: {words.description}"
     assert re.fullmatch(r"event [0-9A-Z]{26}, version 2, at position \d+", explained["decided by"])

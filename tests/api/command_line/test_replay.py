@@ -172,7 +172,7 @@ def written(form: str, output: Path) -> list[int]:
 
 
 def test_a_misspelt_word_is_told(replay, folder) -> None:
-    for wrong in (("--type", "toggled"), ("--channel", "in_app"), ("--toggle", "novelties"), ("--after", "-1")):
+    for wrong in (("--type", "toggled"), ("--channel", "fax"), ("--toggle", "novelties"), ("--after", "-1")):
         result = replay("--to", "jsonl", "--output", folder / "events", *wrong)
         assert result.returncode == 2
     assert not (folder / "events").exists()

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.catalogues import answered
 from tests.support.command import Command, environment, one_sentence
 from tests.support.forked import COMMAND
 from tests.support.server import READY_WITHIN
 from tests.support.tokens import ISSUER
-
-DEFAULTS = {"product_updates": True, "delivery_alerts": True, "billing_receipts": True, "weekly_usage_digest": False}
 
 
 def test_a_port_in_use_is_one_sentence(nowhere: Command) -> None:
@@ -124,8 +123,8 @@ def test_the_printed_commands_work_when_they_are_pasted(folder, database_url: st
             answers.append(answer)
             rest = rest[end:].strip()
         assert answers == [
-            {"success": True, "data": {"email": DEFAULTS}},
-            {"success": True, "data": {"email": DEFAULTS | {"weekly_usage_digest": True}}},
+            {"success": True, "data": answered()},
+            {"success": True, "data": answered(weekly_usage_digest=True)},
         ]
         assert running.stop() == 0
     # What can be piped is the commands alone; the token in them is for the reader, not for the log.

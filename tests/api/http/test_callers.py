@@ -29,7 +29,7 @@ OPERATIONS = [("GET", PATH), ("PATCH", PATH), ("GET", HISTORY)]
 INVALID_TOKEN = 'Bearer error="invalid_token"'
 
 # What would be refused for another reason if the caller were let in.
-BAD_BODIES = [b"", b"{", b'{"in_app": {}}', b" " * 20_000]
+BAD_BODIES = [b"", b"{", b'{"fax": {}}', b" " * 20_000]
 
 
 def claims(**changes: Any) -> dict[str, Any]:

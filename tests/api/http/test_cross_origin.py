@@ -83,7 +83,7 @@ ANSWERS = {
     "405": ("DELETE", PATH, {}, b"", 405),
     "412": ("PATCH", PATH, {"If-Match": '"stale"'}, TOGGLE, 412),
     "413": ("PATCH", PATH, {}, b" " * 20_000, 413),
-    "422": ("PATCH", PATH, {}, b'{"in_app": {}}', 422),
+    "422": ("PATCH", PATH, {}, b'{"fax": {}}', 422),
     "200 export": ("GET", "/v1/audit-log", {"Accept": "application/x-ndjson"}, b"", 200),
     "200 probe": ("GET", "/healthz", {}, b"", 200),
 }

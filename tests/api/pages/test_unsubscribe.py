@@ -27,7 +27,7 @@ from tests.support.links import FORMER_SECRET, ONE_CLICK, PUBLIC_URL, SECRET, li
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
-NEWS = CATALOGUE.channels[0].toggles[0]
+NEWS = CATALOGUE.toggle("email", "product_updates")
 SCANNERS, AT_ONCE = 200, 10
 BY_PAGE = {"List-Unsubscribe": "Link"}
 

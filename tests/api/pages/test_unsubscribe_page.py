@@ -18,7 +18,7 @@ from tests.support.server import PATH, Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NEWS = CATALOGUE.channels[0].toggles[0]
+NEWS = CATALOGUE.toggle("email", "product_updates")
 NARROW, WIDER = {"width": 320, "height": 640}, {"width": 480, "height": 640}
 SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 

@@ -7,6 +7,7 @@ from http.client import HTTPConnection
 import pytest
 
 from domain.preferences import stream_id
+from tests.support.catalogues import answered
 from tests.support.raw_http import exchange, request_head
 from tests.support.server import PATH
 from tests.support.tokens import bearer
@@ -56,7 +57,7 @@ async def test_the_tag_changes_with_each_recorded_choice_and_with_nothing_else(h
         seen.append(answer.headers["etag"])
         for nothing in (b"", b"{}", b'{"email": {}}', body):
             assert (await http.patch(PATH, content=nothing, headers=headers)).headers["etag"] == seen[-1]
-        for refused in (b"{", b'{"in_app": {}}', b'{"email": {"weekly_usage_digest": 1}}'):
+        for refused in (b"{", b'{"fax": {}}', b'{"email": {"weekly_usage_digest": 1}}'):
             assert "etag" not in (await http.patch(PATH, content=refused, headers=headers)).headers
         assert await tag(http, headers) == seen[-1]
     assert len(set(seen)) == len(seen)
@@ -235,7 +236,7 @@ async def test_if_none_match_is_for_reading_and_if_match_for_changing(http, tagg
         (b"{", 400),
         (b" " * 20_000, 413),
         (b"[]", 422),
-        (b'{"in_app": {}}', 422),
+        (b'{"fax": {}}', 422),
         (b'{"email": {"security_alerts": true}}', 422),
     ],
     ids=["malformed", "too large", "no object", "unknown", "immutable"],
@@ -280,4 +281,4 @@ async def test_without_a_condition_no_change_of_the_same_moment_is_refused(http,
         )
     )
     assert [answer.status_code for answer in answers] == [200] * 4
-    assert (await http.get(PATH, headers=headers)).json()["data"]["email"] == wanted
+    assert (await http.get(PATH, headers=headers)).json()["data"] == answered(**wanted)

@@ -3,18 +3,17 @@
 import pytest
 
 from domain.preferences import stream_id
+from tests.support.catalogues import answered
 from tests.support.patch_bodies import DIGEST_ON, in_chunks, toggles
 from tests.support.server import PATH
 from tests.support.tokens import bearer
-
-DEFAULTS = {"product_updates": True, "delivery_alerts": True, "billing_receipts": True, "weekly_usage_digest": False}
 
 
 async def test_a_toggle_that_changes_is_answered_and_recorded(http, fresh_user, events_of) -> None:
     user = fresh_user()
     response = await http.patch(PATH, content=DIGEST_ON, headers=bearer(user))
     assert response.status_code == 200
-    assert response.json() == {"success": True, "data": {"email": {**DEFAULTS, "weekly_usage_digest": True}}}
+    assert response.json() == {"success": True, "data": answered(weekly_usage_digest=True)}
     assert events_of(user) == 2  # the stream was opened, and the toggle changed
 
 
@@ -23,7 +22,7 @@ async def test_each_toggle_of_one_request_is_an_event_of_its_own_under_one_reque
     response = await http.patch(
         PATH, content=toggles(product_updates=False, delivery_alerts=False), headers=bearer(user)
     )
-    assert response.json()["data"]["email"] == {**DEFAULTS, "product_updates": False, "delivery_alerts": False}
+    assert response.json()["data"] == answered(product_updates=False, delivery_alerts=False)
     states = query(
         "SELECT convert_from(state, 'UTF8') FROM preferences_events WHERE originator_id = %s ORDER BY 1",
         [stream_id("org_math", user)],
@@ -36,7 +35,7 @@ async def test_a_choice_that_equals_the_default_is_recorded_once(http, fresh_use
     user = fresh_user()
     for _ in range(2):
         response = await http.patch(PATH, content=toggles(product_updates=True), headers=bearer(user))
-        assert response.json()["data"]["email"] == DEFAULTS
+        assert response.json()["data"] == answered()
         assert events_of(user) == 2
 
 
@@ -47,12 +46,12 @@ async def test_a_body_that_asks_for_nothing_changes_nothing(http, fresh_user, ev
     newcomer, chooser = fresh_user(), fresh_user()
     await http.patch(PATH, content=DIGEST_ON, headers=bearer(chooser))
     for user, expected, recorded in [
-        (newcomer, DEFAULTS, 0),
-        (chooser, {**DEFAULTS, "weekly_usage_digest": True}, 2),
+        (newcomer, answered(), 0),
+        (chooser, answered(weekly_usage_digest=True), 2),
     ]:
         response = await http.patch(PATH, content=body, headers=bearer(user))
         assert response.status_code == 200
-        assert response.json() == {"success": True, "data": {"email": expected}}
+        assert response.json() == {"success": True, "data": expected}
         assert events_of(user) == recorded
 
 

@@ -18,7 +18,7 @@ ANYTHING = [True, False, None, 1, 0.5, "true", [], {}, {"email": {}}, [True]]
 
 @pytest.mark.parametrize("value", ANYTHING, ids=json.dumps)
 async def test_an_unknown_channel_is_unknown_whatever_its_value(refused, value: Any) -> None:
-    await refused(json.dumps({"in_app": value}).encode(), UNKNOWN, {"in_app": "unknown channel"})
+    await refused(json.dumps({"fax": value}).encode(), UNKNOWN, {"fax": "unknown channel"})
 
 
 @pytest.mark.parametrize("value", ANYTHING, ids=json.dumps)
@@ -92,7 +92,7 @@ async def test_a_body_must_be_an_object(refused, body: bytes) -> None:
         pytest.param(
             b'{"email": {"product_updates": true, "product_updat\\u0065s": false}}', id="toggle twice, escaped"
         ),
-        pytest.param(b'{"in_app": {"a": [{"b": 1, "b": 1}]}}', id="twice in what is unknown anyway"),
+        pytest.param(b'{"fax": {"a": [{"b": 1, "b": 1}]}}', id="twice in what is unknown anyway"),
         pytest.param(b'{"": 1, "": 1}', id="empty key twice"),
         pytest.param(b"{}{}", id="two documents"),
         pytest.param(b'{"email": {}} x', id="text after"),
@@ -105,7 +105,7 @@ async def test_a_body_must_be_an_object(refused, body: bytes) -> None:
         pytest.param(b'{"email": {"product_updates": Infinity}}', id="Infinity"),
         pytest.param(b'{"email": {"product_updates": -Infinity}}', id="-Infinity"),
         pytest.param(b"NaN", id="NaN alone"),
-        pytest.param(b'{"in_app": NaN}', id="NaN under an unknown key"),
+        pytest.param(b'{"fax": NaN}', id="NaN under an unknown key"),
         pytest.param(b'{"email": {"product_updates": 01}}', id="leading zero"),
         pytest.param(b'{"email": {"product_updates": +1}}', id="plus sign"),
         pytest.param(b'{"email": {"product_updates": .5}}', id="no digit before the point"),
@@ -178,19 +178,19 @@ A_MANDATORY = {"email.security_alerts": "cannot be changed"}
 AN_UNKNOWN_TOGGLE = {"email.product_news": "unknown toggle"}
 
 
-AN_UNKNOWN_CHANNEL = {"in_app": "unknown channel"}
+AN_UNKNOWN_CHANNEL = {"fax": "unknown channel"}
 
 
 @pytest.mark.parametrize(
     ("document", "code", "details"),
     [
         (
-            {"email": {"product_updates": 1, "security_alerts": True, "product_news": True}, "in_app": {}},
+            {"email": {"product_updates": 1, "security_alerts": True, "product_news": True}, "fax": {}},
             UNKNOWN,
             A_WRONG_TYPE | A_MANDATORY | AN_UNKNOWN_TOGGLE | AN_UNKNOWN_CHANNEL,
         ),
         (
-            {"in_app": None, "email": {"product_updates": 1, "delivery_alerts": True}},
+            {"fax": None, "email": {"product_updates": 1, "delivery_alerts": True}},
             UNKNOWN,
             AN_UNKNOWN_CHANNEL | A_WRONG_TYPE,
         ),
@@ -204,7 +204,7 @@ AN_UNKNOWN_CHANNEL = {"in_app": "unknown channel"}
             IMMUTABLE,
             A_WRONG_TYPE | A_MANDATORY,
         ),
-        ({"email": [], "in_app": {}}, UNKNOWN, {"email": "must be an object"} | AN_UNKNOWN_CHANNEL),
+        ({"email": [], "fax": {}}, UNKNOWN, {"email": "must be an object"} | AN_UNKNOWN_CHANNEL),
         (
             {"email": {"product_updates": None, "delivery_alerts": 1, "weekly_usage_digest": False}},
             INVALID,

@@ -63,7 +63,7 @@ def test_what_outsiders_ask_for_is_a_selection(words, selection) -> None:
     ("words", "details"),
     [
         ((None, "toggled", None, None), {"type": "unknown type"}),
-        ((None, None, "in_app", "product_updates"), {"channel": "unknown channel"}),
+        ((None, None, "fax", "product_updates"), {"channel": "unknown channel"}),
         ((None, None, "email", "product_news"), {"toggle": "unknown toggle"}),
         ((None, None, None, "security_alerts"), {"toggle": "unknown toggle"}),
         (("org_math", "x", "y", "z"), {"type": "unknown type", "channel": "unknown channel"}),
