@@ -65,19 +65,21 @@ def add(app: FastAPI, services: Services) -> None:
 
 
 def _from_own_page(scope: Scope) -> bool:
-    """Whether the page that asks was loaded from this machine, from the very address that it asks.
+    """Whether the page that asks was loaded from this machine, and from the very place that it asks.
 
     A browser sends `Origin` with every POST, and no script can change it. A foreign page whose name leads to this machine (DNS rebinding)
-    has that name in `Host` too, so only names of the loopback interface are accepted.
+    has that name there, so only names of the loopback interface are accepted. `Sec-Fetch-Site` compares the two places. A browser without
+    it is judged by `Host`, which a proxy may change.
     """
-    origin, host = condition(scope, b"origin"), condition(scope, b"host")
-    if origin is None or host is None:
-        return False
+    origin, site = condition(scope, b"origin"), condition(scope, b"sec-fetch-site")
     try:
-        named = urlsplit(f"//{host.decode('latin-1')}").hostname
-        return urlsplit(origin.decode("latin-1")).netloc.encode("latin-1") == host and named in LOOPBACK
+        asking = urlsplit((origin or b"").decode("latin-1"))
+        local = asking.hostname in LOOPBACK
     except ValueError:
         return False
+    if site is not None:
+        return local and site == b"same-origin"
+    return local and asking.netloc.encode("latin-1") == condition(scope, b"host")
 
 
 def _asked(document: Any) -> tuple[str | None, str | None, str | None]:

@@ -1,14 +1,16 @@
-"""A real Chromium, and a page to run scripts in."""
+"""A real Chromium, pages to run scripts in, and what a page may not do unseen."""
 
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, Request, async_playwright
 
-from tests.support.counterparts import counterpart
+from tests.support.counterparts import counterpart, missing
 
 FLAGS = [
     "--no-sandbox",
@@ -19,18 +21,67 @@ FLAGS = [
 ]
 
 
+NODE_MODULES = Path(__file__).parents[1] / "clients" / "node_modules"
+LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    """A browser that several pages share, or several tests."""
+    chromium = counterpart("chromium", "Chromium isn't there: install Debian's chromium")
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        try:
+            yield launched
+        finally:
+            await launched.close()
+
+
 @asynccontextmanager
 async def page(address: str) -> AsyncIterator[Page]:
     """The page at this address, in a browser of its own."""
-    chromium = counterpart("chromium", "Chromium isn't there: install Debian's chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        try:
-            opened = await browser.new_page(ignore_https_errors=True)
-            await opened.goto(address)
-            yield opened
-        finally:
-            await browser.close()
+    async with browser() as launched:
+        opened = await launched.new_page(ignore_https_errors=True)
+        await opened.goto(address)
+        yield opened
+
+
+@dataclass
+class Watched:
+    """What pages have done: their requests, and what the console says is wrong."""
+
+    requests: list[Request] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.on("request", self.requests.append)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on(
+            "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
+        )
+
+    def origins(self) -> set[str]:
+        return {"/".join(request.url.split("/")[:3]) for request in self.requests}
+
+
+async def findings(page: Page) -> list[str]:
+    """What axe-core finds wrong with the page by WCAG 2.2, levels A and AA."""
+    axe = counterpart_file("axe-core/axe.min.js")
+    await page.evaluate(axe.read_text() + "; 0")
+    found = await page.evaluate("levels => axe.run(document, {runOnly: levels})", LEVELS)
+    assert found["passes"], "axe-core has looked at nothing"
+    return [
+        f"{one['id']}: {node['html'][:200]}: {node['failureSummary']}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
+
+
+def counterpart_file(name: str) -> Path:
+    """A file of a package from npm."""
+    if not (NODE_MODULES / name).exists():
+        missing(f"{name.split('/')[0]} isn't there: `make clients` installs it")
+    return NODE_MODULES / name
 
 
 class _EmptyPage(BaseHTTPRequestHandler):
