@@ -20,6 +20,7 @@ from api.http.request_context import LogRequest, RequestContext
 from api.http.route import Route
 from api.operations import health, metrics
 from api.pages import assets, sign_in
+from api.pages.console import console
 from api.pages.preferences import preferences as preferences_page
 from api.preferences import history, notifications
 from api.services import Lifespan, Services
@@ -75,6 +76,7 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         assets.add,
         sign_in.add,
         preferences_page.add,
+        console.add,
     ):
         add(app, services)
     docs.add(app, lambda: document(app, services.catalogue))

@@ -54,7 +54,7 @@ class Watched:
     complaints: list[str] = field(default_factory=list)
 
     def watch(self, page: Page) -> None:
-        page.on("request", self.requests.append)
+        page.on("request", lambda request: self.requests.append(request))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on(
             "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None

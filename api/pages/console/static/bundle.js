@@ -3,7 +3,7 @@
  *
  * @import { Bytes } from "./bytes.js"
  * @import { Json } from "./json_text.js"
- * @import { Leaf } from "./leaf.js"
+ * @import { Leaf } from "./merkle.js"
  * @typedef {{index: bigint, leaf: Leaf, proof: Bytes[]}} Proven
  * @typedef {object} Bundle
  * @property {string | null} organization

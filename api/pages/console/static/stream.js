@@ -1,7 +1,7 @@
 /** The ids of streams, as UUIDs (RFC 9562, section 5.5), and what Python takes for one. */
-import { digest, hex, joined, utf8 } from "./bytes.js";
+import { digest, fromHex, hex, joined, utf8 } from "./bytes.js";
 
-const STREAMS = Uint8Array.from("b2a5e1f26d0b5a6f9c5e6f5c8d1f3a77".match(/../g) ?? [], (pair) => parseInt(pair, 16));
+const STREAMS = fromHex("b2a5e1f26d0b5a6f9c5e6f5c8d1f3a77");
 
 /** @param {string} name */
 async function named(name) {

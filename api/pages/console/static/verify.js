@@ -4,16 +4,13 @@
  *
  * @import { Bytes } from "./bytes.js"
  * @import { Bundle, Proven } from "./bundle.js"
- * @import { Checkpoint } from "./checkpoint.js"
  * @import { StoredEvent } from "./stored_event.js"
- * @import { VerifierKey } from "./note.js"
+ * @import { Checkpoint, VerifierKey } from "./note.js"
  * @typedef {{bundle: Bundle, checkpoint: Checkpoint, events: StoredEvent[], catalogues: StoredEvent[]}} Opened
  */
 import { BadBundle, parseBundle } from "./bundle.js";
-import { parseCheckpoint } from "./checkpoint.js";
-import { leafData } from "./leaf.js";
 import { includes, leafHash } from "./merkle.js";
-import { openNote, parseKey } from "./note.js";
+import { openNote, parseCheckpoint, parseKey } from "./note.js";
 import { ERASED, OPENED, PUBLISHED, TOGGLED, decodeEvent } from "./stored_event.js";
 import { catalogueStream, streamId } from "./stream.js";
 
@@ -57,7 +54,7 @@ async function signed(bundle, key) {
 
 /** @param {Proven} proven @param {Checkpoint} checkpoint */
 async function prove({ index, leaf, proof }, checkpoint) {
-  const hash = await leafHash(leafData(leaf));
+  const hash = await leafHash(leaf);
   if (!(await includes(checkpoint.root, checkpoint.size, index, hash, proof))) {
     throw new BadBundle(`the event at position ${leaf.position} is not in the log that was signed`);
   }

@@ -1,0 +1,121 @@
+/** One user: what they get now and at any instant, the difference between two instants, and what decided it. */
+import { address, go } from "./address.js";
+import { make, table } from "./make.js";
+import { read } from "./service.js";
+import { slider } from "./slider.js";
+import { stateTable } from "./state_table.js";
+import { actorText, catalogues, counted, instant, readable, state } from "./words.js";
+
+/** Changes that the page loads. An older change can still be asked for by its instant, in the address. */
+const MOST = 1000;
+
+/**
+ * @typedef {{id: string, occurred_at: string, channel: string, toggle: string, enabled: boolean, previous: boolean | null,
+ *   actor: {kind: string, label: string}, source: string, request_id: string}} Change
+ */
+
+/** @type {import("./console.js").View} */
+export async function userView(place, query, signal) {
+  place.append(make("h2", {}, query.user ? query.user : "One user"), picker(query.user ?? ""));
+  if (!query.user) {
+    place.append(make("p", { className: "empty" }, "Name a user to see what they get, what they got at any instant, and why."));
+    return;
+  }
+  const user = query.user;
+  const [all, changes] = await Promise.all([catalogues(), changesOf(user, signal)]);
+  const instants = [...new Set(changes.map((change) => change.occurred_at))].reverse();
+  const shown = make("div", { className: "states" });
+  const asked = { as_of: query.as_of ?? "", compare: query.compare ?? "" };
+  /** @type {AbortController | null} */
+  let looking = null;
+
+  const look = async () => {
+    looking?.abort();
+    const mine = (looking = new AbortController());
+    signal.addEventListener("abort", () => mine.abort());
+    try {
+      const [at, then] = await Promise.all([stateOf(user, asked.as_of, mine.signal), asked.compare ? stateOf(user, asked.compare === "now" ? "" : asked.compare, mine.signal) : null]);
+      if (!mine.signal.aborted) shown.replaceChildren(...stateTable(at, then, all));
+    } catch (error) {
+      if (!mine.signal.aborted) throw error;
+    }
+  };
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let waiting;
+  /** @param {"as_of" | "compare"} name @param {string} instant @param {boolean} settled */
+  const move = (name, instant, settled) => {
+    asked[name] = instant;
+    clearTimeout(waiting);
+    // While the slider moves, the answer follows a moment later. Each look is recorded, so not every step of it asks.
+    if (settled) {
+      go({ view: "user", user, ...asked }, { quietly: true });
+      void look().catch((error) => shown.replaceChildren(make("p", { className: "fault", role: "alert" }, error.message)));
+    } else {
+      waiting = setTimeout(() => void look().catch(() => {}), 150);
+    }
+  };
+
+  await look();
+  if (signal.aborted) return;
+  place.append(
+    make(
+      "section",
+      { className: "card moments" },
+      slider("as_of", asked.compare ? "First instant" : "Instant", asked.as_of, instants, "", (instant, settled) => move("as_of", instant, settled)),
+      asked.compare ? slider("compare", "Second instant", asked.compare, instants, "now", (instant, settled) => move("compare", instant, settled)) : null,
+      asked.compare
+        ? make("a", { id: "comparing", href: address({ view: "user", user, as_of: asked.as_of }) }, "Show one instant")
+        : make("a", { id: "comparing", href: address({ view: "user", user, as_of: asked.as_of || instants[0], compare: "now" }) }, "Compare two instants"),
+    ),
+    shown,
+    changeList(user, changes, all),
+    make("p", { className: "quiet" }, `${counted(changes.length, "change")}${changes.length === MOST ? ", and there may be older ones" : ""}. Each look at this user is recorded. `, make("a", { href: address({ view: "log", resource_id: user }) }, "In the log"), " · ", make("a", { href: address({ view: "evidence", user }) }, "Evidence")),
+  );
+}
+
+/** @param {string} user */
+function picker(user) {
+  const input = make("input", { id: "user", name: "user", value: user, required: true, autocomplete: "off", spellcheck: false });
+  const form = make("form", { className: "picker", role: "search", "aria-label": "Choose a user" }, make("div", {}, make("label", { htmlFor: "user" }, "User"), input), make("button", { type: "submit", className: user ? "plain" : "" }, "Show"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    go({ view: "user", user: input.value.trim() });
+  });
+  return form;
+}
+
+/** Newest first. @param {string} user @param {AbortSignal} signal @returns {Promise<Change[]>} */
+async function changesOf(user, signal) {
+  /** @type {Change[]} */
+  const found = [];
+  let cursor = null;
+  do {
+    const { data, meta } = await read(`${of(user)}/history`, { limit: 200, cursor }, signal);
+    found.push(...data);
+    cursor = meta.next_cursor;
+  } while (cursor && found.length < MOST);
+  return found;
+}
+
+/** @param {string} user @param {string} instant empty for now @param {AbortSignal} signal */
+async function stateOf(user, instant, signal) {
+  return (await read(of(user), { as_of: instant, include: "explain" }, signal)).data;
+}
+
+/** @param {string} user */
+const of = (user) => `v1/users/${encodeURIComponent(user)}/notifications`;
+
+/** Newest first; each is a step in time. @param {string} user @param {Change[]} changes @param {import("./words.js").Catalogue[]} all */
+function changeList(user, changes, all) {
+  const titles = new Map(all.flatMap((one) => one.channels.flatMap((channel) => channel.toggles.map((toggle) => [`${channel.name}.${toggle.name}`, toggle.title]))));
+  if (!changes.length) return make("p", { className: "empty" }, "This user has chosen nothing: the defaults apply.");
+  const rows = changes.map((change) => [
+    make("a", { href: address({ view: "user", user, as_of: change.occurred_at }), title: "What the user got then" }, instant(change.occurred_at)),
+    titles.get(`${change.channel}.${change.toggle}`) || readable(change.toggle),
+    make("span", { className: "change" }, state(change.previous), make("span", { "aria-label": "then" }, " → "), state(change.enabled)),
+    actorText(change.actor),
+    change.source,
+    make("code", { title: change.request_id }, change.request_id.slice(-8)),
+  ]);
+  return make("section", {}, make("h3", {}, "Changes"), table("Changes, newest first", ["When (UTC)", "Toggle", "Choice", "Who acted", "Source", "Request"], rows, { className: "dense" }));
+}
