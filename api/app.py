@@ -22,7 +22,8 @@ from api.operations import health, metrics
 from api.pages import assets, sign_in
 from api.pages.console import console
 from api.pages.preferences import preferences as preferences_page
-from api.preferences import history, notifications
+from api.pages.unsubscribe import unsubscribe
+from api.preferences import catalogue, history, notifications
 from api.services import Lifespan, Services
 
 
@@ -65,6 +66,7 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
     for add in (
         notifications.add,
         history.add,
+        catalogue.add,
         users.add,
         audit_log.add,
         evidence.add,
@@ -77,6 +79,7 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         sign_in.add,
         preferences_page.add,
         console.add,
+        unsubscribe.add,
     ):
         add(app, services)
     docs.add(app, lambda: document(app, services.catalogue))

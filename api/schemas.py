@@ -128,13 +128,15 @@ def readers(scope: str) -> Json:
     return {"security": [{"clerkJWT": []}, {"apiKey": []}], "x-scope": scope}
 
 
-SourceName: TypeAlias = Literal["dashboard", "api", "one_click", "import", "admin", "system"]
+SourceName: TypeAlias = Literal["dashboard", "api", "one_click", "link", "import", "admin", "system"]
 """`Source` as a type that the framework describes and checks. A test checks that both have the same values."""
 
 
 class Who(BaseModel):
     kind: Literal["customer", "platform"] = Field(description="`platform` is our staff acting in the user's name.")
-    label: str = Field(description="The user's id; staff appear under one generic label.")
+    label: str = Field(
+        description="The user's id; staff appear under one generic label, and so does the bearer of an unsubscribe link."
+    )
 
 
 def choice_filters(catalogue: Catalogue) -> dict[str, Json]:

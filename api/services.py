@@ -21,6 +21,7 @@ from application.feed.live_feed import LiveFeed
 from application.followers import FollowerStatus
 from application.preferences.history import History
 from application.preferences.preferences import Preferences
+from application.unsubscribing import Unsubscribing
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
 from domain.continued_log import Moves
@@ -89,6 +90,8 @@ class Services:
     moves: LogMoves
     signing: Signing
     rate_limit: RateLimit
+    unsubscribing: Unsubscribing
+    unsubscribe_rate_limit: RateLimit
     clock: Callable[[], datetime]
     clock_offset: Callable[[], float | None]
     """Seconds by which this machine's clock is ahead of the database's; None if that isn't known."""

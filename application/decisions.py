@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from math import inf
-from typing import Final, NamedTuple, Protocol, TypedDict
+from typing import Final, NamedTuple, NotRequired, Protocol, TypedDict
 
 from application.batching import Batcher
 from domain.decision import decisions as decisions_by_choice
@@ -47,13 +47,19 @@ class StreamStateStore(Protocol):
 
 
 class UserDecision(TypedDict):
-    """A decision as the answer has it. It is a plain dict, because making and encoding a dict takes half the time of anything else."""
+    """A decision as the answer has it. It is a plain dict, because making and encoding a dict takes half the time of anything else.
+
+    `application/unsubscribing.py` adds the values of the mail's headers, if the question asks for them and the mail is allowed.
+    """
 
     user: str
     allowed: bool
     reason: str
     version: int
     position: int | None
+    list_unsubscribe: NotRequired[str]
+    list_unsubscribe_post: NotRequired[str]
+    list_id: NotRequired[str]
 
 
 class Decided(NamedTuple):

@@ -143,7 +143,7 @@ class _Refused(Exception):
 
 
 class Following(Generic[Transaction]):
-    """Moves one follower along the log, step by step."""
+    """Moves one follower along the log, step by step. `handled` counts the events."""
 
     def __init__(
         self,
@@ -158,6 +158,7 @@ class Following(Generic[Transaction]):
         self._stands_at = stands_at
         self._largest = largest
         self._size = largest
+        self.handled = 0
 
     async def step(self) -> Step:
         """Handle the next events, if there are any. Raises `Unavailable`; then nothing has changed.
@@ -183,6 +184,7 @@ class Following(Generic[Transaction]):
             self._size = refused.count // 2
         else:
             self._size = min(self._size * 2, self._largest)
+            self.handled += len(events)
         return Step.ON
 
     async def _read(self, position: int) -> Sequence[Recorded]:

@@ -25,6 +25,7 @@ from bench.parts import (
     relay_latency,
     stored_log,
     sweep,
+    unsubscribe,
     workers,
 )
 from bench.selection import Selection
@@ -47,6 +48,7 @@ PARTS = (
     sweep,
     audit_log,
     decisions,
+    unsubscribe,
     memory,
     disk,
 )

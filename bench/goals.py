@@ -56,6 +56,7 @@ GOALS = (
     Goal("audit_log.growth", "p99 of the slowest filter with ten times the events", "≤", 1.3),
     Goal("decisions.rate", "decisions about users, ten thousand at once", "≥", 100_000, "users/s"),
     Goal("decisions.p50", "p50 of a decision about one user, against that user's GET", "≤", 1),
+    Goal("unsubscribe.rate", "unsubscribe links made, on one core", "≥", 50_000, "links/s"),
     Goal("memory.megabytes", "memory of a server after many requests of many users", "≤", 150, "MB"),
     Goal("disk.bytes", "disk for an event, with all indexes", "≤", 600, "bytes"),
 )

@@ -12,11 +12,13 @@ CONNECTIONS = 32
 
 @dataclass(frozen=True)
 class Rates:
-    """Medians of both, in requests a second, and the median of the rounds' ratios."""
+    """Medians of both, in requests a second, and the median of the rounds' ratios. `processor`: the same ratio of the processor
+    time of a request, in which a busy machine shows less."""
 
     first: float
     second: float
     ratio: float
+    processor: float
     firsts: list[Run]
     """The runs of the first."""
 
@@ -39,4 +41,9 @@ def compare(
         pairs.append((pair[first], pair[second]))
     rates = [(one.answers.rate, other.answers.rate) for one, other in pairs]
     ours, theirs = map(median, zip(*rates, strict=True))
-    return Rates(ours, theirs, median(a / b for a, b in rates), [one for one, _ in pairs])
+    processor = median(_processor(one) / _processor(other) for one, other in pairs)
+    return Rates(ours, theirs, median(a / b for a, b in rates), processor, [one for one, _ in pairs])
+
+
+def _processor(run: Run) -> float:
+    return run.processor / run.answers.answered

@@ -16,7 +16,14 @@ def memory(pid: int, name: Literal["VmRSS", "VmHWM", "RssAnon"]) -> int:
 
 
 def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """Those that any of its threads has started."""
+    lists = (task / "children" for task in Path(f"/proc/{pid}/task").iterdir())
+    return [int(child) for listed in lists for child in listed.read_text().split()]
+
+
+def family(pid: int) -> list[int]:
+    """The process, its children, and theirs."""
+    return [pid, *(member for child in children(pid) for member in family(child))]
 
 
 def processor_seconds(pid: int) -> float:

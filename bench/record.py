@@ -11,6 +11,13 @@ from bench.users import User
 STILL_FOR = 0.15
 """Seconds without a new event after which the last requests of a load have come to an end."""
 
+FOLLOWED_WITHIN = 30.0
+"""Seconds in which the audit index must reach the end of the log after a run."""
+
+
+class FollowersBehind(Exception):
+    pass
+
 
 class Record:
     def __init__(self, contender: Contender, url: str) -> None:
@@ -61,6 +68,21 @@ class Record:
             now = int(self._one("SELECT last_value FROM preferences_events_notification_id_seq")) if self.has_log else 0
             if now != before:
                 before, since = now, time.monotonic()
+
+    def wait_until_followed(self) -> None:
+        """Return when the audit index has reached the end of the log: the next run must not pay for it. Raises `FollowersBehind`."""
+        until = time.monotonic() + FOLLOWED_WITHIN
+        while self._one(f"SELECT position < {self.position()} FROM followers WHERE name = 'audit-index'"):
+            if time.monotonic() > until:
+                raise FollowersBehind(f"the audit index did not reach the end of the log within {FOLLOWED_WITHIN:g} s")
+            time.sleep(0.03)
+
+    def backends(self) -> list[int]:
+        """The process ids of all connections to the database but this one."""
+        rows = self._connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return [pid for (pid,) in rows]
 
     def with_newest_gone(self, number: int, after: int) -> int:
         """What `events` says when that many of the newest events are taken away, for a moment and for nobody else."""

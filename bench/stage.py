@@ -109,7 +109,8 @@ class Stage:
             log = self._logs / f"{next(self._numbers)}.log"
             server = stack.enter_context(running(contender, settings, cores, users.a_token, log))
             record = stack.enter_context(closing(Record(contender, url)))
-            yield Trial(server, record, users, self.work, origin)
+            followed = contender.settings.get("FOLLOWERS") == "on"
+            yield Trial(server, record, users, self.work, origin, followed=followed)
 
     def settings(self, url: str) -> Mapping[str, str]:
         # Each database has a folder of its own: checkpoints signed of one log must not be held against another.

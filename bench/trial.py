@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from bench.process import family, processor_seconds
 from bench.record import Record
 from bench.server import Server
 from bench.tally import Tally, last_sent, overlooked
@@ -22,9 +23,11 @@ class VoidRun(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """`faults` say why it is void; of a run that counts there are none."""
+    """`faults` say why it is void; of a run that counts there are none. `processor`: seconds of all cores that the contender's
+    processes and their connections in PostgreSQL took for it."""
 
     answers: Answers
+    processor: float
     faults: Sequence[str] = ()
     tally: Tally | None = None
 
@@ -38,30 +41,53 @@ class Run:
 class Trial:
     """A contender that is running. Its users take turns from one run to the next, so no one's is forgotten.
 
-    `origin`: the page that all requests say they come from.
+    `origin`: the page that all requests say they come from. `followed`: followers run beside the server.
     """
 
-    def __init__(self, server: Server, record: Record, users: Users, work: Path, origin: str | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        record: Record,
+        users: Users,
+        work: Path,
+        origin: str | None = None,
+        *,
+        followed: bool = False,
+    ) -> None:
         self.url = record.url
+        self.followed = followed
         self.server, self.record, self.users, self.origin = server, record, users, origin
         self._choices = work / f"{server.port}.choices"
         self._first = 0
         self._proven = False
 
     def run(self, method: Method, connections: int, seconds: float) -> Run:
+        """With followers, it ends when they have reached the end of the log."""
         before = self._write_choices()
+        spent = self._processor_seconds()
         position = self.record.position() if self.record.has_log else 0
         load = Load(method, connections, seconds, self.users.tokens, self._choices, self._first, origin=self.origin)
         answers = send(load, self.server.address)
         first, self._first = self._first, (self._first + answers.sent) % len(self.users)
         if method != "PATCH" or not self.record.has_choices:
             failed = answers.refused + answers.broken
-            return Run(answers, [f"{failed} requests failed"] if failed else [])
+            return Run(answers, self._since(spent), [f"{failed} requests failed"] if failed else [])
         self.record.wait_until_still()
+        if self.followed:
+            self.record.wait_until_followed()
+        processor = self._since(spent)
         tally = self._tally(answers, connections, position, last_sent(before, answers.sent, first))
         if self.record.has_log:
             self._prove(tally, position)
-        return Run(answers, tally.faults, tally)
+        return Run(answers, processor, tally.faults, tally)
+
+    def _processor_seconds(self) -> dict[int, float]:
+        """What each process has used, by its id."""
+        processes = (*family(self.server.process.pid), *self.record.backends())
+        return {pid: processor_seconds(pid) for pid in processes}
+
+    def _since(self, before: dict[int, float]) -> float:
+        return sum(used - before.get(pid, 0) for pid, used in self._processor_seconds().items())
 
     def _write_choices(self) -> list[bool]:
         choices = self.record.choices(self.users.users)

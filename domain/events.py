@@ -81,7 +81,8 @@ class PreferencesErased(Aggregate.Event):
 class CataloguePublished(Aggregate.Created):
     """A catalogue came into force. The catalogue's stream has one such event for each version; the event's number is that version.
 
-    `channels` is the whole catalogue: `[{"name", "toggles": [{"name", "default", "mandatory"}]}]`.
+    `channels` is the whole catalogue: `[{"name", "title", "description", "toggles": [{"name", "title", "description", "default",
+    "mandatory"}]}]`. Catalogues from before there were words have no `title` and no `description`.
     """
 
     TOPIC: ClassVar = "notification-preferences.catalogue-published"

@@ -11,15 +11,23 @@ class Source(StrEnum):
     DASHBOARD = "dashboard"
     API = "api"
     ONE_CLICK = "one_click"
+    LINK = "link"
     IMPORT = "import"
     ADMIN = "admin"
     SYSTEM = "system"
 
 
+BY_LINK: Final = frozenset({Source.ONE_CLICK, Source.LINK})
+"""Changes from these sources were made by the bearer of an unsubscribe link: with `ONE_CLICK` a mail provider sent the request, with `LINK`
+the link's own page did. The link proves which user was written to. It doesn't prove that the bearer is that user.
+"""
+
+
 class Actor(TypedDict):
     """The personal part of an event, all of it. It is one JSON value, so that it can be sealed as a whole under the person's key.
 
-    `user` owns the preferences. `impersonator` acted in the user's name, if anyone did.
+    `user` owns the preferences. `impersonator` acted in the user's name, if anyone did. The bearer of an unsubscribe link has no session;
+    the event's source says that the bearer acted.
     """
 
     user: str

@@ -1,14 +1,14 @@
 """All catalogues that were ever published: which was in force when, and whether a given one may be published next."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final
 from uuid import UUID, uuid5
 
 from eventsourcing.domain import Aggregate
 
-from domain.catalogue import Catalogue, Channel, Toggle
+from domain.catalogue import Catalogue, Channel, Toggle, Words
 from domain.events import CataloguePublished
 from domain.preferences import STREAMS
 from domain.provenance import Source
@@ -43,6 +43,14 @@ class PublishedCatalogues:
         """The catalogue published last by this instant. Before the first publication, the first one counts. None if there never was one."""
         published_by_then = bisect_right(self.events, instant, key=lambda event: event.timestamp)
         return catalogue_of(self.events[max(published_by_then - 1, 0)]) if self.events else None
+
+    def words(self, version: int, channel: str, toggle: str) -> Words | None:
+        """The words that catalogue `version` had for a toggle. None if it had none, or was never published."""
+        for event in self.events:
+            if event.catalogue_version == version:
+                found = catalogue_of(event).toggle(channel, toggle)
+                return found.words if found else None
+        return None
 
     def was_ever_in_force(self, catalogue: Catalogue) -> bool:
         """Whether `catalogue` is or was in force, so that decisions made with it can be verified. Before the first publication this is
@@ -114,12 +122,20 @@ _ALTERED: Final = (
 
 
 def channels_of(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """The catalogue in the form that an event stores."""
+    """The catalogue in the form that an event stores. Absent words are not stored, so the form of a catalogue without words is that of
+    the releases that knew none.
+    """
     return [
         {
             "name": channel.name,
+            **_stored(channel.words),
             "toggles": [
-                {"name": toggle.name, "default": toggle.default, "mandatory": toggle.mandatory}
+                {
+                    "name": toggle.name,
+                    **_stored(toggle.words),
+                    "default": toggle.default,
+                    "mandatory": toggle.mandatory,
+                }
                 for toggle in channel.toggles
             ],
         }
@@ -133,8 +149,20 @@ def catalogue_of(event: CataloguePublished) -> Catalogue:
         tuple(
             Channel(
                 channel["name"],
-                tuple(Toggle(toggle["name"], toggle["default"], toggle["mandatory"]) for toggle in channel["toggles"]),
+                tuple(
+                    Toggle(toggle["name"], toggle["default"], toggle["mandatory"], _words(toggle))
+                    for toggle in channel["toggles"]
+                ),
+                _words(channel),
             )
             for channel in event.channels
         ),
     )
+
+
+def _stored(words: Words | None) -> dict[str, str]:
+    return words._asdict() if words else {}
+
+
+def _words(stored: Mapping[str, Any]) -> Words | None:
+    return Words(stored["title"], stored["description"]) if "title" in stored else None

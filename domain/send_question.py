@@ -13,7 +13,8 @@ MAX_USERS: Final = 10_000
 
 ORGANIZATION: Final = "organization"
 REQUIRED: Final = ("channel", "toggle", "users")
-FIELDS: Final = frozenset({*REQUIRED, ORGANIZATION})
+UNSUBSCRIBE: Final = "unsubscribe"
+FIELDS: Final = frozenset({*REQUIRED, ORGANIZATION, UNSUBSCRIBE})
 
 NAME: Final = r"[!-~]{1,255}"
 """The form of every name that can have a session. A user with any other name can't have made a choice, so the caller made a mistake."""
@@ -24,12 +25,16 @@ _is_name: Final = re.compile(NAME).fullmatch
 
 
 class SendQuestion(NamedTuple):
-    """May these users be written to? A user who is named twice is answered twice."""
+    """May these users be written to? A user who is named twice is answered twice.
+
+    `unsubscribe`: whether the answer has an unsubscribe link for each user who may be.
+    """
 
     organization: str | None
     channel: str
     toggle: Toggle
     users: Sequence[str]
+    unsubscribe: bool = False
 
     @property
     def path(self) -> str:
@@ -53,7 +58,13 @@ def send_question(document: object, catalogue: Catalogue, organization: str | No
     assert channel is not None
     toggle = channel.toggle(document["toggle"])
     assert toggle is not None
-    return SendQuestion(document.get(ORGANIZATION, organization), channel.name, toggle, document["users"])
+    return SendQuestion(
+        document.get(ORGANIZATION, organization),
+        channel.name,
+        toggle,
+        document["users"],
+        document.get(UNSUBSCRIBE, False),
+    )
 
 
 def _faults(document: dict[str, object], catalogue: Catalogue, organization: str | None) -> Iterator[Fault]:
@@ -67,6 +78,8 @@ def _faults(document: dict[str, object], catalogue: Catalogue, organization: str
     yield from _wrong_toggle(document, catalogue)
     if "users" in document:
         yield from _wrong_users(document["users"])
+    if not isinstance(document.get(UNSUBSCRIBE, False), bool):
+        yield Fault(ValidationFailed, UNSUBSCRIBE, "must be a boolean")
 
 
 def _wrong_organization(document: dict[str, object], own: str | None) -> Iterator[Fault]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Generic, NamedTuple, TypeVar
 
-from domain.catalogue import Catalogue, Toggle, path
+from domain.catalogue import Catalogue, Toggle, Words, path
 from domain.continued_log import Continuation, loss_of
 from domain.decision import Decision, Reason, decide
 from domain.events import CataloguePublished, NotificationToggled, PreferencesEvent
-from domain.published_catalogues import catalogue_of
+from domain.published_catalogues import PublishedCatalogues, catalogue_of
 
 Of = TypeVar("Of", covariant=True)
 
@@ -37,7 +37,8 @@ class DecisionBasis:
 class ExplainedDecision:
     """The decision as of `position`. `version` is that of the user's stream there, `last` the position of its last event, or None if it
     had none. `decided_by` is the recorded choice, or else the `catalogue` that was applied. During a rollout that may be an earlier
-    catalogue than the one `in_force`.
+    catalogue than the one `in_force`. `words` are what the user was told: by the catalogue that was shown when the choice was made, or by
+    the one that was applied. None if it had no words, or was never published.
 
     `lost`: the continuation at which the events at `position` were lost, or None. Then the explanation uses what is left of the log,
     which ends at `previous_end`.
@@ -50,6 +51,7 @@ class ExplainedDecision:
     catalogue: At[CataloguePublished]
     in_force: At[CataloguePublished]
     decided_by: At[NotificationToggled] | At[CataloguePublished]
+    words: Words | None
     lost: Continuation | None = None
 
 
@@ -94,8 +96,10 @@ def explain(
             choice = At(last, event)
     decision = decide(asked, choice.event.enabled if choice else None)
     decided_by = choice if choice and decision.reason is Reason.CHOICE else catalogue
+    published = PublishedCatalogues([one.event for one in evidence.catalogues])
+    words = published.words(decided_by.event.catalogue_version, channel, toggle)
     lost = loss_of(position, evidence.continuations)
-    return ExplainedDecision(decision, position, version, last, catalogue, in_force, decided_by, lost)
+    return ExplainedDecision(decision, position, version, last, catalogue, in_force, decided_by, words, lost)
 
 
 def contradictions(
@@ -153,8 +157,7 @@ def _until(position: int, events: Sequence[At[PreferencesEvent]]) -> Iterator[At
 
 
 def _toggle(catalogue: Catalogue, channel: str, name: str) -> Toggle:
-    known = catalogue.channel(channel)
-    toggle = known.toggle(name) if known else None
+    toggle = catalogue.toggle(channel, name)
     if toggle is None:
         raise CannotExplain(f"catalogue version {catalogue.version} has no {path(channel, name)}")
     return toggle

@@ -20,6 +20,7 @@ from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.postgres import migrations
 from tests.support.catalogues import publish
 from tests.support.clusters import ReadyCluster
+from tests.support.links import FORMER_SECRET, PUBLIC_URL, SECRET
 from tests.support.server import Server
 
 _NUMBERS = itertools.count(1)
@@ -112,11 +113,12 @@ def serve(database_url: str) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(scope="session")
 def server(new_database: Callable[[], str]) -> Iterator[Server]:
-    """One running service for all tests that only need different users. Its catalogue is published, and an `admin` may
-    ask whom to write to."""
+    """One running service for all tests that only need different users. Its catalogue is published, an `admin` may
+    ask whom to write to, and it makes unsubscribe links."""
     url = new_database()
     asyncio.run(publish(url))
-    with Server(url, role_scopes="admin=audit:read,preferences:read") as running:
+    settings = {"unsubscribe_keys": f"{SECRET},{FORMER_SECRET}", "public_url": PUBLIC_URL}
+    with Server(url, role_scopes="admin=audit:read,preferences:read", **settings) as running:
         yield running
 
 

@@ -35,10 +35,20 @@ class Choice(BaseModel):
     catalogue_version: int = Field(description="The catalogue that the user was shown.")
 
 
+class ShownWords(BaseModel):
+    title: str
+    description: str
+
+
 class Explanation(BaseModel):
     enabled: bool
     decided_by: Literal["choice", "default"]
     event: Choice | None = Field(default=None, description="The choice; null where the catalogue's default decided.")
+    words: ShownWords | None = Field(
+        default=None,
+        description="What the user was told that this toggle is: by the catalogue that was shown when the choice was made, or "
+        "else by the one in force at the instant. null where that catalogue was published without words.",
+    )
 
 
 class PreferencesAt(BaseModel):
@@ -107,7 +117,10 @@ def add(app: FastAPI, services: Services) -> None:
 def _explained(found: PreferencesAsOf) -> dict[str, dict[str, Any]]:
     return {
         channel: {
-            toggle: _explanation(enabled, found.deciding.get(path(channel, toggle)))
+            toggle: {
+                **_explanation(enabled, found.deciding.get(path(channel, toggle))),
+                "words": words._asdict() if (words := found.words(channel, toggle)) else None,
+            }
             for toggle, enabled in toggles.items()
         }
         for channel, toggles in found.resolved.items()

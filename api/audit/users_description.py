@@ -31,10 +31,12 @@ def preferences() -> Json:
         "version": 2,
         "notifications": {"email": {"product_updates": True, "weekly_usage_digest": True}},
     }
+    words = {"title": "Product updates", "description": "News about new features and improvements."}
+    digest = {"title": "Weekly usage digest", "description": "A summary of your usage, once a week."}
     explain = {
         "email": {
-            "product_updates": {"enabled": True, "decided_by": "default"},
-            "weekly_usage_digest": {"enabled": True, "decided_by": "choice", "event": choice},
+            "product_updates": {"enabled": True, "decided_by": "default", "words": words},
+            "weekly_usage_digest": {"enabled": True, "decided_by": "choice", "event": choice, "words": digest},
         }
     }
     wrong = (
@@ -46,7 +48,8 @@ def preferences() -> Json:
         "summary": "Read a user's notification preferences at any point in time",
         "description": "What the user was subscribed to at the instant `as_of`, or is now: the choices recorded until then, "
         "and the defaults of the catalogue that was in force then. With `include=explain`, every toggle says whether a "
-        f"choice or a default decided it, and which event recorded the choice.\n\n{_OF_WHOM}",
+        "choice or a default decided it, which event recorded the choice, and in which words the user was told what the toggle "
+        f"is.\n\n{_OF_WHOM}",
         "tags": ["Evidence"],
         "responses": {
             200: {

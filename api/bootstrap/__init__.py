@@ -17,6 +17,7 @@ checks       makes the checks of `preferences check`
 person_keys  checks and repairs the keys of persons
 evidence     signs checkpoints, and verifies the log against them
 sweep        runs the sweep
+unsubscribing  wires unsubscribe links
 clock        makes the clock of all of them
 errors       lists the errors that the command line shows as one sentence
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         replays,
         service,
         sweep,
+        unsubscribing,
     )
     from application.audit.reads import ListedReading as ListedReading
     from infrastructure.identity.api_keys import ListedKey as ListedKey
@@ -68,6 +70,7 @@ __all__ = [
     "replays",
     "service",
     "sweep",
+    "unsubscribing",
 ]
 
 

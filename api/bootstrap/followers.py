@@ -21,6 +21,9 @@ from infrastructure.settings import Settings
 GRACE: Final = 5.0
 """Seconds that running transactions have to finish after SIGTERM."""
 
+LONGEST_REST: Final = 0.25
+"""Seconds. Readers of the audit log see for how long it is complete, so on a busy log they wait this much longer."""
+
 PATIENCE: Final = 15.0
 """Seconds that a person at the command line waits for the database to answer."""
 
@@ -38,7 +41,8 @@ async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.E
     """Run all followers until `stop` is set. An unexpected error in one of them ends all of them, so that an operator notices it."""
     log.info("following", followers=[follower.name for follower in followers])
     runners = [
-        asyncio.create_task(FollowerRunner(url, follower).run(stop), name=follower.name) for follower in followers
+        asyncio.create_task(FollowerRunner(url, follower, longest_rest=LONGEST_REST).run(stop), name=follower.name)
+        for follower in followers
     ]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, *runners}, return_when=asyncio.FIRST_COMPLETED)

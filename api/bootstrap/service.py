@@ -18,6 +18,7 @@ from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed, open_feed_database
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, sign_in, signing_keys
+from api.bootstrap.unsubscribing import unsubscribing
 from api.documentation.document import document
 from api.http.authentication import Authenticator
 from api.http.rate_limit import RateLimit
@@ -127,6 +128,8 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
         moves=partial(moves, database),
         signing=PostgresSigning(database, clock).status,
         rate_limit=RateLimit(settings.change_rate_limit),
+        unsubscribing=unsubscribing(settings, preferences, clock),
+        unsubscribe_rate_limit=RateLimit(settings.unsubscribe_rate_limit),
         clock=clock,
         clock_offset=clock.offset,
         sign_in=sign_in(settings, sessions),

@@ -16,6 +16,7 @@ from api.command_line.console import counted, notes, output
 from api.command_line.private_file import private_file
 from domain.preferences import stream_id
 from projections.consent import Consent, consents
+from projections.shown_actor import BEARER_LABEL, STAFF_LABEL
 
 cli = typer.Typer(help="Sign the log, verify that it is unaltered, and give out evidence.", no_args_is_help=True)
 cli.command()(explain.explain)
@@ -92,9 +93,12 @@ def verify_bundle(
     columns = ("when (UTC)", "toggle", "choice", "since then", "who", "session", "source", "told", "request")
     table = Table(*columns, box=SIMPLE_HEAD)
     last = len(opened.events)  # open_bundle has checked that the versions have no gap.
-    for consent in consents(opened.events, opened.catalogues):
+    found = consents(opened.events, opened.catalogues)
+    for consent in found:
         table.add_row(*map(Text, _row(consent, last)))
     output.print(table)
+    for told in dict.fromkeys(map(_told, found)):
+        output.print(Text(told))
     output.print(f"No event of this user up to version {last} was left out: their versions have no gap.")
     output.print(
         "Later changes are not excluded, not even up to the day of the signature: whoever passed the file on can have "
@@ -112,8 +116,21 @@ def _row(consent: Consent, last: int) -> Iterator[str]:
         yield f"not changed up to version {last}"
     else:
         yield f"{'withdrawn' if consent.enabled else 'changed'} {consent.replaced_at:%Y-%m-%d %H:%M:%S}"
-    yield f"{consent.impersonator or 'support'} for {consent.user}" if consent.impersonated else consent.user
+    yield _who(consent)
     yield consent.session or "-"
     yield consent.source
     yield f"catalogue {consent.catalogue_version}, default {on[consent.default]}"
     yield consent.request_id
+
+
+def _who(consent: Consent) -> str:
+    if consent.impersonated:
+        return f"{consent.impersonator or STAFF_LABEL} for {consent.user}"
+    return f"{BEARER_LABEL} of {consent.user}" if consent.by_link else consent.user
+
+
+def _told(consent: Consent) -> str:
+    told = f"Catalogue {consent.catalogue_version}, {consent.path}"
+    if consent.words is not None:
+        return f'{told}: "{consent.words.title}" ({consent.words.description})'
+    return f"{told}: {'not in the log' if consent.default is None else 'published without words'}"

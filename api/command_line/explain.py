@@ -14,6 +14,7 @@ from domain.decision import Reason
 from domain.events import CataloguePublished
 from domain.preferences import stream_id
 from projections.explained_decision import ExplainedDecision, contradictions
+from projections.shown_actor import named_actor
 
 
 def explain(
@@ -71,6 +72,7 @@ def _show(explained: ExplainedDecision) -> None:
     position, event = explained.decided_by
     stood = f"version {explained.version}"
     used, in_force = (f"version {one.event.catalogue_version}" for one in (explained.catalogue, explained.in_force))
+    told = f"catalogue version {event.catalogue_version}"
     rows = [
         ("allowed", "yes" if explained.decision.allowed else "no"),
         ("reason", explained.decision.reason.value),
@@ -78,16 +80,17 @@ def _show(explained: ExplainedDecision) -> None:
         ("user's stream", stood if explained.last is None else f"{stood}, last event at position {explained.last}"),
         ("catalogue", used if used == in_force else f"{used}; by then {in_force} was in force"),
     ]
+    words = explained.words
+    rows.append(("shown as", f"{words.title}: {words.description}" if words else f"no words: {told} has none"))
     if explained.lost is not None:
         rows.append(("lost", f"all behind position {explained.lost.previous_end}, before the log was continued"))
     if isinstance(event, CataloguePublished):
         rows.append(("decided by", f"the catalogue, event {event.event_id} at position {position}"))
     else:
-        actor = event.actor
         rows += [
             ("decided by", f"event {event.event_id}, version {event.originator_version}, at position {position}"),
-            ("who", actor.get("impersonator") or actor["user"]),
-            ("session", actor.get("session", "-")),
+            ("who", named_actor(event)),
+            ("session", event.actor.get("session", "-")),
         ]
     rows += [
         ("when", f"{event.timestamp:%Y-%m-%d %H:%M:%S} UTC"),

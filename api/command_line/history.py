@@ -14,6 +14,7 @@ from api.command_line.console import notes, output
 from application.audit.users import READ_HISTORY
 from domain.isolation import Audience, ShownToggled
 from domain.preferences import stream_id
+from projections.shown_actor import named_actor
 
 
 def history(
@@ -45,13 +46,12 @@ def history(
         return
     table = Table("when (UTC)", "toggle", "from", "to", "who", "session", "source", "request", box=SIMPLE_HEAD)
     for event in events:
-        who = event.actor.get("impersonator") or event.actor["user"]
         table.add_row(
             f"{event.timestamp:%Y-%m-%d %H:%M:%S}",
             event.path,
             {None: "default", True: "on", False: "off"}[event.previous],
             "on" if event.enabled else "off",
-            Text(who),
+            Text(named_actor(event)),
             Text(event.actor.get("session", "-")),
             event.source,
             event.request_id,

@@ -61,6 +61,7 @@ def serve(
     bootstrap.identities.signing_keys(
         settings
     )  # Unusable keys fail here with one sentence, instead of a worker that can't start.
+    bootstrap.unsubscribing.link_keys(settings)
     bootstrap.configure_logs(settings)
     exit_on_signal()  # So that the database is stopped after the server, whenever the signal comes.
     listener = _listen(settings.host, settings.port)
@@ -90,7 +91,10 @@ def serve(
             proxy_headers=False,  # Nothing here uses the caller's address.
             timeout_graceful_shutdown=math.ceil(STOP_WITHIN - settings.drain),
         )
-        _greet(settings, listener.getsockname()[1])
+        base = _base(settings.host, listener.getsockname()[1])
+        if settings.development and settings.public_url is None:
+            os.environ["PUBLIC_URL"] = base
+        _greet(settings, base)
         server = PatientServer(config)
         if alone:
             server.run(sockets=[listener])
@@ -137,9 +141,11 @@ def _folder_of_counts() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="preferences-metrics-", dir=MEMORY if in_memory else None)
 
 
-def _greet(settings: "bootstrap.Settings", port: int) -> None:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    base = f"http://{host}:{port}"
+def _base(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _greet(settings: "bootstrap.Settings", base: str) -> None:
     notes.print(f"[bold]Notification preferences[/] on {base} — documentation: {base}/docs")
     if not settings.development:
         return

@@ -28,6 +28,8 @@ def add(app: FastAPI, services: Services) -> None:
         document = parse(await read_body(request.scope, request.receive, LIMIT))
         question = send_question(document, catalogue, reader.organization)
         decided = await services.decisions.decide(question)
+        if question.unsubscribe:
+            await services.unsubscribing.add_headers(question, decided.decisions)
         data = {
             "channel": question.channel,
             "toggle": question.toggle.name,

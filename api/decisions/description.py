@@ -5,6 +5,7 @@ from typing import Final
 from api.http.errors import PayloadTooLarge
 from api.schemas import Json, failure, failures, readers, reference, success
 from application.identity import PREFERENCES_READ
+from application.unsubscribing import ONE_CLICK
 from domain.catalogue import Catalogue
 from domain.decision import Reason
 from domain.errors import (
@@ -24,14 +25,24 @@ _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 def decide(catalogue: Catalogue) -> Json:
     question = {"channel": "email", "toggle": "product_updates", "users": ["user_ada", "user_bob"]}
     ada = {"user": "user_ada", "allowed": False, "reason": "choice", "version": 2, "position": 790}
-    # Bob's position is null, and this example leaves it out, because the framework drops nulls, also from examples.
+    # Examples have no user who never chose: the position is null then, and the framework drops nulls, also from examples.
+    bob = {
+        "user": "user_bob",
+        "allowed": True,
+        "reason": "choice",
+        "version": 2,
+        "position": 801,
+        "list_unsubscribe": "<https://mail.example.com/unsubscribe/ASV83FJGWEgz2un91GkvGzo7NSN1vtSVrH41ipesk59V>",
+        "list_unsubscribe_post": ONE_CLICK,
+        "list_id": "Product updates <product_updates.email.mail.example.com>",
+    }
     example = {
         "channel": "email",
         "toggle": "product_updates",
         "catalogue_version": catalogue.version,
         "position": 812,
         "decided_at": "2026-04-26T12:00:00.123456Z",
-        "decisions": [ada],
+        "decisions": [ada, bob],
     }
     return {
         "operation_id": "decideWhoMayBeWrittenTo",
@@ -41,6 +52,8 @@ def decide(catalogue: Catalogue) -> Json:
         "always sent. What was acknowledged before the request is in the answer.\n\nKeep the answer: `position` says up to "
         "where in the log, `version` how many events of the user there were, and with `catalogue_version` that is all that a "
         "decision rests on. `preferences audit explain` verifies it against the log at any time later.\n\n"
+        "With `unsubscribe`, each user who may be written to comes with the values of the headers `List-Unsubscribe`, "
+        "`List-Unsubscribe-Post` and `List-Id` of their message (RFC 8058). A message that is always sent has none.\n\n"
         "Needs the scope `preferences:read`. Users are those of the caller's organization: who is a member is not known here, "
         "so somebody of another organization is answered like one who never chose. A key of the platform names the "
         "`organization`, null for users without one.",
@@ -61,6 +74,7 @@ def decide(catalogue: Catalogue) -> Json:
                         "schema": reference("DecisionQuestion"),
                         "examples": {
                             "two users": {"value": question},
+                            "with unsubscribe links": {"value": {**question, "unsubscribe": True}},
                             "always sent": {"value": {**question, "toggle": "security_alerts"}},
                             "by the platform": {"value": {**question, "organization": "org_math"}},
                         },
@@ -97,6 +111,12 @@ def _question(catalogue: Catalogue) -> Json:
                 "toggle": {"type": "string", "enum": [toggle.name for toggle in channel.toggles]},
                 "users": users,
                 "organization": organization,
+                "unsubscribe": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "Whether to add an unsubscribe link to each decision that allows. "
+                    "The service needs the settings `PUBLIC_URL` and `UNSUBSCRIBE_KEYS` for it.",
+                },
             },
         }
         for channel in catalogue.channels
@@ -116,7 +136,23 @@ def _decision() -> Json:
                 "minimum": 1,
                 "description": "Of the last of them in the log; null for who had never chosen.",
             },
-        }
+        },
+        optional={
+            "list_unsubscribe": {
+                "type": "string",
+                "description": "The value of the message's `List-Unsubscribe`: a link in angle brackets. It is there if the question "
+                "asked for it and the message is allowed and not mandatory.",
+            },
+            "list_unsubscribe_post": {
+                "type": "string",
+                "enum": [ONE_CLICK],
+                "description": "The value of `List-Unsubscribe-Post`.",
+            },
+            "list_id": {
+                "type": "string",
+                "description": "The value of `List-Id`: the title of the toggle, and a name for it.",
+            },
+        },
     )
 
 
@@ -141,8 +177,8 @@ def _decisions(catalogue: Catalogue) -> Json:
     )
 
 
-def _object(properties: Json) -> Json:
-    return {"type": "object", "required": [*properties], "properties": properties}
+def _object(properties: Json, optional: Json | None = None) -> Json:
+    return {"type": "object", "required": [*properties], "properties": properties | (optional or {})}
 
 
 def _refused() -> Json:

@@ -36,6 +36,10 @@ _ERROR: Final[Json] = {
         },
     },
 }
+_WORDS: Final[Json] = {
+    "title": {"type": "string", "description": "For people."},
+    "description": {"type": "string", "description": "A sentence or two for people; may be empty."},
+}
 _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 _FINDING: Final[Json] = {"type": "string", "enum": ["ok"]}
 _FOLLOWER: Final[Json] = {
@@ -62,6 +66,8 @@ def components(catalogue: Catalogue) -> Json:
         "Preferences": preferences(catalogue),
         "MyPreferencesAnswer": _answer(reference("Preferences")),
         "PreferencesChange": preferences_change(catalogue),
+        "CatalogueAnswer": _answer(reference("Catalogue")),
+        "Catalogue": _catalogue(),
         "HealthAnswer": _answer(_findings("process")),
         "ReadinessAnswer": _answer(_readiness()),
         "Follower": _FOLLOWER,
@@ -93,6 +99,30 @@ def preferences_change(catalogue: Catalogue) -> Json:
         {
             channel.name: _partial({toggle.name: {"type": "boolean"} for toggle in channel.visible})
             for channel in catalogue.channels
+        }
+    )
+
+
+def _catalogue() -> Json:
+    toggle = _complete(
+        {
+            "name": {"type": "string", "description": "The key under which preferences have it."},
+            **_WORDS,
+            "default": {"type": "boolean", "description": "What a user gets who has not chosen."},
+            "mandatory": {"type": "boolean", "description": "Always sent; no user can change it."},
+        }
+    )
+    channel = _complete(
+        {
+            "name": {"type": "string", "description": "The key under which preferences have it."},
+            **_WORDS,
+            "toggles": {"type": "array", "items": toggle},
+        }
+    )
+    return _complete(
+        {
+            "version": {"type": "integer", "minimum": 1, "description": "Events name it as `catalogue_version`."},
+            "channels": {"type": "array", "items": channel},
         }
     )
 

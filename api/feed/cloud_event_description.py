@@ -47,8 +47,9 @@ _ORGANIZATION: Final[Json] = {
 }
 _ACTOR: Final[Json] = {
     "actor": {
-        "description": "Who acted: the user, or staff in the user's name, who are not told apart. After the user was "
-        "erased, `label` of a customer is `erased`; where the service's key for the user does not fit, it is `unreadable`.",
+        "description": "Who acted: the user, or staff in the user's name, who are not told apart, or the bearer of an unsubscribe "
+        "link, whose `label` is `unsubscribe link`. After the user was erased, `label` of the user is `erased`; where the service's "
+        "key for the user does not fit, it is `unreadable`.",
         "type": "object",
         "properties": {"kind": {"type": "string", "enum": [*ActorKind]}, "label": _TEXT},
         "required": ["kind", "label"],
@@ -79,7 +80,22 @@ def _object(properties: Json, title: str | None = None) -> Json:
     return schema if title is None else {"title": title, **schema}
 
 
-_TOGGLE: Final = _object(
+_WORDS: Final[Json] = {
+    "title": {
+        "description": "What people were shown; absent in a catalogue that was published without words.",
+        **_TEXT,
+    },
+    "description": {"description": "What people were told about it; absent where there is no title.", **_TEXT},
+}
+
+
+def _worded(properties: Json) -> Json:
+    schema = _object(properties)
+    schema["properties"] |= _WORDS
+    return schema
+
+
+_TOGGLE: Final = _worded(
     {
         "name": _TEXT,
         "default": {"description": "The answer where a user recorded no choice.", **_FLAG},
@@ -88,7 +104,7 @@ _TOGGLE: Final = _object(
 )
 _CHANNELS: Final[Json] = {
     "type": "array",
-    "items": _object({"name": _TEXT, "toggles": {"type": "array", "items": _TOGGLE}}),
+    "items": _worded({"name": _TEXT, "toggles": {"type": "array", "items": _TOGGLE}}),
 }
 
 NAMES: Final[dict[type[Event], str]] = {

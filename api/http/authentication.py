@@ -39,6 +39,11 @@ class Authenticator:
         await self._key(token)
         raise UserRequired
 
+    async def anybody(self, scope: Scope) -> None:
+        """Any user's session and any API key will do. Raises `Unauthenticated`."""
+        token = bearer_token(scope)
+        await (self._key(token) if token.startswith(API_KEY_PREFIX) else self._sessions.verify(token))
+
     async def reader(self, scope: Scope, needed: str) -> Reader:
         """The caller as a reader with the scope `needed`. Raises `Unauthenticated` or `MissingScope`."""
         token = bearer_token(scope)

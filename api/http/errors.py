@@ -86,12 +86,17 @@ class Unforeseen(errors.ServiceError):
 
 def refusal(error: errors.ServiceError, request_id: str) -> Answer:
     """The answer to a refused request. The reason goes to the service's log only."""
+    note(error, request_id)
+    return answer(error, request_id)
+
+
+def note(error: errors.ServiceError, request_id: str) -> None:
+    """Write the reason of a refusal to the service's log."""
     if isinstance(error, errors.ForeignEvent):
         log.critical(FOREIGN, reason=error.reason, request_id=request_id)
     elif error.reason:
         write = log.warning if STATUS[error.code] >= 500 else log.info
         write("refused", code=error.code, reason=error.reason, request_id=request_id)
-    return answer(error, request_id)
 
 
 def hung_up() -> Answer:
@@ -100,11 +105,12 @@ def hung_up() -> Answer:
 
 
 def answer(error: errors.ServiceError, request_id: str) -> Answer:
-    headers = [JSON, *_headers(error)]
-    return Answer(STATUS[error.code], failure(error.code, error.message, request_id, error.details), headers)
+    body = failure(error.code, error.message, request_id, error.details)
+    return Answer(STATUS[error.code], body, [JSON, *headers(error)])
 
 
-def _headers(error: errors.ServiceError) -> list[tuple[bytes, bytes]]:
+def headers(error: errors.ServiceError) -> list[tuple[bytes, bytes]]:
+    """The headers that an error has in every form of its answer."""
     match error:
         case errors.Unauthenticated(token_sent=True):
             return [(b"www-authenticate", b'Bearer error="invalid_token"')]

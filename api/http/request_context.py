@@ -17,6 +17,9 @@ PRIVATE: Final = (b"cache-control", b"private, no-cache")
 
 PROBED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
+LINKS: Final = "/unsubscribe/"
+"""A path with this in it ends with a token, which lets its bearer unsubscribe the person. So the log has a template in its place."""
+
 LogRequest: TypeAlias = Callable[[str, str, str, int, float], None]
 """Notes that a request was answered: its id, method and path, the status, and how many seconds it took."""
 
@@ -68,16 +71,24 @@ class RequestContext:
             await app(scope, receive, send_with_id)
         except Exception:
             # The one place where an error that nobody foresaw becomes an answer.
-            log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=scope["path"])
+            log.exception(
+                "unforeseen error", request_id=request_id, method=scope["method"], path=_logged(scope["path"])
+            )
             if not status:
                 answer = Answer(500, failure("INTERNAL", "internal error", request_id))
                 await answer(scope, receive, send_with_id)
         finally:
             seconds = perf_counter() - started
-            self._log_request(request_id, scope["method"], scope["path"], status, seconds)
+            self._log_request(request_id, scope["method"], _logged(scope["path"]), status, seconds)
             # Whatever found the route has left it there.
             request_durations.observe(scope["method"], getattr(scope.get("route"), "path_format", ""), status, seconds)
 
 
 def _says_who_may_keep_it(headers: list[tuple[bytes, bytes]]) -> bool:
     return any(name == b"cache-control" for name, _ in headers)
+
+
+def _logged(path: str) -> str:
+    if LINKS not in path:
+        return path
+    return f"{path.partition(LINKS)[0]}{LINKS}{{token}}"

@@ -95,6 +95,28 @@ def change(catalogue: Catalogue) -> Json:
     }
 
 
+def catalogue(example: Json) -> Json:
+    return {
+        "operation_id": "getNotificationCatalogue",
+        "summary": "Read which notifications there are",
+        "description": "Every channel and every toggle, in words for people, with the default of each. Mandatory toggles are "
+        "among them: they are always sent, and their words say why. It is the catalogue by which this service answers, and it "
+        "changes with a release. Any user's session and any API key may read it. Send the `ETag` back as `If-None-Match` to "
+        "be told with a 304 that nothing changed.",
+        "tags": ["Preferences"],
+        "response_model": None,
+        "responses": {
+            200: success("The catalogue.", "CatalogueAnswer", example, ETAG),
+            304: {"description": "Still the catalogue that `If-None-Match` names.", "headers": {**REQUEST_ID, **ETAG}},
+            **failures(Unauthenticated, Unavailable),
+        },
+        "openapi_extra": {
+            "security": [{"clerkJWT": []}, {"apiKey": []}],
+            "parameters": [conditional("If-None-Match", "Answer 304 if this is still the catalogue's `ETag`.")],
+        },
+    }
+
+
 def history() -> Json:
     # This example has no null, because the framework drops nulls, also from examples.
     entry = {

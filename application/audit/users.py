@@ -73,7 +73,7 @@ class Users:
         at = instant or now
         asked = {"resource_stream": str(stream), "as_of": at.isoformat(), "explain": explain}
         await self._readings.record(reader, READ, asked, count=1, request_id=request_id)
-        return at, PreferencesAsOf.of(catalogue, version, shown)
+        return at, PreferencesAsOf.of(catalogue, version, shown, catalogues)
 
     async def history(
         self, reader: OrganizationReader, user: str, *, limit: int, request_id: str, after: PageStart | None = None

@@ -8,7 +8,7 @@ from application.preferences.store import Append
 from domain.errors import PreconditionFailed
 from domain.events import PreferencesEvent
 from domain.preferences import NotificationPreferences
-from domain.provenance import Provenance
+from domain.provenance import BY_LINK, ERASED, Provenance
 from projections.current_preferences import CurrentPreferences
 
 
@@ -27,6 +27,9 @@ class Draft:
         if change.precondition is not None and not change.precondition(self.state):
             raise PreconditionFailed
         if change.requested:
+            if self._is_erased() and change.provenance.source in BY_LINK:
+                # The links in the mails of an erased person still work, and the click of a bearer doesn't name the person again.
+                change = change._replace(provenance=change.provenance._replace(actor=ERASED))
             aggregate = self._aggregate = self._aggregate or self._restored(change, event_ids)
             aggregate.choose(change.requested, change.provenance, event_ids)
             self._collect(aggregate)
@@ -56,6 +59,10 @@ class Draft:
             opens_key=opened is not None,
             expected_choices=self._row.choices if self._row else {},
         )
+
+    def _is_erased(self) -> bool:
+        """A stream without a key belongs to an erased person, or has only events that are older than sealing."""
+        return self._row is not None and self._row.key is None
 
     def _collect(self, aggregate: NotificationPreferences) -> None:
         if pending := aggregate.collect_events():

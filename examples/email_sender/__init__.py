@@ -6,5 +6,6 @@ replica     what it adds up to, in SQLite
 decision    whether to send, from the replica alone
 reader      from the stream into the replica
 relay       the service's own relay, where no broker is configured
+mail        a message with headers to unsubscribe by, which the service makes
 __main__    the commands
 """

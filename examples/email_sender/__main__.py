@@ -1,4 +1,5 @@
-"""`python -m examples.email_sender`: `follow` keeps the replica and shows what it means for one user, `decide` answers once."""
+"""`python -m examples.email_sender`: `follow` keeps the replica and shows what it means for one user, `decide` answers once, and `send`
+writes to users with a link to unsubscribe."""
 
 import asyncio
 import signal
@@ -14,6 +15,7 @@ import typer
 
 from examples.email_sender.decision import Decision, decide
 from examples.email_sender.lag import no_lag, relay_lag
+from examples.email_sender.mail import Letter, decisions, send
 from examples.email_sender.reader import Reader
 from examples.email_sender.relay import running_relay
 from examples.email_sender.replica import Replica, Unusable
@@ -80,6 +82,31 @@ def decide_once(
         decision = _decided(kept, org, user, toggle, bound)
     typer.echo(f"{_word(decision)}: {decision.reason}")
     raise typer.Exit(not decision.allowed)
+
+
+@app.command(name="send")
+def send_mail(
+    toggle: Annotated[str, typer.Argument(help="Channel and toggle, e.g. email.product_updates.")],
+    to: Annotated[list[str], typer.Option(help="USER=ADDRESS. Repeat for several.")],
+    key: Annotated[str, typer.Option(help="An API key with preferences:read.", envvar="API_KEY")],
+    subject: Annotated[str, typer.Option(help="The subject.")],
+    text: Annotated[str, typer.Option(help="The text.")],
+    sender: Annotated[str, typer.Option("--from", help="The sender's address.")],
+    org: Annotated[
+        str | None, typer.Option(help="The organization, which only a key of the platform must name.")
+    ] = None,
+    service: Annotated[
+        str, typer.Option(help="Address of the service.", envvar="SERVICE_URL")
+    ] = "http://127.0.0.1:8000",
+    smtp: Annotated[str, typer.Option(help="HOST:PORT of the mail server.")] = "127.0.0.1:25",
+) -> None:
+    """Ask the service who may be written to, and write to them, with headers to unsubscribe by one click."""
+    addresses = dict(each.split("=", 1) for each in to)
+    decided = decisions(service, key, org, toggle, [*addresses])
+    host, _, port = smtp.rpartition(":")
+    send(Letter(sender, subject, text), addresses, decided, host, int(port))
+    for decision in decided:
+        typer.echo(f"{decision['user']}  {'sent' if decision['allowed'] else 'not sent'}: {decision['reason']}")
 
 
 async def _both(reader: Reader, replica: Replica, org: str | None, user: str, bound: float) -> None:

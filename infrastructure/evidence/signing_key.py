@@ -5,6 +5,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from infrastructure.identity import key_file
 from infrastructure.identity.key_file import write_once
 
 
@@ -27,7 +28,7 @@ def of_data_dir(data_dir: Path) -> Ed25519PrivateKey:
     """The key of a data directory. It is made on first use. Raises `ValueError`."""
     file = path(data_dir)
     if not file.exists():
-        write_once(file, Ed25519PrivateKey.generate())
+        write_once(file, key_file.pem(Ed25519PrivateKey.generate()))
     try:
         return parse(file.read_text("utf-8"))
     except ValueError:

@@ -26,15 +26,36 @@ LONGEST_PATIENCE: Final = 64.0
 its place. The next limit is twice as long, so that the follower makes progress even with a slow server.
 """
 
+BUSY: Final = 4
+"""Events that gather during a rest in which the log is busy. A quiet log has the events of one request, if any."""
+
 log = structlog.get_logger("followers")
+
+
+class Rests:
+    """How long a follower that has caught up rests, in seconds: `shortest`, and on a busy log twice as long each time, up to `longest`."""
+
+    def __init__(self, shortest: float, longest: float) -> None:
+        self._shortest = self._rest = shortest
+        self._longest = longest
+        self._handled = 0
+
+    def after(self, handled: int) -> float:
+        """The next rest. `handled`: how many events the follower has handled in all."""
+        busy = handled - self._handled >= BUSY
+        self._handled = handled
+        self._rest = min(self._rest * 2, self._longest) if busy else self._shortest
+        return self._rest
 
 
 class FollowerRunner:
     """Leads a follower along the log, on a connection of its own, for as long as the process runs.
 
-    `poll`: the longest sleep, in seconds. A notification wakes the follower earlier, but a notification may be lost. `rest`: how long it
-    lets events gather after it has caught up, so that a busy log is handled in batches and not event by event. `patience`: how long, in
-    seconds, its `handle` may send nothing to the database before the server considers it dead.
+    `poll`: the longest sleep, in seconds. A notification wakes the follower earlier, but a notification may be lost. `rest`: how long, in
+    seconds, it lets events gather after it has caught up, so that a busy log is handled in batches and not event by event. While the log
+    stays busy, each rest is twice as long as the one before, up to `longest_rest`, because a batch of a few events costs nearly as much as
+    one of some hundreds. `patience`: how long, in seconds, its `handle` may send nothing to the database before the server considers it
+    dead.
     """
 
     def __init__(
@@ -46,6 +67,7 @@ class FollowerRunner:
         batch: int = LARGEST,
         poll: float = 1.0,
         rest: float = 0.02,
+        longest_rest: float = 0.02,
         patience: int = 60,
     ) -> None:
         self._url = url
@@ -54,6 +76,7 @@ class FollowerRunner:
         self._batch = batch
         self._poll = poll
         self._rest = rest
+        self._longest_rest = longest_rest
         self._patience = patience
         self._pause = FIRST_PAUSE
         self._answer_within = FIRST_PATIENCE
@@ -83,6 +106,7 @@ class FollowerRunner:
         log.info("follower leads", follower=self._follower.name)
         await connection.execute(queries("followers")["listen"])
         following = Following(self._follower, journal, largest=self._batch, stands_at=self._stands_at)
+        rests = Rests(self._rest, self._longest_rest)
         while not stop.is_set():
             step = await following.step()
             # The step succeeded, so all that the follower needs is available, even if there was nothing to do.
@@ -91,7 +115,7 @@ class FollowerRunner:
                 case Step.HELD:
                     await _sleep(stop, self._poll)
                 case Step.CAUGHT_UP:
-                    await _sleep(stop, self._rest)
+                    await _sleep(stop, rests.after(following.handled))
                     await _notified(connection, stop, self._poll)
                 case Step.ON:
                     self._answer_within = FIRST_PATIENCE

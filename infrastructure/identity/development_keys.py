@@ -9,7 +9,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from infrastructure.identity.key_file import write_once
+from infrastructure.identity.key_file import pem, write_once
 
 _KID: Final = "development"
 _BITS: Final = 2048
@@ -78,5 +78,5 @@ def _load(path: Path) -> rsa.RSAPrivateKey:
 
 
 def _create(path: Path) -> rsa.RSAPrivateKey:
-    write_once(path, rsa.generate_private_key(public_exponent=65537, key_size=_BITS))
+    write_once(path, pem(rsa.generate_private_key(public_exponent=65537, key_size=_BITS)))
     return _load(path)

@@ -12,13 +12,14 @@ from infrastructure.evidence import signing_key as audit_key
 from infrastructure.evidence.signed_note import VerifierKey
 from infrastructure.settings.clerk import ClerkSettings, is_loopback, with_line_breaks
 from infrastructure.settings.http import HttpSettings
+from infrastructure.settings.unsubscribe import UnsubscribeSettings
 
 
 class SettingsError(Exception):
     """Every missing or wrong setting, one sentence each."""
 
 
-class Settings(ClerkSettings, HttpSettings):
+class Settings(ClerkSettings, HttpSettings, UnsubscribeSettings):
     """The settings of one process. Each description names the unit; the README's table lists every setting."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

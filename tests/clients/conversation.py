@@ -30,6 +30,7 @@ try:
     refused = None
 except UnprocessableEntityException as error:
     refused = [error.status, error.data.error.code, error.data.error.details]
+catalogue = preferences.get_notification_catalogue()
 history = preferences.get_my_notification_history(limit=1)
 question = client.DecisionQuestion(channel="email", toggle="product_updates", users=["user_ada", "user_nobody"])
 decided = client.DecisionsApi(auditors).decide_who_may_be_written_to(question)
@@ -47,6 +48,7 @@ json.dump(
         "digest": changed.data.data.email.weekly_usage_digest,
         "etag": bool(changed.headers["etag"]),
         "refused": refused,
+        "title": catalogue.data.channels[0].toggles[0].title,
         "total": history.meta.total,
         "success": history.success,
         "toggles": [entry.toggle for entry in history.data],

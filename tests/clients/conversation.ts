@@ -6,6 +6,7 @@ import {
   getHealth,
   getMyNotificationHistory,
   getMyNotificationPreferences,
+  getNotificationCatalogue,
   getReadiness,
   getUserNotificationPreferences,
   type AuditLogPage,
@@ -50,6 +51,9 @@ const refused = await changeMyNotificationPreferences(
   { email: { product_news: true } } as never, mine,
 );
 const error: ErrorAnswer = refused.data as ErrorAnswer;
+const catalogue = await getNotificationCatalogue(mine);
+if (catalogue.status !== 200) throw new Error(`catalogue: ${catalogue.status}`);
+const title: string = catalogue.data.data.channels[0].toggles[0].title;
 const history = await getMyNotificationHistory({ limit: 1 }, mine);
 if (history.status !== 200) throw new Error(`history: ${history.status}`);
 const total: number = history.data.meta.total;
@@ -80,6 +84,7 @@ console.log(JSON.stringify({
   before: before.status === 200 && before.data.data.email.weekly_usage_digest,
   digest,
   refused: [refused.status, error.error.code, error.error.details],
+  title,
   total,
   success,
   toggles: history.data.data.map((entry) => entry.toggle),

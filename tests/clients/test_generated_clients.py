@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from domain.catalogue import CATALOGUE
 from tests.clients.conftest import DESCRIPTION, HERE, run
 
 EVERY_TYPE = ["CataloguePublished", "Erased", "Opened", "Toggled"]
@@ -32,6 +33,7 @@ def test_the_python_client_of_openapi_generator_compiles_and_speaks_with_the_ser
         "digest": True,
         "etag": True,
         "refused": [422, "VALIDATION_FAILED", {"cursor": "must be one that this endpoint returned"}],
+        "title": CATALOGUE.channels[0].toggles[0].title,
         "total": 0,
         "success": True,
         "toggles": ["product_updates"],
@@ -63,6 +65,7 @@ def test_the_typescript_client_of_orval_compiles_and_speaks_with_the_service(
         "before": False,
         "digest": True,
         "refused": [422, "UNKNOWN_NOTIFICATION_KEY", {"email.product_news": "unknown toggle"}],
+        "title": CATALOGUE.channels[0].toggles[0].title,
         "total": 0,
         "success": True,
         "toggles": ["weekly_usage_digest"],

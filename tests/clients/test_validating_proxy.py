@@ -65,6 +65,7 @@ def test_every_other_operation_answers_as_described(proxied: httpx.Client) -> No
         proxied.get(PATH, headers=ADMIN),
         proxied.patch(PATH, headers=ADMIN, json={"email": {"weekly_usage_digest": True}}),
         proxied.get(f"{PATH}/history", headers=ADMIN),
+        proxied.get("/v1/notifications/catalogue", headers=ADMIN),
         proxied.get(f"{of_ada}?include=explain", headers=ADMIN),
         proxied.get(f"{of_ada}/history", headers=ADMIN),
         proxied.post("/v1/decisions", headers=ADMIN, json=question),

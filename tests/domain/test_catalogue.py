@@ -1,4 +1,6 @@
-from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
+import pytest
+
+from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle, Words
 from domain.change import requested_choices
 
 IN_APP = Channel("in_app", (Toggle("mentions", default=True), Toggle("reminders", default=False)))
@@ -50,3 +52,36 @@ def test_a_new_channel_is_an_edit_of_the_catalogue_alone() -> None:
     """It is shown, it can be changed, and its faults are told, without a word about it anywhere else."""
     assert WITH_IN_APP.resolve({"in_app.reminders": True})["in_app"] == {"mentions": True, "reminders": True}
     assert requested_choices({"in_app": {"mentions": False}}, WITH_IN_APP) == {"in_app.mentions": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("product_updates", "Product updates"), ("news", "News"), ("in_app", "In app"), ("", "")]
+)
+def test_without_words_the_name_is_made_readable(name: str, title: str) -> None:
+    for one in (Toggle(name, default=True), Channel(name, ())):
+        assert (one.title, one.description) == (title, "")
+
+
+def test_words_are_said_as_they_are_written() -> None:
+    words = Words("News", "What is new.")
+    for one in (Toggle("product_updates", default=True, words=words), Channel("email", (), words)):
+        assert (one.title, one.description) == words
+
+
+def test_everything_in_the_products_catalogue_has_words() -> None:
+    entries = [*CATALOGUE.channels, *(toggle for channel in CATALOGUE.channels for toggle in channel.toggles)]
+    for entry in entries:
+        assert entry.words is not None, f"{entry.name} has no words for people"
+        assert 0 < len(entry.title) <= 60
+        assert entry.description.endswith(".")
+        assert len(entry.description) <= 300
+        assert (entry.title + entry.description).isprintable()
+    for channel in CATALOGUE.channels:
+        titles = [toggle.title for toggle in channel.toggles]
+        assert len(set(titles)) == len(titles)
+
+
+def test_a_mandatory_toggle_says_why_it_can_not_be_switched_off() -> None:
+    for channel in CATALOGUE.channels:
+        for toggle in channel.toggles:
+            assert not toggle.mandatory or "can't be switched off, because" in toggle.description

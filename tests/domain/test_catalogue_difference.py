@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
+from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle, Words
 from domain.catalogue_difference import alterations
 from tests.support.catalogues import catalogue
 
@@ -60,3 +60,57 @@ def test_toggles_of_the_same_name_are_told_apart_by_channel(name: str) -> None:
     before = Catalogue(1, (Channel("email", (Toggle("a", True),)), Channel("in_app", (Toggle("a", True),))))
     after = Catalogue(2, tuple(Channel(c.name, (Toggle("a", c.name != name),)) for c in before.channels))
     assert [alteration.path for alteration in alterations(before, after)] == [f"{name}.a"]
+
+
+def worded(channel: Words | None, toggle: Words | None, default: bool = True, name: str = "email") -> Catalogue:
+    return Catalogue(1, (Channel(name, (Toggle("a", default, words=toggle),), channel),))
+
+
+MAIL, POST = Words("E-mail", "To your address."), Words("Post", "To your address.")
+NEWS, MORE = Words("News", "What is new."), Words("News", "What is new, and more.")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (worded(None, None), worded(MAIL, None), [("email", 'words added: "E-mail" (To your address.)')]),
+        (worded(None, None), worded(None, NEWS), [("email.a", 'words added: "News" (What is new.)')]),
+        (worded(MAIL, NEWS), worded(None, NEWS), [("email", "words removed")]),
+        (worded(MAIL, NEWS), worded(POST, NEWS), [("email", 'title "E-mail" -> "Post"')]),
+        (
+            worded(MAIL, NEWS),
+            worded(MAIL, MORE),
+            [("email.a", 'description "What is new." -> "What is new, and more."')],
+        ),
+        (
+            worded(MAIL, NEWS),
+            worded(MAIL, Words("Offers", "What is cheap.")),
+            [("email.a", 'title "News" -> "Offers"; description "What is new." -> "What is cheap."')],
+        ),
+        (
+            worded(MAIL, NEWS),
+            worded(MAIL, MORE, default=False),
+            [("email.a", 'default on -> default off; description "What is new." -> "What is new, and more."')],
+        ),
+        (
+            worded(MAIL, NEWS),
+            worded(MAIL, NEWS, name="post"),
+            [
+                ("post", 'added: "E-mail" (To your address.)'),
+                ("post.a", 'added: default on, "News" (What is new.)'),
+                ("email", "removed"),
+                ("email.a", "removed"),
+            ],
+        ),
+    ],
+)
+def test_changed_words_are_told(before: Catalogue, after: Catalogue, told: list[tuple[str, str]]) -> None:
+    assert [(alteration.path, str(alteration)) for alteration in alterations(before, after)] == told
+
+
+def test_other_words_change_nobodys_answer() -> None:
+    for before, after in ((worded(None, None), worded(MAIL, NEWS)), (worded(MAIL, NEWS), worded(POST, MORE))):
+        told = alterations(before, after)
+        assert len(told) == 2
+        assert not any(alteration.default_changed or alteration.answer_reshaped for alteration in told)
+        assert before.resolve({}) == after.resolve({})

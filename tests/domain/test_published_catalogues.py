@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
+from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle, Words
 from domain.events import CataloguePublished
 from domain.preferences import stream_id
 from domain.published_catalogues import STREAM, CatalogueRefused, PublishedCatalogues, catalogue_of, channels_of
@@ -18,6 +18,9 @@ from tests.support.events import NOON
 FIRST = catalogue(1, news=True)
 SECOND = catalogue(2, news=False)
 HOUR = timedelta(hours=1)
+NEWS = Words("News", "What is new, once a month.")
+WORDED = Catalogue(2, (Channel("email", (Toggle("news", True, words=NEWS),), Words("E-mail", "To your address.")),))
+WITHOUT_WORDS = Catalogue(2, (Channel("email", (Toggle("news", True),)),))
 
 
 def publishing(after: PublishedCatalogues, wanted: Catalogue, at: datetime = NOON) -> CataloguePublished | None:
@@ -26,12 +29,16 @@ def publishing(after: PublishedCatalogues, wanted: Catalogue, at: datetime = NOO
     )
 
 
+SAID = st.none() | st.builds(Words, st.text(), st.text())
+
+
 @given(
     st.lists(
         st.builds(
             Channel,
             st.text(),
-            st.lists(st.builds(Toggle, st.text(), st.booleans(), st.booleans())).map(tuple),
+            st.lists(st.builds(Toggle, st.text(), st.booleans(), st.booleans(), SAID)).map(tuple),
+            SAID,
         )
     )
 )
@@ -172,3 +179,52 @@ def test_all_that_any_catalogue_had_is_visible_if_it_ever_was() -> None:
         "always": True,
     }
     assert channel.toggle("alerts") == Toggle("alerts", default=True)
+
+
+# Words
+
+
+def test_a_catalogue_without_words_is_stored_as_by_the_releases_that_knew_none() -> None:
+    assert channels_of(WITHOUT_WORDS) == [
+        {"name": "email", "toggles": [{"name": "news", "default": True, "mandatory": False}]}
+    ]
+
+
+def test_words_are_published_with_what_they_are_about() -> None:
+    [channel] = channels_of(WORDED)
+    [toggle] = channel["toggles"]
+    assert (channel["title"], channel["description"]) == ("E-mail", "To your address.")
+    assert (toggle["title"], toggle["description"]) == ("News", "What is new, once a month.")
+
+
+REWORDED = Catalogue(2, (replace(WORDED.channels[0], words=Words("E-mail", "To another address.")),))
+
+
+@pytest.mark.parametrize("wanted", [WITHOUT_WORDS, REWORDED])
+def test_other_words_are_another_content_and_need_a_version_of_their_own(wanted: Catalogue) -> None:
+    before = PublishedCatalogues([published(WORDED)])
+    with pytest.raises(CatalogueRefused, match="with other content"):
+        publishing(before, wanted)
+    assert "with other content" in str(before.verdict(wanted))
+    assert not before.was_ever_in_force(wanted)
+    event = publishing(before, replace(wanted, version=3))
+    assert event is not None
+    assert catalogue_of(event).channels == wanted.channels
+    # The control: the same words are the same content.
+    assert publishing(before, WORDED) is None
+    assert before.verdict(WORDED) is None
+
+
+def test_a_release_with_words_never_equals_one_without() -> None:
+    before = PublishedCatalogues([published(WITHOUT_WORDS)])
+    assert before.was_ever_in_force(WITHOUT_WORDS)
+    assert not before.was_ever_in_force(WORDED)
+    with pytest.raises(CatalogueRefused, match="with other content"):
+        publishing(before, WORDED)
+
+
+def test_the_words_of_each_version_are_kept() -> None:
+    catalogues = PublishedCatalogues([published(FIRST), published(WORDED), published(replace(REWORDED, version=3))])
+    assert catalogues.words(2, "email", "news") == NEWS
+    for version, toggle in ((1, "news"), (2, "tips"), (17, "news")):
+        assert catalogues.words(version, "email", toggle) is None

@@ -37,6 +37,16 @@ def test_what_nobody_can_change_can_be_asked_about() -> None:
     assert ask({**GOOD, "toggle": "security_alerts"}).toggle.mandatory
 
 
+def test_links_are_made_for_who_asks_for_them() -> None:
+    assert [ask(GOOD | given).unsubscribe for given in ({}, {"unsubscribe": False}, {"unsubscribe": True})] == [
+        False,
+        False,
+        True,
+    ]
+    for value in ("true", 1.0, None, []):
+        assert refused({**GOOD, "unsubscribe": value}) == (ValidationFailed, {"unsubscribe": "must be a boolean"})
+
+
 def test_ten_thousand_users_are_the_most() -> None:
     assert len(ask({**GOOD, "users": ["user_ada"] * MAX_USERS}).users) == 10_000
     for users in ([], ["user_ada"] * (MAX_USERS + 1), [None] * (MAX_USERS + 1)):

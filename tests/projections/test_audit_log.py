@@ -1,5 +1,8 @@
+import pytest
+
+from domain.provenance import ERASED, Source
 from projections.audit_log import Action, AuditEntry, Choice, audit_entry
-from projections.shown_actor import STAFF, Actor, ActorKind
+from projections.shown_actor import BEARER, STAFF, Actor, ActorKind, named_actor
 from tests.support.events import erased, toggled
 
 STAFF_AS_ADA = {"user": "user_ada", "impersonator": "user_grace"}
@@ -42,3 +45,22 @@ def test_erasure_is_an_entry_of_the_platform_about_nobody_in_particular() -> Non
         before=None,
         after=None,
     )
+
+
+@pytest.mark.parametrize("source", [Source.ONE_CLICK, Source.LINK])
+def test_the_bearer_of_a_link_is_not_said_to_be_the_user(source: Source) -> None:
+    click = toggled(2, "news", False, source=source.value, actor={"user": "user_ada"})
+    assert (audit_entry(click).actor, audit_entry(click).user) == (BEARER, "user_ada")
+    # After an erasure the entry still says how the choice was made,
+    erased_since = toggled(2, "news", False, source=source.value, actor=ERASED)
+    assert (audit_entry(erased_since).actor, audit_entry(erased_since).user) == (BEARER, "erased")
+    # and staff are staff, whatever they say of themselves.
+    by_staff = toggled(2, "news", False, source=source.value, actor=STAFF_AS_ADA)
+    assert audit_entry(by_staff).actor == STAFF
+
+
+def test_an_operator_sees_whose_link_it_was_and_which_employee_acted() -> None:
+    assert named_actor(toggled(2, "news", False)) == "user_ada"
+    assert named_actor(toggled(2, "news", False, actor=STAFF_AS_ADA)) == "user_grace"
+    click = toggled(2, "news", False, source="one_click", actor={"user": "user_ada"})
+    assert named_actor(click) == "unsubscribe link of user_ada"

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from domain.catalogue import Words
 from domain.events import CataloguePublished
 from domain.provenance import ERASED
 from projections.consent import Consent, consents
@@ -20,11 +21,33 @@ CATALOGUE = CataloguePublished(
     source="system",
     catalogue_version=1,
 )
+TITLE, DESCRIPTION = "Product updates", "What is new."
+WORDED = CataloguePublished(
+    **{
+        **vars(CATALOGUE),
+        "originator_version": 2,
+        "catalogue_version": 2,
+        "channels": [
+            {
+                "name": "email",
+                "toggles": [
+                    {
+                        "name": "product_updates",
+                        "title": TITLE,
+                        "description": DESCRIPTION,
+                        "default": True,
+                        "mandatory": False,
+                    }
+                ],
+            }
+        ],
+    }
+)
 YES, NO = True, False
 
 
 def of(*events) -> list[Consent]:
-    return consents([opened(), *events], [CATALOGUE])
+    return consents([opened(), *events], [CATALOGUE, WORDED])
 
 
 @pytest.fixture
@@ -88,5 +111,21 @@ def test_what_another_toggle_does_withdraws_nothing() -> None:
 
 
 def test_what_they_were_told_is_unknown_where_the_log_does_not_say() -> None:
-    first, second = of(toggled(2, "product_updates", YES, catalogue_version=2), toggled(3, "delivery_alerts", YES))
+    first, second = of(toggled(2, "product_updates", YES, catalogue_version=3), toggled(3, "delivery_alerts", YES))
     assert (first.default, second.default) == (None, None)
+    assert (first.words, second.words) == (None, None)
+
+
+def test_in_which_words_they_were_told() -> None:
+    before, after = of(
+        toggled(2, "product_updates", YES), toggled(3, "product_updates", NO, previous=YES, catalogue_version=2)
+    )
+    assert before.words is None
+    assert after.words == Words(TITLE, DESCRIPTION)
+
+
+def test_that_the_bearer_of_a_link_chose(one: Consent) -> None:
+    assert not one.by_link
+    [click] = of(toggled(2, "product_updates", NO, source="link", actor={"user": "user_ada"}))
+    assert click.by_link
+    assert (click.user, click.session) == ("user_ada", None)

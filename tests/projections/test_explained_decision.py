@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.catalogue import Catalogue, Channel, Toggle, Words
 from domain.continued_log import Continuation
 from domain.decision import Reason
 from projections.explained_decision import (
@@ -145,6 +146,41 @@ def test_each_untrue_part_of_a_claim_is_named() -> None:
         "the user's stream stood at version 3, not 2",
     ]
     assert contradictions(at(45), allowed=False) == ["it was allowed"]
+
+
+def test_the_words_are_those_that_were_shown_with_the_choice_or_else_those_of_the_catalogue_that_was_applied() -> None:
+    # Given a choice before there were words, one under the first words, and other words since
+    def worded(version: int, description: str) -> Catalogue:
+        toggles = (Toggle("news", True, words=Words("News", description)), Toggle("tips", True))
+        return Catalogue(version, (Channel("email", toggles),))
+
+    evidence = DecisionBasis(
+        end=60,
+        events=[At(10, opened()), At(11, OFF), At(35, toggled(3, "news", True, previous=False, catalogue_version=2))],
+        catalogues=[
+            EVIDENCE.catalogues[0],
+            At(30, published(worded(2, "Once a month."))),
+            At(40, published(worded(3, "Once a week."))),
+        ],
+    )
+    # then each decision is told in the words of its time.
+    for position, catalogue_version, words in (
+        (10, None, None),
+        (11, None, None),
+        (34, None, None),
+        (35, None, Words("News", "Once a month.")),
+        (60, None, Words("News", "Once a month.")),
+    ):
+        assert explain(evidence, "email", "news", position, catalogue_version).words == words
+    without_choice = DecisionBasis(60, [], evidence.catalogues)
+    for position, catalogue_version, words in (
+        (29, None, None),
+        (30, None, Words("News", "Once a month.")),
+        (40, None, Words("News", "Once a week.")),
+        (40, 2, Words("News", "Once a month.")),
+    ):
+        assert explain(without_choice, "email", "news", position, catalogue_version).words == words
+    assert explain(without_choice, "email", "tips", 60).words is None
 
 
 # A log that was continued on another server

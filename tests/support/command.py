@@ -27,6 +27,8 @@ _OURS = (
     "FOLLOWERS",
     "ROLE_",
     "POSTGRES_",
+    "PUBLIC_",
+    "UNSUBSCRIBE_",
     "SWEEP_",
     "NATS_",
 )

@@ -1,4 +1,4 @@
-"""A real nginx in front of a server, with nothing set but where to."""
+"""A real nginx in front of a server, with nothing set but where to. It serves everything below `/below/`, too."""
 
 import subprocess
 import time
@@ -20,6 +20,7 @@ http {{
   server {{
     listen 127.0.0.1:{port};
     location / {{ proxy_pass {upstream}; }}
+    location /below/ {{ proxy_pass {upstream}/; }}
   }}
 }}
 """

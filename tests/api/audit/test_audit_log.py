@@ -257,7 +257,7 @@ def encoded(document: Any) -> str:
         ("toggle=security_alerts", {"toggle": "unknown toggle"}),
         ("channel=pigeon&toggle=product_updates", {"channel": "unknown channel"}),
         ("enabled=1", {"enabled": "must be 'true' or 'false'"}),
-        ("source=fax", {"source": "must be 'dashboard', 'api', 'one_click', 'import', 'admin' or 'system'"}),
+        ("source=fax", {"source": "must be 'dashboard', 'api', 'one_click', 'link', 'import', 'admin' or 'system'"}),
         ("since=2026-03-03T12:00:00", {"since": BAD_TIME}),
         ("since=2026-03-03", {"since": BAD_TIME}),
         ("until=1772539200", {"until": BAD_TIME}),

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 import pytest
 
+from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from tests.support.events import ADA
 from tests.support.ledger import record
@@ -54,7 +55,7 @@ DAMAGES: dict[str, Callable[[dict], object]] = {
     "a proof": lambda it: it["events"][0]["proof"].reverse(),
     "an event in the middle": lambda it: it["events"].pop(2),
     "the size": lambda it: it.update(checkpoint=re.sub(r"\n(\d+)\n", "\n9\n", it["checkpoint"], count=1)),
-    "the catalogue": lambda it: it["catalogues"][0].update(version=2),
+    "the catalogue": lambda it: it["catalogues"][0].update(version=CATALOGUE.version + 1),
 }
 
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from application.evidence.bundle import Bundle
+from domain.catalogue import CATALOGUE
 from tests.support.command import Command, one_sentence
 from tests.support.events import ADA
 from tests.support.readings import readings
@@ -42,7 +43,7 @@ def test_a_bundle_is_verified_without_a_database_and_shows_what_it_proves(
         monkeypatch, capsys, "audit", "verify-bundle", file, "--key", key, data_dir=folder / "nothing"
     )
     assert result.returncode == 0
-    lines = [line.split() for line in result.stdout.splitlines() if "weekly_usage_digest" in line]
+    lines = [line.split() for line in result.stdout.splitlines() if re.match(r"\s*\d{4}-", line)]
     given, withdrawn = lines
     assert given[2:6:3] == ["email.weekly_usage_digest", given[5]]
     assert given[3:5] == ["on", "withdrawn"]
@@ -75,10 +76,14 @@ def test_each_element_of_a_consent_is_in_the_bundle_of_who_gave_it(inside, datab
 
     # then it says when, what, whether it was withdrawn, who on whose behalf, in which session, how, what they were told, and
     # in which request.
-    given, withdrawn = [cells(line) for line in shown if "weekly_usage_digest" in line]
+    given, withdrawn = [cells(line) for line in shown if re.match(r"\s*\d{4}-", line)]
     for row in (given, withdrawn):
         assert began <= datetime.fromisoformat(f"{row[0]}+00:00") <= ended
-    toggle, told = "email.weekly_usage_digest", "catalogue 1, default off"
+    toggle, told = "email.weekly_usage_digest", f"catalogue {CATALOGUE.version}, default off"
+    digest = CATALOGUE.toggle("email", "weekly_usage_digest")
+    assert digest is not None
+    in_words = f'Catalogue {CATALOGUE.version}, {toggle}: "{digest.title}" ({digest.description})'
+    assert shown.count(in_words) == 1
     assert given[1:] == [
         toggle,
         "on",
@@ -109,7 +114,7 @@ def test_of_a_bundle_whose_withdrawal_was_left_out_it_is_not_said_that_the_conse
     cut.write_bytes(replace(bundle, events=bundle.events[:-1]).render())
     result = inside("audit", "verify-bundle", str(cut), "--key", ada[1])
     assert result.returncode == 0
-    [given] = [cells(line) for line in result.stdout.splitlines() if "weekly_usage_digest" in line]
+    [given] = [cells(line) for line in result.stdout.splitlines() if re.match(r"\s*\d{4}-", line)]
     assert given[1:4] == ["email.weekly_usage_digest", "on", "not changed up to version 2"]
     proven, open_end = result.stdout.splitlines()[-2:]
     assert proven == "No event of this user up to version 2 was left out: their versions have no gap."
@@ -170,6 +175,6 @@ def test_an_erasure_leaves_every_proof_as_it_was(ada: tuple[str, str], inside, f
     assert inside("audit", "verify").returncode == 0
     shown = inside("audit", "verify-bundle", file, "--key", key)
     assert shown.returncode == 0
-    choices = [line for line in shown.stdout.splitlines() if "weekly_usage_digest" in line]
+    choices = [line for line in shown.stdout.splitlines() if re.match(r"\s*\d{4}-", line)]
     assert len(choices) == 2
     assert all(" erased " in line and "user_ada" not in line for line in choices)

@@ -1,12 +1,13 @@
 """`preferences catalogue`, and what `migrate` publishes."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
-from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle
+from domain.catalogue import CATALOGUE, Catalogue, Channel, Toggle, Words
 from domain.published_catalogues import STREAM
 from infrastructure.log.event_codec import encode
 from infrastructure.postgres import migrations
@@ -23,7 +24,17 @@ def earlier(*changed: Toggle, without: tuple[str, ...] = (), version: int = BEFO
     """A catalogue that differs from ours in these toggles of `email`, and lacks those."""
     others = {toggle.name: toggle for toggle in changed}
     kept = (others.pop(toggle.name, toggle) for toggle in EMAIL.toggles if toggle.name not in without)
-    return Catalogue(version, (Channel("email", (*kept, *others.values())),))
+    return Catalogue(version, (Channel("email", (*kept, *others.values()), EMAIL.words),))
+
+
+def toggle(name: str) -> Toggle:
+    found = EMAIL.toggle(name)
+    assert found is not None
+    return found
+
+
+RECEIPTS = toggle("billing_receipts")
+ADDED = f'added: default on, "{RECEIPTS.title}" ({RECEIPTS.description})'
 
 
 def stored(url: str) -> list[int]:
@@ -67,9 +78,11 @@ def test_the_published_catalogues_are_listed_newest_first_with_what_they_changed
     assert listed.returncode == 0
     rows = [line.split() for line in listed.stdout.splitlines() if line.strip(" ─━")][1:]
     assert rows[0][:1] == [str(CATALOGUE.version)]
-    assert rows[0][3:] == ["email.billing_receipts", "added:", "default", "on"]
-    assert rows[1] == [str(BEFORE), "2026-03-03", "12:00:00", "email.product_updates", "added:", "default", "on"]
-    assert ["email.security_alerts", "added:", "always", "sent"] in rows
+    assert rows[0][3:7] == ["email.billing_receipts", "added:", "default", "on,"]
+    assert rows[1][:4] == [str(BEFORE), "2026-03-03", "12:00:00", "email"]
+    assert ["email.product_updates", "added:", "default", "on,"] in [row[:4] for row in rows]
+    assert ["email.security_alerts", "added:", "always", "sent,"] in [row[:4] for row in rows]
+    assert toggle("billing_receipts").description in listed.stdout
 
 
 def test_a_version_that_changed_nothing_is_listed_too(inside, database_url: str) -> None:
@@ -79,8 +92,8 @@ def test_a_version_that_changed_nothing_is_listed_too(inside, database_url: str)
 
 
 def test_the_dry_run_counts_whose_answer_would_change_and_publishes_nothing(inside, database_url: str) -> None:
-    was_on = Toggle("weekly_usage_digest", default=True)
-    was_off = Toggle("product_updates", default=False)
+    was_on = replace(toggle("weekly_usage_digest"), default=True)
+    was_off = replace(toggle("product_updates"), default=False)
     asyncio.run(publish(database_url, earlier(was_on, was_off, Toggle("notices", True, mandatory=True))))
     choose(
         database_url,
@@ -104,11 +117,33 @@ def test_the_dry_run_counts_whose_answer_would_change_and_publishes_nothing(insi
     assert stored(database_url) == [BEFORE]
 
 
+def test_other_words_are_a_change_and_in_nobodys_answer(inside, database_url: str) -> None:
+    # Given a catalogue that differs from ours in one description, and a user without a choice
+    words = Words("Billing receipts", "What you have paid.")
+    asyncio.run(publish(database_url, earlier(replace(RECEIPTS, words=words))))
+    choose(database_url, "{}")
+    # when it is asked what would change, then the words are, and nobody's answer is.
+    changed = f'description "What you have paid." -> "{RECEIPTS.description}"'
+    said = inside("catalogue", "diff").stdout
+    assert f"  email.billing_receipts  {changed}; in nobody's answer\n" in said
+    assert "Resolved answers that would change: 0." in said
+    # The list has them, too, once they are published.
+    assert inside("migrate").returncode == 0
+    assert changed in inside("catalogue", "list").stdout
+
+
+def test_other_words_need_a_version_of_their_own(inside, database_url: str) -> None:
+    without_words = Channel("email", tuple(replace(toggle, words=None) for toggle in EMAIL.toggles))
+    asyncio.run(publish(database_url, Catalogue(CATALOGUE.version, (without_words,))))
+    assert "with other content" in one_sentence(inside("migrate"))
+    assert stored(database_url) == [CATALOGUE.version]
+
+
 def test_a_new_toggle_changes_everybodys_answer(inside, database_url: str) -> None:
     asyncio.run(publish(database_url, earlier(without=("billing_receipts",))))
     choose(database_url, '{"email.billing_receipts": true}', "{}")
     said = inside("catalogue", "diff").stdout
-    assert "email.billing_receipts  added: default on; in everybody's answer" in said
+    assert f"email.billing_receipts  {ADDED}; in everybody's answer" in said
     assert "Resolved answers that would change: 2." in said
 
 
@@ -126,7 +161,7 @@ def test_the_dry_run_comes_before_the_migrations(former: int, empty_database: st
     # when this release is asked what it would change, then it says so,
     said = inside("catalogue", "diff", database_url=empty_database)
     assert (said.returncode, said.stderr) == (0, "")
-    assert "email.billing_receipts  added: default on; in everybody's answer" in said.stdout
+    assert f"email.billing_receipts  {ADDED}; in everybody's answer" in said.stdout
     assert said.stdout.endswith("Nothing was published.\n")
     # and everything is as it was.
     with psycopg.connect(empty_database) as connection:

@@ -18,6 +18,7 @@ from tests.support.readings import readings
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
+VERSION = CATALOGUE.version
 ABOUT = ("audit", "explain", "--org", "org_math", "--channel", "email", "--toggle", "product_updates")
 
 
@@ -68,12 +69,16 @@ def test_what_was_answered_is_borne_out_by_the_log_whatever_happens_later(receip
     flipped = [
         type(toggle)(toggle.name, not toggle.default, toggle.mandatory) for toggle in CATALOGUE.channels[0].toggles
     ]
-    asyncio.run(publish(database_url, Catalogue(2, (Channel("email", tuple(flipped)),))))
+    asyncio.run(publish(database_url, Catalogue(CATALOGUE.version + 1, (Channel("email", tuple(flipped)),))))
 
     ada = inside(*ABOUT, *kept["user_ada"])
     assert ada.returncode == 0, ada
     explained = shown(ada.stdout)
-    assert (explained["allowed"], explained["reason"], explained["catalogue"]) == ("no", "choice", "version 1")
+    assert (explained["allowed"], explained["reason"], explained["catalogue"]) == ("no", "choice", f"version {VERSION}")
+    # The words are those that the user was shown, also after a catalogue without any.
+    words = CATALOGUE.channels[0].toggles[0].words
+    assert words is not None
+    assert explained["shown as"] == f"{words.title}: {words.description}"
     assert re.fullmatch(r"event [0-9A-Z]{26}, version 2, at position \d+", explained["decided by"])
     assert (explained["who"], explained["source"]) == ("erased", "dashboard")
     bob = inside(*ABOUT, *kept["user_bob"])
@@ -82,10 +87,14 @@ def test_what_was_answered_is_borne_out_by_the_log_whatever_happens_later(receip
     assert (explained["allowed"], explained["reason"], explained["user's stream"]) == ("yes", "default", "version 0")
     assert explained["decided by"].startswith("the catalogue, event ")
     now = shown(inside(*ABOUT, "--user", "user_carol").stdout)
-    assert (now["allowed"], now["catalogue"]) == ("no", "version 2")
+    assert (now["allowed"], now["catalogue"]) == ("no", f"version {VERSION + 1}")
+    assert now["shown as"] == f"no words: catalogue version {VERSION + 1} has none"
     # A process of the release before decides with its own catalogue until it is replaced.
     late = shown(inside(*ABOUT, *ask("user_carol")["user_carol"]).stdout)
-    assert (late["allowed"], late["catalogue"]) == ("yes", "version 1; by then version 2 was in force")
+    assert (late["allowed"], late["catalogue"]) == (
+        "yes",
+        f"version {VERSION}; by then version {VERSION + 1} was in force",
+    )
 
 
 def test_a_claim_that_the_log_does_not_bear_out_is_refused_in_one_sentence(receipts, inside) -> None:
@@ -116,9 +125,9 @@ def test_a_claim_that_names_a_catalogue_of_later_is_refused(receipts, inside, da
     result = inside(*ABOUT, *kept)
     assert result.returncode == 1
     assert result.stderr.strip() == (
-        "error: the claim does not hold: catalogue version 2 was not published yet, version 1 was in force"
+        f"error: the claim does not hold: catalogue version {VERSION + 1} was not published yet, version {VERSION} was in force"
     )
-    assert shown(result.stdout)["catalogue"] == "version 2; by then version 1 was in force"
+    assert shown(result.stdout)["catalogue"] == f"version {VERSION + 1}; by then version {VERSION} was in force"
 
 
 def test_who_made_the_choice_and_when_is_told_while_it_can_be(receipts, inside) -> None:
@@ -134,12 +143,12 @@ def test_an_explanation_is_recorded_with_what_was_asked(receipts, inside, databa
     server, ask = receipts
     choose(server, "user_ada", product_updates=False)
     position = ask("user_ada")["user_ada"][3]
-    for words in ((), ("--at", position), ("--version", "1", "--catalogue", "1")):
+    for words in ((), ("--at", position), ("--version", "1", "--catalogue", str(VERSION))):
         assert inside(*ABOUT, "--user", "user_ada", *words).returncode == 0
     asked = {"resource_stream": str(ADA), "channel": "email", "toggle": "product_updates"}
     assert readings(database_url) == [
         ("operator", "org_math", "user_decision.explain", question, 1, "complete")
-        for question in (asked, asked | {"at": int(position)}, asked | {"version": 1, "catalogue": 1})
+        for question in (asked, asked | {"at": int(position)}, asked | {"version": 1, "catalogue": VERSION})
     ]
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE audit_reads RENAME TO gone")
@@ -152,9 +161,9 @@ def test_what_was_never_decided_is_one_sentence(receipts, inside) -> None:
     at = ask("user_ada")["user_ada"][3]
     for arguments, sentence in (
         (["--at", "999"], f"the log ends at position {at}"),
-        (["--catalogue", "3"], "catalogue version 3 was never published"),
+        (["--catalogue", "99"], "catalogue version 99 was never published"),
         (["--version", "1"], "the user's stream ends at version 0"),
-        (["--toggle", "nothing"], "catalogue version 1 has no email.nothing"),
+        (["--toggle", "nothing"], f"catalogue version {VERSION} has no email.nothing"),
     ):
         assert one_sentence(inside(*ABOUT, "--user", "user_ada", *arguments)) == sentence
 

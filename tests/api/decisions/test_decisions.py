@@ -18,6 +18,7 @@ from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.database_clock import DatabaseClock
 from tests.support.catalogues import publish
+from tests.support.links import ONE_CLICK, PUBLIC_URL, token
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -134,6 +135,33 @@ async def test_a_decision_is_what_the_user_is_told(change, ask, http, fresh_user
         for user in users:
             told = (await http.get(PATH, headers=bearer(user))).json()["data"]
             assert decided[user] is told[channel][toggle]
+
+
+async def test_each_user_who_may_be_written_to_comes_with_the_headers_of_the_message(
+    change, ask, http, fresh_user
+) -> None:
+    on, off = fresh_user(), fresh_user()
+    await change(off, product_updates=False)
+    allowed, refused = (await ask(on, off, unsubscribe=True))["decisions"]
+    assert refused.keys() == {"user", "allowed", "reason", "version", "position"}
+    assert allowed["list_unsubscribe"] == f"<{PUBLIC_URL}/unsubscribe/{token(on)}>"
+    assert allowed["list_unsubscribe_post"] == "List-Unsubscribe=One-Click"
+    assert allowed["list_id"] == "Product updates <product_updates.email.mail.example.com>"
+    # Without being asked for there are none, and what is always sent has none.
+    for fields in ({}, {"unsubscribe": False}, {"unsubscribe": True, "toggle": "security_alerts"}):
+        [decision] = (await ask(on, **fields))["decisions"]
+        assert decision.keys() == {"user", "allowed", "reason", "version", "position"}
+    # And a click on it stops the next message.
+    link = allowed["list_unsubscribe"].strip("<>").removeprefix(PUBLIC_URL)
+    assert (await http.post(link, data=ONE_CLICK)).status_code == 200
+    assert [one["allowed"] for one in (await ask(on, off, unsubscribe=True))["decisions"]] == [False, False]
+
+
+async def test_the_platform_makes_links_for_every_organization(ask, key, fresh_user) -> None:
+    platform, user = await key(None), fresh_user()
+    for organization in ("org_chess", None):
+        [decision] = (await ask(user, headers=platform, organization=organization, unsubscribe=True))["decisions"]
+        assert decision["list_unsubscribe"] == f"<{PUBLIC_URL}/unsubscribe/{token(user, organization)}>"
 
 
 async def test_ten_thousand_users_are_decided_at_once(change, ask, fresh_user) -> None:

@@ -14,6 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.log.sealing import unseal
@@ -251,7 +252,7 @@ async def test_the_event_says_who_and_under_which_request(http, fresh_user, quer
         assert event["request_id"] == response.headers["x-request-id"]
         assert event["organization"] == "org_math"
         assert event["source"] == "dashboard"
-        assert event["catalogue_version"] == 1
+        assert event["catalogue_version"] == CATALOGUE.version
         assert before - 1 < occurred_at(event) < time.time() + 1
 
 

@@ -25,12 +25,16 @@ from application.feed.live_feed import LiveFeed
 from application.identity import UserSession
 from application.preferences.history import History
 from application.preferences.preferences import Preferences
+from application.unsubscribing import Unsubscribing
 from domain.catalogue import CATALOGUE
 from domain.errors import MissingScope
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.log.sealing import new_key
 from infrastructure.postgres.database_clock import DatabaseClock
+from infrastructure.unsubscribe.link_key import LinkKey
+from infrastructure.unsubscribe.sealed_tokens import SealedTokens
 from tests.support.catalogues import publish
+from tests.support.links import ONE_CLICK, SECRET, link, token
 from tests.support.raw_http import exchange, request_head
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
@@ -248,11 +252,12 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
 
     store: Any = Failing()
     clock = DatabaseClock()
+    preferences = Preferences(store, iter(ulid_now, None), new_key)
     services = Services(
         catalogue=CATALOGUE,
         published=readiness,
         authenticator=Authenticator(Known(), store, {}),
-        preferences=Preferences(store, iter(ulid_now, None), new_key),
+        preferences=preferences,
         decisions=Decisions(store, clock, store.catalogue_held),
         history=History(store),
         users=Users(store, History(store), Readings(store, iter(ulid_now, None), clock), clock),
@@ -270,6 +275,8 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         moves=readiness,
         signing=readiness,
         rate_limit=RateLimit(0),
+        unsubscribing=Unsubscribing(preferences, CATALOGUE, clock, SealedTokens([LinkKey.parse(SECRET)]), None),
+        unsubscribe_rate_limit=RateLimit(0),
         clock=clock,
         clock_offset=clock.offset,
     )
@@ -301,6 +308,15 @@ async def test_an_unforeseen_error_while_a_key_is_looked_up_is_no_different() ->
     async with in_process(RuntimeError("swordfish")) as http:
         response = await http.get(PATH, headers={"Authorization": "Bearer am_live_oc01" + "x" * 32})
     assert_error(response, "INTERNAL")
+
+
+async def test_an_error_that_nobody_foresaw_is_logged_without_the_link_that_it_happened_to(capsys) -> None:
+    async with in_process(RuntimeError("the password is swordfish")) as http:
+        response = await http.post(link(), data=ONE_CLICK)
+    assert response.status_code == 500
+    printed = capsys.readouterr()
+    assert "path=/unsubscribe/{token}" in printed.out + printed.err
+    assert token() not in printed.out + printed.err
 
 
 async def test_a_missing_scope_has_the_envelope_too() -> None:

@@ -29,6 +29,7 @@ READ = [
     ("/docs/swagger-ui.css", "json", 200),
     (PATH, "json", 200),
     (f"{PATH}/history", "json", 200),
+    ("/v1/notifications/catalogue", "json", 200),
     (f"{PATH}/history?limit=0", "json", 422),
     ("/v1/users/user_ada/notifications", "json", 200),
     ("/v1/users/user_ada/notifications/history", "json", 200),

@@ -307,3 +307,30 @@ def test_no_more_rows_are_remembered_than_allowed_and_each_is_handed_out_once() 
     remembered.put(rows)
     assert remembered.take([ADA, BOB, EVE]) == {BOB: rows[1], EVE: rows[2]}
     assert remembered.take([BOB, EVE]) == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [(Source.LINK, "erased"), (Source.ONE_CLICK, "erased"), (Source.DASHBOARD, "user_ada")],
+    ids=lambda value: str(value),
+)
+async def test_a_link_of_an_erased_person_switches_off_and_does_not_name_the_person_again(
+    preferences, store, source: Source, named: str
+) -> None:
+    # Given a person who was erased, so that there is no key any more
+    await preferences.change(change(digest=True))
+    erasure = Draft(ADA, store.rows[ADA])
+    erasure.erase(change().provenance, iter(["erasure"]))
+    store.log.extend(erasure.events)
+    store.rows[ADA] = erasure.append(None).row._replace(key=None)
+    # when their choice is changed, then it is, and a click on a link leaves them unnamed.
+    wish = change(digest=False)
+    await preferences.change(wish._replace(provenance=wish.provenance._replace(source=source)))
+    assert toggles(store)[-1] == (DIGEST, False)
+    assert store.log[-1].actor == {"user": named}
+
+
+async def test_a_link_of_a_person_who_was_not_erased_says_whose_it_was(preferences, store) -> None:
+    for wish in (change(news=False), change(digest=False)):
+        await preferences.change(wish._replace(provenance=wish.provenance._replace(source=Source.ONE_CLICK)))
+    assert [event.actor for event in store.log] == [{"user": "user_ada"}] * 3

@@ -66,7 +66,7 @@ async def test_at_every_instant_it_is_what_the_aggregate_held(database: Database
         evidence = await until(database, instant)
         # then the answer is what the aggregate held then, and rests on the events that made it so.
         assert evidence.version == version
-        assert PreferencesAsOf.of(CATALOGUE, version, evidence.deciding).choices == choices
+        assert PreferencesAsOf.of(CATALOGUE, version, evidence.deciding, evidence.catalogues).choices == choices
         assert all(event in events for event in evidence.deciding)
         assert all(event.timestamp <= instant for event in evidence.deciding)
     assert (await until(database)).version == aggregate.version
@@ -77,10 +77,13 @@ async def test_at_every_instant_it_is_what_the_aggregate_held(database: Database
 async def test_the_catalogues_come_along_also_for_who_never_chose(database: Database, database_url: str) -> None:
     assert (await until(database)).catalogues.newest is None
     await publish(database_url, CATALOGUE)
-    await publish(database_url, catalogue(2, news=False))
+    await publish(database_url, catalogue(CATALOGUE.version + 1, news=False))
     evidence = await until(database)
     assert (evidence.version, evidence.deciding) == (0, [])
-    assert [event.catalogue_version for event in evidence.catalogues.events] == [1, 2]
+    assert [event.catalogue_version for event in evidence.catalogues.events] == [
+        CATALOGUE.version,
+        CATALOGUE.version + 1,
+    ]
 
 
 async def test_a_stream_that_only_began_has_a_version_and_no_choice(database: Database) -> None:

@@ -1,18 +1,14 @@
+"""Keys from a key server: which count, for how long, and how often it is asked."""
+
 import asyncio
-import datetime as dt
 import json
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from structlog.testing import capture_logs
 
 from domain.errors import Unauthenticated, Unavailable
-from infrastructure.identity.key_fetch import LARGEST_SET
-from infrastructure.identity.key_set import FixedKey, RemoteKeySet
+from infrastructure.identity.key_set import RemoteKeySet
 
 HOUR = 60 * 60
 
@@ -30,57 +26,6 @@ async def remote(key_server, clock, jwk, rsa_keys):
 
 def same(key, private) -> bool:
     return key.public_numbers() == private.public_key().public_numbers()
-
-
-# One configured key
-
-
-async def test_a_fixed_key_counts_for_every_kid_and_is_ready_at_once(rsa_keys, public_pem):
-    keys = FixedKey(public_pem(rsa_keys.ours))
-    await keys.start()
-    assert keys.ready()
-    assert same(await keys.key_for("any"), rsa_keys.ours)
-    assert keys.current("other") is await keys.key_for("any")
-    await keys.close()
-
-
-def test_a_fixed_key_may_be_written_on_one_line(rsa_keys, public_pem):
-    assert same(FixedKey(public_pem(rsa_keys.ours).replace("\n", "\\n")).current("any"), rsa_keys.ours)
-
-
-def test_a_fixed_key_may_be_a_certificate(rsa_keys):
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "clerk.example.com")])
-    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, rsa_keys.ours.public_key(), 1, start, start + dt.timedelta(days=1))
-        .sign(rsa_keys.ours, SHA256())
-        .public_bytes(Encoding.PEM)
-    )
-    assert same(FixedKey(certificate.decode()).current("any"), rsa_keys.ours)
-
-
-@pytest.mark.parametrize(
-    "what", ["nothing", "words", "a broken PEM", "a broken certificate", "a private key", "a lone surrogate"]
-)
-def test_what_is_no_public_key_is_refused_in_one_sentence(what, rsa_keys, public_pem):
-    pem = {
-        "nothing": "",
-        "words": "not a key",
-        "a broken PEM": public_pem(rsa_keys.ours)[:200],
-        "a broken certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
-        "a private key": rsa_keys.ours.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
-        "a lone surrogate": "\ud800",
-    }[what]
-    with pytest.raises(ValueError, match=r"^The signing key is neither a PEM public key nor a PEM certificate\.$"):
-        FixedKey(pem)
-
-
-@pytest.mark.parametrize("what", ["too short", "of another kind"])
-def test_a_fixed_key_that_is_no_long_rsa_key_is_refused(what, rsa_keys):
-    key = {"too short": rsa_keys.short, "of another kind": ec.generate_private_key(ec.SECP256R1())}[what]
-    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    with pytest.raises(ValueError, match=r"^The signing key is not an RSA key of at least 2048 bits\.$"):
-        FixedKey(pem)
 
 
 # Known keys never wait
@@ -313,15 +258,6 @@ async def test_closing_during_a_fetch_leaves_nothing_behind(clock):
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_an_unreachable_port_is_an_outage_and_is_logged(key_server, clock):
-    keys = RemoteKeySet(key_server.url, clock=clock)
-    key_server.close()
-    with capture_logs() as logs:
-        await keys.start()
-    assert [(line["event"], line["error"]) for line in logs] == [("keys_unreachable", "URLError")]
-    await keys.close()
-
-
 # What the key server sends
 
 
@@ -353,19 +289,6 @@ async def test_a_malformed_or_empty_set_is_a_failed_fetch_and_the_old_keys_stay(
     assert remote.current("ours") is before
     clock.advance(24 * HOUR - 120)
     assert not remote.ready()
-
-
-async def test_a_set_that_is_too_large_is_a_failed_fetch_however_good(key_server, clock, jwk, rsa_keys):
-    key_server.serve(jwk(rsa_keys.ours, "ours"))
-    key_server.body = key_server.body.ljust(LARGEST_SET + 1)
-    keys = RemoteKeySet(key_server.url, clock=clock)
-    await keys.start()
-    assert not keys.ready()
-    key_server.body = key_server.body[:-1]
-    clock.advance(30)
-    await keys.refresh_if_due()
-    assert keys.ready()
-    await keys.close()
 
 
 async def test_single_unusable_keys_are_passed_over(key_server, clock, jwk, rsa_keys):
@@ -406,30 +329,3 @@ async def test_key_material_is_never_logged(remote, key_server, clock, jwk, rsa_
             await remote.refresh_if_due()
     assert len(logs) == 3
     assert described["n"][:20] not in str(logs)
-
-
-async def test_a_redirect_on_the_same_host_is_followed(key_server, clock, jwk, rsa_keys):
-    key_server.serve(jwk(rsa_keys.ours, "ours"))
-    key_server.location = key_server.url + "?moved"
-    keys = RemoteKeySet(key_server.url, clock=clock)
-    await keys.start()
-    assert keys.ready()
-    assert key_server.requests == 2
-    await keys.close()
-
-
-@pytest.mark.parametrize("host", ["http://localhost:{port}/", "http://127.0.0.1:1/", "ftp://127.0.0.1:{port}/"])
-async def test_a_redirect_to_another_host_is_not_followed(host, key_server, clock):
-    key_server.location = host.format(port=key_server.port)
-    keys = RemoteKeySet(key_server.url, clock=clock)
-    with capture_logs() as logs:
-        await keys.start()
-    assert "another host" in logs[0]["detail"]
-    assert key_server.requests == 1
-    await keys.close()
-
-
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "data:,{}", "https://", "clerk.example.com", ""])
-def test_only_http_addresses_are_asked(url):
-    with pytest.raises(ValueError, match=r"^The address of the key set is not an HTTP or HTTPS address\.$"):
-        RemoteKeySet(url)

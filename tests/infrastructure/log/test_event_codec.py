@@ -9,11 +9,14 @@ from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder, Mapper, Sto
 
 from application.log import UnreadableEvent
 from domain import preferences as _registers_the_topics  # noqa: F401 - importing it is what registers them
-from domain.events import NotificationToggled
+from domain.catalogue import CATALOGUE
+from domain.events import CataloguePublished, NotificationToggled
 from domain.provenance import ERASED, UNREADABLE
+from domain.published_catalogues import catalogue_of, channels_of
 from infrastructure.log import event_codec
 from infrastructure.log.event_codec import decode, encode
-from tests.support.events import KEY, continued, erased, opened, toggled
+from tests.support.catalogues import published
+from tests.support.events import KEY, catalogue_published, continued, erased, opened, toggled
 
 GOLDEN = sorted((Path(__file__).parents[2] / "golden" / "events").glob("*.json"))
 EVENTS = [
@@ -25,6 +28,8 @@ EVENTS = [
     ),
     erased(4),
     continued(406),
+    catalogue_published(),
+    published(CATALOGUE),
 ]
 
 
@@ -104,12 +109,30 @@ def test_what_we_write_today_is_a_golden_form(library: Mapper[UUID]) -> None:
             actor={"user": "u", "session": "s", "impersonator": "i"},
         ),
         erased(4),
+        published(CATALOGUE),
     ]
     for event in full:
         written = json.loads(encode(event).state)
         golden = newest[event.TOPIC]["stored"]["state"]
         assert written.keys() == golden.keys()
         assert written.get("actor", {}).keys() <= golden.get("actor", {}).keys()
+    [written, *_], [golden, *_] = (
+        channels_of(CATALOGUE),
+        newest[CataloguePublished.TOPIC]["stored"]["state"]["channels"],
+    )
+    assert [*written] == [*golden]
+    assert [*written["toggles"][0]] == [*golden["toggles"][0]]
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in GOLDEN if path.stem.startswith("catalogue")], ids=lambda path: path.stem
+)
+def test_a_stored_catalogue_is_read_and_written_as_it_was(path: Path) -> None:
+    """A release that publishes it again, or asks whether it was ever in force, finds it unchanged."""
+    stored = json.loads(path.read_text())["stored"]
+    event = decode(UUID(int=1), stored["originator_version"], stored["topic"], json.dumps(stored["state"]).encode())
+    assert isinstance(event, CataloguePublished)
+    assert json.dumps(channels_of(catalogue_of(event))) == json.dumps(stored["state"]["channels"])
 
 
 def test_an_old_version_is_brought_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from infrastructure.settings import Settings, SettingsError, is_loopback
+from tests.support.links import FORMER_SECRET, SECRET
 from tests.support.tokens import public_pem
 
 PEM = public_pem()
@@ -83,6 +84,15 @@ def test_the_key_set_is_the_issuers_unless_it_is_said_where(environment, issuer:
         ({"CORS_ORIGINS": "https://app.example.com/path"}, "CORS_ORIGINS must be origins"),
         ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS must be origins"),
         ({"CLERK_ISSUER": ISSUER, "CLERK_AUTHORIZED_PARTIES": "app"}, "CLERK_AUTHORIZED_PARTIES must be origins"),
+        ({"PUBLIC_URL": "http://mail.example.com"}, "PUBLIC_URL must start with https://"),
+        ({"PUBLIC_URL": "mail.example.com"}, "PUBLIC_URL must be an address such as https://mail.example.com"),
+        ({"PUBLIC_URL": "https://mail.example.com/?a=b"}, "PUBLIC_URL must be an address"),
+        ({"PUBLIC_URL": "https://mail.example.com/>\r\nBcc: x"}, "PUBLIC_URL must be an address"),
+        ({"PUBLIC_URL": f"https://{'mail.' * 30}example.com"}, "of at most 150 characters"),
+        ({"UNSUBSCRIBE_KEYS": "c2hvcnQ="}, "UNSUBSCRIBE_KEYS must be base64 of at least 32 bytes each"),
+        ({"UNSUBSCRIBE_KEYS": f"{SECRET},no base64"}, "UNSUBSCRIBE_KEYS must be base64"),
+        ({"UNSUBSCRIBE_KEYS": f"{SECRET},{SECRET}"}, "UNSUBSCRIBE_KEYS must be different from each other"),
+        ({"UNSUBSCRIBE_RATE_LIMIT": "-1"}, "UNSUBSCRIBE_RATE_LIMIT must be greater than or equal to 0"),
         ({"HOST": "0.0.0.0"}, "HOST 0.0.0.0 can be reached from outside"),
         ({"POSTGRES_ENABLE_DB_FUNCTIONS": "y"}, "POSTGRES_ENABLE_DB_FUNCTIONS must not be enabled"),
     ],
@@ -110,6 +120,22 @@ def test_a_secret_is_never_part_of_the_sentence(environment) -> None:
     with pytest.raises(SettingsError) as told:
         Settings.from_environment()
     assert "hunter2" not in str(told.value)
+
+
+def test_the_public_address_has_no_slash_at_its_end_and_may_have_a_path(environment) -> None:
+    for given, address in (
+        ("https://mail.example.com/", "https://mail.example.com"),
+        ("https://example.com/preferences/", "https://example.com/preferences"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("", None),
+    ):
+        environment(PUBLIC_URL=given)
+        assert Settings.from_environment().public_url == address
+
+
+def test_the_keys_of_links_are_listed_newest_first(environment) -> None:
+    environment(UNSUBSCRIBE_KEYS=f" {SECRET} , {FORMER_SECRET},")
+    assert Settings.from_environment().unsubscribe_keys == (SECRET, FORMER_SECRET)
 
 
 def test_an_admin_reads_the_audit_log_unless_it_is_said_otherwise(environment) -> None:

@@ -1,0 +1,354 @@
+"""The unsubscribe link over HTTP: what a provider, a person and a scanner get of it."""
+
+import asyncio
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from ulid_transform import ulid_now
+
+from api.pages.unsubscribe import unsubscribe
+from application.erasure import Erasure
+from application.unsubscribing import Offer, Subscription
+from domain.catalogue import CATALOGUE, Toggle, Words
+from domain.preferences import stream_id
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.erasure.erasure import PostgresErasures
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.database_clock import DatabaseClock
+from tests.support.links import FORMER_SECRET, ONE_CLICK, PUBLIC_URL, SECRET, link, token
+from tests.support.server import PATH, Server
+from tests.support.tokens import bearer
+
+NEWS = CATALOGUE.channels[0].toggles[0]
+SCANNERS, AT_ONCE = 200, 10
+BY_PAGE = {"List-Unsubscribe": "Link"}
+
+
+@pytest.fixture
+def events_of(query) -> Callable[..., int]:
+    """How many events a user has."""
+
+    def count(user: str, organization: str | None = "org_math") -> int:
+        [(number,)] = query(
+            "SELECT count(*) FROM preferences_events WHERE originator_id = %s", [stream_id(organization, user)]
+        )
+        return number
+
+    return count
+
+
+@pytest.fixture
+def history(http) -> Callable[..., Any]:
+    async def read(user: str, organization: str | None = "org_math") -> list[dict[str, Any]]:
+        return (await http.get(f"{PATH}/history", headers=bearer(user, organization))).json()["data"]
+
+    return read
+
+
+@pytest.fixture
+def resolved(http) -> Callable[..., Any]:
+    async def read(user: str, organization: str | None = "org_math") -> dict[str, bool]:
+        return (await http.get(PATH, headers=bearer(user, organization))).json()["data"]["email"]
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("body", "source"),
+    [
+        ({"data": ONE_CLICK}, "one_click"),
+        ({"files": {"List-Unsubscribe": (None, "One-Click")}}, "one_click"),
+        ({"data": BY_PAGE}, "link"),
+    ],
+    ids=["urlencoded", "multipart", "page"],
+)
+async def test_a_click_switches_off_what_the_link_names_and_nothing_else(
+    http, fresh_user, resolved, history, body, source: str
+) -> None:
+    user = fresh_user()
+    before = await resolved(user)
+    for _ in range(3):
+        response = await http.post(link(user), **body)
+        assert (response.status_code, response.headers.get("location"), response.cookies) == (200, None, {})
+    assert await resolved(user) == {**before, NEWS.name: False}
+    [change] = await history(user)
+    assert (change["source"], change["actor"]) == (source, {"kind": "customer", "label": "unsubscribe link"})
+    assert (change["toggle"], change["enabled"], change["previous"]) == (NEWS.name, False, None)
+
+
+async def test_again_and_again_it_is_answered_alike(http, fresh_user) -> None:
+    answers = [await http.post(link(fresh_user()), data=ONE_CLICK) for _ in range(2)]
+    user = fresh_user()
+    answers += [await http.post(link(user), data=ONE_CLICK) for _ in range(3)]
+    assert len({(answer.status_code, answer.text) for answer in answers}) == 1
+
+
+async def test_a_user_who_chose_to_get_it_again_can_switch_it_off_again(http, fresh_user, resolved, history) -> None:
+    user = fresh_user()
+    await http.post(link(user), data=ONE_CLICK)
+    await http.patch(PATH, json={"email": {NEWS.name: True}}, headers=bearer(user))
+    assert (await resolved(user))[NEWS.name] is True
+    await http.post(link(user), data=ONE_CLICK)
+    assert (await resolved(user))[NEWS.name] is False
+    assert [change["source"] for change in await history(user)] == ["one_click", "dashboard", "one_click"]
+
+
+async def test_a_user_without_an_organization_and_one_in_another_are_others(http, fresh_user, events_of) -> None:
+    user = fresh_user()
+    await http.post(link(user, None), data=ONE_CLICK)
+    assert [events_of(user, organization) for organization in ("org_math", None, "org_chess")] == [0, 2, 0]
+
+
+def scans(address: str, chance: random.Random) -> list[tuple[str, str, dict[str, Any]]]:
+    """What a scanner does with a link."""
+    junk = chance.randbytes(chance.randint(0, 200))
+    return [
+        ("GET", address, {}),
+        ("HEAD", address, {}),
+        ("GET", f"{address}?utm_source=mail", {}),
+        ("POST", address, {}),
+        ("POST", address, {"content": junk, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
+        ("POST", address, {"content": junk, "headers": {"Content-Type": "multipart/form-data; boundary=x"}}),
+        ("POST", address, {"data": {"email": "scanner@example.com", "submit": "Unsubscribe"}}),
+        ("POST", address, {"data": {"List-Unsubscribe": chance.choice(["", "1", "on", "true", "one-click"])}}),
+        ("POST", address, {"json": ONE_CLICK}),
+        ("POST", f"{address}?List-Unsubscribe=One-Click", {}),
+        ("PUT", address, {"data": ONE_CLICK}),
+        ("DELETE", address, {}),
+        ("OPTIONS", address, {}),
+    ]
+
+
+async def test_two_hundred_scanners_change_nothing_and_the_click_after_them_does(http, fresh_user, events_of) -> None:
+    user = fresh_user()
+    kinds = [token(user, path=path) for path in CATALOGUE.defaults]
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def scan(number: int) -> list[httpx.Response]:
+        chance = random.Random(number)
+        address = f"/unsubscribe/{chance.choice(kinds)}"
+        visits = scans(address, chance)
+        async with at_once:
+            return [await http.request(method, url, **sent) for method, url, sent in chance.sample(visits, 5)]
+
+    # When scanners do what scanners do, with every link of a user's mails
+    answers = [answer for scanned in await asyncio.gather(*map(scan, range(SCANNERS))) for answer in scanned]
+    # then they get their answers, and nothing is recorded,
+    assert len(answers) == SCANNERS * 5
+    assert {answer.status_code for answer in answers} == {200, 400, 405}
+    assert events_of(user) == 0
+    # while the click that they left alone is.
+    assert (await http.post(link(user), data=ONE_CLICK)).status_code == 200
+    assert events_of(user) == 2
+
+
+async def test_looking_shows_what_would_be_switched_off(http, fresh_user, events_of) -> None:
+    user = fresh_user()
+    shown = await http.get(link(user))
+    assert shown.status_code == 200
+    assert NEWS.title in shown.text
+    assert NEWS.description in shown.text
+    assert '<form method="post"><button name="List-Unsubscribe" value="Link">' in shown.text
+    assert user not in shown.text
+    assert "org_math" not in shown.text
+    head = await http.head(link(user))
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(shown.content))
+    assert events_of(user) == 0
+
+
+async def test_a_page_keeps_the_link_to_itself(http, fresh_user) -> None:
+    headers = (await http.get(link(fresh_user()))).headers
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["x-robots-tag"] == "noindex"
+    assert "set-cookie" not in headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+
+
+async def test_a_click_needs_no_cookie_no_origin_and_no_session(server, fresh_user, resolved) -> None:
+    for origin in ("null", "https://mail.example.org"):
+        user = fresh_user()
+        async with httpx.AsyncClient(
+            base_url=server.url, headers={"Origin": origin, "Sec-Fetch-Site": "cross-site"}
+        ) as provider:
+            response = await provider.post(link(user), data=ONE_CLICK)
+        assert response.status_code == 200
+        assert (await resolved(user))[NEWS.name] is False
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_an_altered_link_is_not_found_and_says_so_in_a_sentence(http, fresh_user, events_of, method: str) -> None:
+    user = fresh_user()
+    made = token(user)
+    body = {"data": ONE_CLICK} if method == "POST" else {}
+    chance = random.Random(20260704)
+    altered = {
+        made[:-1],
+        made[1:],
+        f"{made}A",
+        f"{made}%00",
+        f"{made}/",
+        f"a/{made}",
+        made.swapcase(),
+        "x",
+        "%C3%A9",
+        "%FF",
+    }
+    altered |= {made[:at] + chr(ord(made[at]) ^ 1) + made[at + 1 :] for at in chance.sample(range(len(made)), 10)}
+    for each in altered:
+        response = await http.request(method, f"/unsubscribe/{each}", **body)
+        assert response.status_code == 404, each
+        if method != "HEAD":
+            assert "This link doesn&#x27;t work" in response.text
+    assert events_of(user) == 0
+    # Control: unaltered it is found, also if a proxy writes its characters in another way.
+    spelt = "".join(f"%{ord(character):02X}" for character in made)
+    assert (await http.request(method, f"/unsubscribe/{spelt}", **body)).status_code == 200
+
+
+async def test_links_of_a_former_key_still_work_and_those_of_an_unknown_one_do_not(http, fresh_user, resolved) -> None:
+    user = fresh_user()
+    assert (await http.post(link(user, secret=SECRET[::-1].strip("=") + "="), data=ONE_CLICK)).status_code == 404
+    assert (await resolved(user))[NEWS.name] is True
+    assert (await http.post(link(user, secret=FORMER_SECRET), data=ONE_CLICK)).status_code == 200
+    assert (await resolved(user))[NEWS.name] is False
+
+
+async def test_a_link_of_an_erased_person_still_switches_off_without_naming_the_person(
+    server, http, fresh_user, query, resolved, history
+) -> None:
+    # Given a person who was erased
+    user = fresh_user()
+    await http.patch(PATH, json={"email": {NEWS.name: True}}, headers=bearer(user))
+    async with Database(server.database_url) as database:
+        erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), DatabaseClock())
+        assert (await erasure.erase("org_math", user)).destroyed
+    # when the link in an old mail is used, then the choice is recorded,
+    assert (await http.post(link(user), data=ONE_CLICK)).status_code == 200
+    assert (await resolved(user))[NEWS.name] is False
+    # and the log still doesn't name the person.
+    entry, _ = await history(user)
+    assert entry["actor"] == {"kind": "customer", "label": "unsubscribe link"}
+    logged = await http.get("/v1/audit-log", params={"resource_id": user}, headers=bearer("user_grace", role="admin"))
+    assert logged.json()["data"] == []  # no follower runs here
+    states = query("SELECT state FROM preferences_events WHERE originator_id = %s", [stream_id("org_math", user)])
+    assert not any(user.encode() in state for (state,) in states)
+    async with Database(server.database_url) as database:
+        erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), DatabaseClock())
+        assert (await erasure.erase("org_math", user)).unsealed_events == 0
+
+
+async def test_what_has_left_the_catalogue_is_said_to_be_gone_and_is_recorded(http, fresh_user, query) -> None:
+    user = fresh_user()
+    former = link(user, path="email.holiday_greetings")
+    shown = await http.get(former)
+    assert shown.status_code == 200
+    assert "aren&#x27;t sent any more" in shown.text
+    assert "Holiday greetings" in shown.text
+    done = await http.post(former, data=ONE_CLICK)
+    assert (done.status_code, "You are unsubscribed" in done.text) == (200, True)
+    [(choices,)] = query(
+        "SELECT choices FROM current_preferences WHERE originator_id = %s", [stream_id("org_math", user)]
+    )
+    assert choices == {"email.holiday_greetings": False}
+
+
+async def test_what_became_mandatory_is_said_to_be_necessary(http, fresh_user, events_of) -> None:
+    user = fresh_user()
+    necessary = link(user, path="email.security_alerts")
+    for response in (await http.get(necessary), await http.post(necessary, data=ONE_CLICK)):
+        assert response.status_code == 200
+        assert "can't be switched off" in response.text
+        assert "<form" not in response.text
+    assert events_of(user) == 0
+
+
+@pytest.mark.parametrize(
+    "user", ["<script>alert(1)</script>", "\"'><img/src=x/onerror=alert(1)>", "{title}{sentence}", "%00%0d%0aX:1"]
+)
+async def test_markup_in_ids_reaches_no_page_and_no_header(http, user: str) -> None:
+    address = link(user, "<b>org</b>", f"email.{user}")
+    for response in (await http.get(address), await http.post(address, data=ONE_CLICK)):
+        assert response.status_code == 200
+        assert re.findall(r"<(?:script|img|b)\b", response.text) == []
+    body = {"channel": "email", "toggle": NEWS.name, "users": [user], "unsubscribe": True}
+    answer = await http.post("/v1/decisions", json=body, headers=bearer("user_grace", role="admin"))
+    [decision] = answer.json()["data"]["decisions"]
+    assert re.fullmatch(rf"<{PUBLIC_URL}/unsubscribe/[\w-]+>", decision["list_unsubscribe"])
+
+
+def test_markup_in_the_words_of_the_catalogue_stays_text() -> None:
+    hostile = Words("<script>alert(1)</script>{title}", '"><img src=x onerror=alert(1)>')
+    for toggle in (Toggle("news", default=True, words=hostile), Toggle("news", True, mandatory=True, words=hostile)):
+        offer = Offer(Subscription(None, "user_ada", "email.news"), toggle)
+        for answer in (unsubscribe.offered(offer), unsubscribe.done(offer)):
+            assert re.findall(rb"<(?:script|img)\b", answer.body) == []
+            assert b"&lt;script&gt;alert(1)&lt;/script&gt;{title}" in answer.body
+
+
+async def test_the_log_of_requests_has_no_link(server: Server, http, fresh_user) -> None:
+    made = [token(fresh_user()) for _ in range(4)]
+    begin = len(server.log())
+    await http.get(f"/unsubscribe/{made[0]}")
+    await http.post(f"/unsubscribe/{made[1]}", data=ONE_CLICK)
+    await http.get(f"/unsubscribe/{made[2]}/")
+    await http.get(f"/preferences/unsubscribe/{made[3]}")
+    lines = server.log(begin).decode()
+    assert lines.count('"path":"/unsubscribe/{token}"') == 3
+    assert lines.count('"path":"/preferences/unsubscribe/{token}"') == 1
+    assert [each for each in made if each in lines] == []
+    measured = (await http.get("/metrics")).text
+    assert 'http_route="/unsubscribe/{token}"' in measured
+    assert not any(each in measured for each in made)
+
+
+async def test_a_body_that_is_too_large_is_refused_with_a_page(http, fresh_user, events_of) -> None:
+    user = fresh_user()
+    response = await http.post(link(user), content=b"List-Unsubscribe=One-Click".ljust(17_000))
+    assert (response.status_code, response.headers["content-type"]) == (413, "text/html; charset=utf-8")
+    assert response.headers["connection"] == "close"
+    assert events_of(user) == 0
+
+
+async def test_a_flood_of_clicks_of_one_user_is_held_back_and_that_of_another_is_not(serve, database_url) -> None:
+    server = serve(unsubscribe_keys=SECRET, unsubscribe_rate_limit=5)
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        # Given a scanner that looks at a link, and posts to it, more often than a minute allows
+        for _ in range(10):
+            await http.get(link())
+            await http.post(link(), data={"junk": "1"})
+        # then the click still counts,
+        answers = [await http.post(link(), data=ONE_CLICK) for _ in range(8)]
+        assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 3
+        assert int(answers[-1].headers["retry-after"]) > 0
+        assert answers[-1].headers["content-type"] == "text/html; charset=utf-8"
+        # also that on the links of others.
+        assert (await http.post(link("user_bob"), data=ONE_CLICK)).status_code == 200
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM preferences_events").fetchall() == [(4,)]
+
+
+async def test_only_while_the_database_is_away_it_is_worth_trying_again(ready_cluster, folder) -> None:
+    # Given a service whose database is gone
+    with (
+        EmbeddedPostgres(ready_cluster.copy_to(folder)) as postgres,
+        Server(postgres.url, unsubscribe_keys=SECRET) as server,
+    ):
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+            postgres.stop()
+            # then a link is still shown, because that needs no database,
+            assert (await http.get(link())).status_code == 200
+            assert (await http.post(link(), data={"junk": "1"})).status_code == 400
+            assert (await http.post(f"{link()}A", data=ONE_CLICK)).status_code == 404
+            # and the click is to be tried again.
+            away = await http.post(link(), data=ONE_CLICK)
+            assert away.status_code == 503
+            assert int(away.headers["retry-after"]) > 0
+            assert "try again in a moment" in away.text
