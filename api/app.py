@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from api.audit import evidence, reads, users
 from api.audit import log as audit_log
+from api.audit import summary as audit_summary
 from api.decisions import decisions
 from api.documentation import docs
 from api.documentation.document import document
@@ -71,6 +72,7 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         audit_log.add,
         evidence.add,
         reads.add,
+        audit_summary.add,
         events.add,
         decisions.add,
         health.add,

@@ -12,6 +12,7 @@ from api.http.rate_limit import RateLimit
 from application.audit.evidence import UserEvidence
 from application.audit.log import AuditLog
 from application.audit.reads import RecordOfReading
+from application.audit.summary import AuditSummary
 from application.audit.users import Users
 from application.decisions import Decisions
 from application.evidence.signing import SigningStatus
@@ -77,6 +78,7 @@ class Services:
     audit_log: AuditLog
     evidence: UserEvidence
     reads: RecordOfReading
+    audit_summary: AuditSummary
     feed: EventFeed
     live_feed: LiveFeed
     feed_heartbeat: float

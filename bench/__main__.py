@@ -13,6 +13,7 @@ from bench import former, loads, machine, medians, profile, report, results
 from bench.parts import (
     audit,
     audit_log,
+    audit_summary,
     cross_origin,
     decisions,
     disk,
@@ -47,6 +48,7 @@ PARTS = (
     audit,
     sweep,
     audit_log,
+    audit_summary,
     decisions,
     unsubscribe,
     memory,

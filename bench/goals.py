@@ -54,6 +54,7 @@ GOALS = (
     Goal("relay.p99", "p99 from acknowledged PATCH to a JetStream consumer, at half load", "≤", 100, "ms"),
     Goal("audit_log.p99", "a page of the audit log in the database, p99 of the slowest filter", "≤", 10, "ms"),
     Goal("audit_log.growth", "p99 of the slowest filter with ten times the events", "≤", 1.3),
+    Goal("audit_summary.p99", "opt-ins and opt-outs of a year by day, in the database", "≤", 50, "ms"),
     Goal("decisions.rate", "decisions about users, ten thousand at once", "≥", 100_000, "users/s"),
     Goal("decisions.p50", "p50 of a decision about one user, against that user's GET", "≤", 1),
     Goal("unsubscribe.rate", "unsubscribe links made, on one core", "≥", 50_000, "links/s"),

@@ -30,10 +30,10 @@ SOURCES = {Source.DASHBOARD: 900, Source.API: 90, Source.ONE_CLICK: 7, Source.IM
 IMPERSONATED = {False: 199, True: 1}
 
 
-def fill(url: str, users: int, events: int) -> None:
-    """`users` with one event after the other in turns, until there are so many."""
+def fill(url: str, users: int, events: int, every: timedelta = timedelta(seconds=1)) -> None:
+    """`users` with one event after the other in turns, until there are so many, and so long between two of them."""
     with psycopg.connect(url, autocommit=True) as connection:
-        write_log(connection, _in_turns(users, events), new_key())
+        write_log(connection, _in_turns(users, events, every), new_key())
         index_log(connection, events)
 
 
@@ -44,7 +44,7 @@ def people(users: int) -> Iterator[tuple[str, str]]:
         yield (LARGE if number % 2 else user.organization), user.name
 
 
-def _in_turns(users: int, events: int) -> Iterator[StoredEvent]:
+def _in_turns(users: int, events: int, every: timedelta) -> Iterator[StoredEvent]:
     """A user's events alternate between on and off."""
     chance = random.Random(SEED)
     owners = [(organization, name, stream_id(organization, name)) for organization, name in people(users)]
@@ -59,7 +59,7 @@ def _in_turns(users: int, events: int) -> Iterator[StoredEvent]:
                 return
             _, _, topic, state, _ = samples[kind][round_ % 2 == 0]
             own = state.decode().replace(ANYBODY.name, name)
-            own = own.replace(BEGIN.isoformat(), (BEGIN + timedelta(seconds=turn)).isoformat())
+            own = own.replace(BEGIN.isoformat(), (BEGIN + turn * every).isoformat())
             yield StoredEvent(stream, round_ + 1, topic, named(own, organization, *ids(round_ + 1, number)))
 
 

@@ -23,7 +23,7 @@ _ROW: Final = (
 )
 
 
-_LAST_EVENT_AT: Final[Json] = {
+LAST_EVENT_AT: Final[Json] = {
     "X-Last-Event-At": {
         "description": "Of an export, once all of it was received: what a page says in `meta.last_event_at`. Absent before "
         "the feed has begun.",
@@ -58,7 +58,7 @@ def audit_log() -> Json:
         "responses": {
             200: {
                 "description": "A page of the audit log, or all of it.",
-                "headers": {**REQUEST_ID, **_LAST_EVENT_AT},
+                "headers": {**REQUEST_ID, **LAST_EVENT_AT},
                 "content": {
                     "application/json": {
                         "examples": {

@@ -1,6 +1,6 @@
 """A page of the audit log, in the shape of the product."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -53,3 +53,31 @@ class AuditLogPage(BaseModel):
     success: bool = Field(description="true; an error has false.")
     data: list[AuditEntry]
     meta: AuditMeta
+
+
+class AuditDay(BaseModel):
+    day: date = Field(description="In UTC.")
+    channel: str
+    toggle: str
+    source: SourceName
+    opt_ins: int = Field(description="How many choices switched it on.", ge=0)
+    opt_outs: int = Field(description="How many choices switched it off.", ge=0)
+
+
+class AuditSummaryMeta(BaseModel):
+    total: int = Field(description="Always 0.", ge=0)
+    limit: int = Field(description="How many there are: all of them.", ge=0)
+    offset: int = Field(description="Always 0.", ge=0)
+    next_cursor: str | None = Field(default=None, description="Always null.")
+    since: datetime = Field(description="From when on it is counted.")
+    until: datetime = Field(description="Up to when it is counted.")
+    last_event_at: datetime | None = Field(
+        description="How far the counts are complete: everything that was recorded until then is in them. Null before the "
+        "feed has begun."
+    )
+
+
+class AuditSummaryPage(BaseModel):
+    success: bool = Field(description="true; an error has false.")
+    data: list[AuditDay]
+    meta: AuditSummaryMeta

@@ -17,6 +17,7 @@ checks       makes the checks of `preferences check`
 person_keys  checks and repairs the keys of persons
 evidence     signs checkpoints, and verifies the log against them
 sweep        runs the sweep
+demo         fills a development database
 unsubscribing  wires unsubscribe links
 clock        makes the clock of all of them
 errors       lists the errors that the command line shows as one sentence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         checks,
         databases,
         decisions,
+        demo,
         erasure,
         errors,
         evidence,
@@ -59,6 +61,7 @@ __all__ = [
     "checks",
     "databases",
     "decisions",
+    "demo",
     "erasure",
     "errors",
     "evidence",

@@ -10,9 +10,11 @@ from ulid_transform import ulid_now
 from api.bootstrap.clock import clock_of
 from application.audit.log import AuditIndex, AuditLog
 from application.audit.reads import Readings
+from application.audit.summary import AuditSummary
 from application.identity import Reader
 from infrastructure.audit.log import PostgresAuditLog, open_database
 from infrastructure.audit.reads import PostgresAuditReads
+from infrastructure.audit.summary import PostgresDailyIndex
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.database_clock import DatabaseClock
 
@@ -27,6 +29,10 @@ def make_readings(database: Database, clock: DatabaseClock) -> Readings:
 
 def make_audit_log(database: Database, readings: Readings) -> AuditLog:
     return AuditLog(PostgresAuditLog(database), readings)
+
+
+def make_audit_summary(database: Database, readings: Readings, clock: DatabaseClock) -> AuditSummary:
+    return AuditSummary(PostgresDailyIndex(database, PostgresAuditLog(database)), readings, clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from typing import Final
 
 import psycopg
 
+from application.demo.filling import DemoRefused
 from application.evidence.bundle import BadBundle
 from application.evidence.checkpoints import Contradiction
 from application.evidence.foreign_checkpoint import ForeignCheckpoint
@@ -28,6 +29,7 @@ OPERATOR_ERRORS: Final = (
     ServiceError,
     ReplayRefused,
     CannotReset,
+    DemoRefused,
     BrokenStream,
     BadBundle,
     NotACopy,

@@ -13,7 +13,7 @@ from ulid_transform import ulid_now
 
 from api import app
 from api.bootstrap import evidence
-from api.bootstrap.audit import make_audit_log, make_readings
+from api.bootstrap.audit import make_audit_log, make_audit_summary, make_readings
 from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed, open_feed_database
 from api.bootstrap.followers import registered
@@ -120,6 +120,7 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
         audit_log=audit_log,
         evidence=UserEvidence(evidence.user_evidence(settings, settings.database_url), readings),
         reads=RecordOfReading(PostgresAuditReads(audit_database), readings),
+        audit_summary=make_audit_summary(audit_database, readings, clock),
         followers=partial(
             FollowerRegister(database, clock).statuses, [follower.name for follower in registered(settings)]
         ),

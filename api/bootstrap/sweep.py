@@ -14,6 +14,7 @@ from api.bootstrap.databases import OPERATOR_PATIENCE
 from api.bootstrap.evidence import Progress, note_reader
 from application.evidence.sweep import Finding, SweepStatus
 from infrastructure.evidence.checkpoint_file import CheckpointFile
+from infrastructure.evidence.sweep.daily_counts import DailyCountsLeg
 from infrastructure.evidence.sweep.index_leg import IndexLeg
 from infrastructure.evidence.sweep.journal import sweep_status
 from infrastructure.evidence.sweep.leg import Leg, check
@@ -33,6 +34,7 @@ def legs(settings: Settings) -> Sequence[Leg]:
     return [
         LogLeg(CheckpointFile(settings.published_checkpoints), note_reader(settings), settings.audit_origin),
         IndexLeg(),
+        DailyCountsLeg(),
         StreamLeg(),
     ]
 
@@ -54,7 +56,7 @@ def check_beside(url: str, progress: Progress) -> list[Finding]:
 
         return check(url, leg, told)
 
-    beside: Sequence[Leg] = [IndexLeg(), StreamLeg()]
+    beside: Sequence[Leg] = [IndexLeg(), DailyCountsLeg(), StreamLeg()]
     with ThreadPoolExecutor(len(beside)) as threads:
         try:
             return [finding for findings in threads.map(checked, beside) for finding in findings]

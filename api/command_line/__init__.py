@@ -15,6 +15,7 @@ from api.command_line import (
     catalogue,
     checks,
     database,
+    demo,
     erase,
     followers,
     history,
@@ -46,6 +47,7 @@ cli.command()(relay.relay)
 cli.command()(history.history)
 cli.command()(replay.replay)
 cli.command()(erase.erase)
+cli.command()(demo.demo)
 cli.add_typer(person_keys.cli, name="person-keys")
 cli.add_typer(audit.cli, name="audit")
 audit.cli.command()(audit_log.export)

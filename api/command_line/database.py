@@ -58,13 +58,14 @@ def _repair_index(*, compare_only: bool) -> None:
     with bootstrap.databases.migrated_database() as url, bar("reading the log") as progress:
         found = bootstrap.databases.compare_audit_index(url, progress, repair=not compare_only)
     output.print(f"{counted(found.events, 'event')}, up to position {found.position}")
-    if not found.differing:
+    if not found.differing and not found.wrong_counts:
         output.print("equal")
         return
     for sentence in found.named[:SHOWN]:
         output.print(f"  {sentence}", markup=False, soft_wrap=True)
+    wrong_counts = f", {counted(found.wrong_counts, 'daily count')}" if found.wrong_counts else ""
     output.print(
-        f"not equal: {counted(found.differing, 'entry', 'entries')}"
+        f"not equal: {counted(found.differing, 'entry', 'entries')}{wrong_counts}"
         + ("" if compare_only else "; the index now says what the log says")
     )
     raise typer.Exit(1)

@@ -69,11 +69,11 @@ def _measured(stage: Stage, events: int) -> dict[str, list[float]]:
         users = max(events // 10, 40)
         fill(url, users, events)
         stage.settle()
-        _bring_to_memory(url)
+        bring_to_memory(url)
         return asyncio.run(_pages(url, users, events, stage.size.audit_pages))
 
 
-def _bring_to_memory(url: str) -> None:
+def bring_to_memory(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION pg_prewarm")
         connection.execute("SELECT pg_prewarm(oid, 'read') FROM pg_class WHERE relkind IN ('r', 'i')")

@@ -22,6 +22,7 @@ from infrastructure.followers.runner import FollowerRunner
 from tests.support import audit_index, processes
 from tests.support.catalogues import publish
 from tests.support.clusters import ReadyCluster
+from tests.support.daily_counts import wrong_counts
 from tests.support.figures import figures
 from tests.support.keep_alive import KeepAlive, NoReply
 from tests.support.remembering_indexer import RememberingIndexer
@@ -96,6 +97,7 @@ async def test_after_a_crash_no_organization_is_shown_anothers_users(postgres) -
         ("org_beta", "/v1/events"): beta,
     }
     assert audit_index.differences(postgres.url) == []
+    assert wrong_counts(postgres.url) == []
 
 
 async def test_an_indexer_that_remembers_shows_an_organization_anothers_users(postgres) -> None:
@@ -166,6 +168,7 @@ async def test_killed_at_any_moment_the_index_is_what_the_log_makes_of_it(postgr
     await killed_again_and_again(postgres, AuditIndexer(), KILLS, seed=19)
     assert audit_index.foreign(postgres.url) == []
     assert audit_index.differences(postgres.url) == []
+    assert wrong_counts(postgres.url) == []
     with psycopg.connect(postgres.url) as connection:
         [(entries,)] = connection.execute("SELECT count(*) FROM audit_entries").fetchall()
     assert entries > KILLS

@@ -51,10 +51,11 @@ def forget(url: str, stream: UUID) -> None:
 
 
 class Chance:
-    """Events of several users and organizations, whose times neither go up nor differ always."""
+    """Events of several users and organizations, whose times neither go up nor differ always. `seconds`: within how many they happen."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, seconds: int = 60) -> None:
         self.random = random.Random(seed)
+        self._seconds = seconds
         self._versions: dict[UUID, int] = {}
 
     def events(self, count: int) -> list[Event]:
@@ -66,7 +67,7 @@ class Chance:
         version = self._versions[stream] = self._versions.get(stream, 0) + 1
         actor = {"user": user, **({"impersonator": "user_staff"} if self.random.random() < 0.2 else {})}
         fields: dict[str, Any] = {
-            "timestamp": NOON + timedelta(seconds=self.random.randrange(60)),
+            "timestamp": NOON + timedelta(seconds=self.random.randrange(self._seconds)),
             "organization": organization,
             "source": self.random.choice([*Source]).value,
         }

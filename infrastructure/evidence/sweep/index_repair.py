@@ -7,6 +7,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 
 from infrastructure.evidence.sweep import index_leg
+from infrastructure.evidence.sweep.daily_counts import compare_counts
 from infrastructure.evidence.sweep.leg import Connection, sweeping
 from infrastructure.postgres.sql import queries
 
@@ -19,11 +20,14 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("index_repair")
 
 @dataclass(slots=True)
 class IndexComparison:
-    """The index beside the log, as far as it is. `named` has a sentence for each of the first entries of each stretch that differ."""
+    """The index beside the log, as far as it is. `named` has a sentence for each of the first entries of each stretch that differ, and for
+    each of the first daily counts that are wrong.
+    """
 
     events: int = 0
     position: int = 0
     differing: int = 0
+    wrong_counts: int = 0
     named: list[str] = field(default_factory=list)
 
 
@@ -52,6 +56,9 @@ def compare_index(
             if differing and repair:
                 _repair(connection, after, stretch.up_to)
             progress(found.position, max(found.position, stretch.stands_at))
+        # Last, because making entries again counts them: where an entry was altered, its removal is counted down elsewhere.
+        found.wrong_counts, sentences = compare_counts(connection, repair=repair)
+        found.named += sentences
     return found
 
 

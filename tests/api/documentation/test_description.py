@@ -24,6 +24,7 @@ READS = f"{AUDIT_LOG}/reads"
 CHECKPOINT = f"{AUDIT_LOG}/checkpoint"
 CATALOGUES = f"{AUDIT_LOG}/catalogues"
 EVIDENCE = "/v1/users/{user_id}/evidence"
+AUDIT_SUMMARY = "/v1/audit-log/summary"
 EVENTS = "/v1/events"
 CATALOGUE_PATH = "/v1/notifications/catalogue"
 
@@ -40,6 +41,7 @@ STATUSES = {
     ("get", CHECKPOINT): {"200", "401", "403", "404", "422", "500", "503"},
     ("get", CATALOGUES): {"200", "401", "403", "422", "500", "503"},
     ("get", EVIDENCE): {"200", "401", "403", "404", "422", "500", "503"},
+    ("get", AUDIT_SUMMARY): {"200", "401", "403", "422", "500", "503"},
     ("get", EVENTS): {"200", "401", "403", "409", "422", "500", "503"},
     ("get", "/healthz"): {"200", "405", "500"},
     ("get", "/readyz"): {"200", "405", "500", "503"},
@@ -90,6 +92,7 @@ ERRORS = {
         ("get", path): {"UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"}
         for path in (CHECKPOINT, EVIDENCE)
     },
+    ("get", AUDIT_SUMMARY): {"UNAUTHORIZED", "FORBIDDEN", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
     ("get", EVENTS): {"UNAUTHORIZED", "FORBIDDEN", "BEYOND_THE_END", "VALIDATION_FAILED", "INTERNAL", "UNAVAILABLE"},
 }
 
@@ -173,7 +176,7 @@ def test_the_headers_that_clients_rely_on_are_described(operations) -> None:
             expected |= {"Allow"} if status == "405" else set()
             expected |= {"Retry-After"} if status in {"429", "503"} else set()
             expected |= {"X-Next-After"} if path == EVENTS and status == "200" else set()
-            expected |= {"X-Last-Event-At"} if path == AUDIT_LOG and status == "200" else set()
+            expected |= {"X-Last-Event-At"} if path in (AUDIT_LOG, AUDIT_SUMMARY) and status == "200" else set()
             assert set(response["headers"]) == expected, (method, path, status)
             optional = {name for name, header in response["headers"].items() if not header["required"]}
             assert optional == expected & {"X-Next-After", "X-Last-Event-At"}

@@ -20,6 +20,13 @@ ON = b'{"email": {"weekly_usage_digest": true}}'
 ITS_OWN = {"date", "x-request-id"}
 FORMS = {"json": "application/json", "lines": "application/x-ndjson", "rows": "text/csv", "stream": "text/event-stream"}
 
+TELL_THE_TIME = {
+    "/readyz": ["content-length"],
+    "/v1/audit-log": ["x-last-event-at"],
+    "/v1/audit-log/summary": ["x-last-event-at"],
+}
+"""Headers of which no two are the same."""
+
 # Path, accepted form, status.
 READ = [
     ("/healthz", "json", 200),
@@ -37,6 +44,7 @@ READ = [
     ("/v1/audit-log?limit=1", "lines", 422),
     ("/v1/audit-log", "lines", 200),
     ("/v1/audit-log", "rows", 200),
+    ("/v1/audit-log/summary", "rows", 200),
     ("/v1/events", "json", 200),
     ("/v1/events?after=9999", "json", 409),
     ("/v1/events", "lines", 200),
@@ -84,8 +92,7 @@ async def test_head_says_what_get_says(client: httpx.AsyncClient) -> None:
         expected = said(read)
         # except that a body which isn't sent isn't cut into chunks either.
         expected.pop("transfer-encoding", None)
-        for name in {"/readyz": ["content-length"], "/v1/audit-log": ["x-last-event-at"]}.get(path, []):
-            # They tell the time, so that no two are the same.
+        for name in TELL_THE_TIME.get(path, []):
             assert (name in asked.headers) == (expected.pop(name, None) is not None), path
             asked.headers.pop(name, None)
         assert (asked.status_code, said(asked), asked.content) == (status, expected, b""), path

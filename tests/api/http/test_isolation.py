@@ -40,6 +40,7 @@ GETS: list[tuple[str, dict[str, str]]] = [
     (f"/v1/audit-log?resource_id={USERS[1]}", AUDITOR),
     ("/v1/audit-log", AUDITOR | NDJSON),
     ("/v1/audit-log", AUDITOR | {"Accept": "text/csv"}),
+    ("/v1/audit-log/summary?since=2026-03-03T00:00:00Z&until=2026-03-05T00:00:00Z", AUDITOR),
     ("/v1/events?limit=1000", AUDITOR),
     ("/v1/events?type=notification-preferences.toggled.v1&limit=20", AUDITOR),
     ("/v1/events", AUDITOR | NDJSON),
@@ -57,6 +58,7 @@ GETS: list[tuple[str, dict[str, str]]] = [
 WHOLE = (
     "/v1/audit-log?limit=200",
     "/v1/audit-log?resource_id",
+    "/v1/audit-log/summary",
     "/v1/audit-log ",
     "/v1/events?limit=1000",
     "/v1/events ",

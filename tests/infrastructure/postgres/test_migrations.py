@@ -9,14 +9,6 @@ from infrastructure.postgres.migrations import Migration, MigrationError
 from tests.support.former_schema import migrate_up_to
 
 
-@pytest.fixture
-def empty_database(postgres) -> str:
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS empty")
-        connection.execute("CREATE DATABASE empty")
-    return postgres.database_url("empty")
-
-
 def test_an_empty_database_is_brought_up_to_date_once(empty_database: str) -> None:
     assert migrations.status(empty_database) == f"{len(migrations.available())} not applied: run `preferences migrate`"
     assert migrations.migrate(empty_database) == migrations.available()

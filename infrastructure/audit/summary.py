@@ -1,0 +1,79 @@
+"""How many choices were made on each day: read from the counts that the audit index keeps."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+
+import orjson
+from typing_extensions import override
+
+from application.audit.filter import AuditFilter
+from application.audit.log import IndexProgress
+from application.audit.summary import CountedClass, DailyCounts, DailyIndex, DayCount
+from application.log import BrokenStream
+from domain.errors import Unavailable
+from infrastructure.audit.index import AuditIndexer
+from infrastructure.audit.log import PostgresAuditLog
+from infrastructure.log.event_log import read_at
+from infrastructure.postgres.connection import Connection
+from infrastructure.postgres.database import Database
+from infrastructure.postgres.sql import queries
+
+
+class Parts(NamedTuple):
+    """The whole UTC days between two instants, from `first_day` to the day before `end_day`, and where the cut days beside them end and
+    begin. If there is no whole day, `cut_before` is the end of it all.
+    """
+
+    first_day: date
+    end_day: date
+    cut_before: datetime
+    cut_after: datetime
+
+
+class PostgresDailyIndex(DailyIndex):
+    def __init__(self, database: Database, log: PostgresAuditLog) -> None:
+        self._database = database
+        self._log = log
+        self._statement = queries("audit_summary")["by_day"]
+
+    @override
+    async def by_day(
+        self, organization: str, wanted: AuditFilter, since: datetime, until: datetime, *, at_least: int
+    ) -> DailyCounts:
+        parameters = {
+            "follower": AuditIndexer.name,
+            "organization": organization,
+            "actor_kind": wanted.actor_kind,
+            "channel": wanted.channel,
+            "toggle": wanted.toggle,
+            "enabled": wanted.enabled,
+            "source": wanted.source,
+            "since": since,
+            "until": until,
+            **parts(since, until)._asdict(),
+        }
+
+        async def read(connection: Connection) -> DailyCounts:
+            [(reached, days, classes)] = await connection.rows(self._statement, parameters, prepare=False)
+            if (reached or 0) < at_least:
+                raise Unavailable(f"the index of the audit log was set back from position {at_least} to {reached or 0}")
+            counted = [CountedClass(*row) for row in orjson.loads(classes)]
+            named = {position for one in counted for position in (one.oldest, one.newest) if position is not None}
+            witnesses = await read_at(connection, sorted(named))
+            if missing := named - {event.position for event in witnesses}:
+                raise BrokenStream(f"the log has no event at position {min(missing)}, where the audit log has an entry")
+            return DailyCounts([DayCount(*row) for row in orjson.loads(days)], counted, witnesses)
+
+        return await self._database.read(read)
+
+    @override
+    async def complete_until(self) -> IndexProgress:
+        return await self._log.complete_until()
+
+
+def parts(since: datetime, until: datetime) -> Parts:
+    if since.date() >= until.date():
+        return Parts(until.date(), until.date(), until, until)
+    end = until.date()
+    first = since.date() if since.timetz() == time(tzinfo=UTC) else since.date() + timedelta(days=1)
+    return Parts(first, end, datetime.combine(first, time(), UTC), datetime.combine(end, time(), UTC))
