@@ -28,6 +28,7 @@ def choices(organization: str, user: str, *chosen: tuple[int, str, bool, str], s
         return {
             "timestamp": BEGAN + timedelta(days=day, minutes=number, microseconds=123456),
             "organization": organization,
+            "catalogue_version": CATALOGUE.version,
         }
 
     events: list[Event] = [opened(stream, actor=actor, **common(chosen[0][0], 0))]

@@ -24,6 +24,6 @@ def add(app: FastAPI, services: Services) -> None:
             ),
             head=described(sign_in),
             front_end=sign_in.front_end,
-            styles=("console.css",),
+            styles=("console.css", "console_data.css"),
             scripts=("console.js",),
         )

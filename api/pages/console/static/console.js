@@ -3,11 +3,10 @@ import { getToken, onSignedOut, signOut, whoIsSignedIn } from "../../static/sess
 import { address, onAddress, query } from "./address.js";
 import { evidenceView } from "./evidence_view.js";
 import { logView } from "./log_view.js";
-import { make } from "./make.js";
+import { fault, make } from "./make.js";
 import { readsView } from "./reads_view.js";
 import { timeView } from "./time_view.js";
 import { userView } from "./user_view.js";
-import { fault } from "./words.js";
 
 /**
  * A view shows itself in its place. It stops when the signal says so: another view is shown then.

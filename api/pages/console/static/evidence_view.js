@@ -1,10 +1,9 @@
 /** Evidence: the last checkpoint, a user's bundle, and its verification in this page. */
 import { address, go } from "./address.js";
-import { make, table } from "./make.js";
+import { instant, make, table } from "./make.js";
 import { Refusal, ask, read, save } from "./service.js";
 import { COLUMNS, verdict } from "./verdict.js";
 import { verifyBundle } from "./verify.js";
-import { instant } from "./words.js";
 
 /** @type {import("./console.js").View} */
 export async function evidenceView(place, query, signal) {

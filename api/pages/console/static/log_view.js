@@ -1,8 +1,7 @@
 /** The organization's log. Every filter stands in the address, and every value of an entry is a filter. */
 import { address, go } from "./address.js";
-import { make, pager, table } from "./make.js";
-import { ask, read, save } from "./service.js";
-import { SOURCES, actorText, catalogues, counted, instant, readable, state, toSecond } from "./words.js";
+import { SOURCES, actorText, counted, instant, make, pager, readable, state, table, toSecond } from "./make.js";
+import { ask, catalogues, read, save } from "./service.js";
 
 const FILTERS = ["resource_id", "channel", "toggle", "enabled", "source", "actor_kind", "action", "since", "until"];
 const TOGGLE = "notification_preferences.toggle";
@@ -36,7 +35,7 @@ function completeness(until) {
   return make("p", { className: "quiet" }, ...said, "Each look is recorded: who, when, with which filter.");
 }
 
-/** @param {Record<string, string>} filter @param {import("./words.js").Catalogue[]} all */
+/** @param {Record<string, string>} filter @param {import("./service.js").Catalogue[]} all */
 function filterForm(filter, all) {
   const channels = [...new Set(all.flatMap((one) => one.channels.map(({ name }) => name)))];
   const toggles = [...new Set(all.flatMap((one) => one.channels.flatMap((channel) => channel.toggles.filter((toggle) => !toggle.mandatory).map(({ name }) => name))))];

@@ -4,6 +4,7 @@
  * @typedef {Node | string | number | null | undefined | false} Content
  */
 
+export const SOURCES = ["dashboard", "api", "one_click", "link", "import", "admin", "system"];
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
@@ -64,3 +65,27 @@ export function pager(newest, older, said) {
     make("span", { className: "quiet" }, said),
   );
 }
+
+/** `weekly_usage_digest` → `Weekly usage digest`. @param {string} name */
+export const readable = (name) => (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ");
+
+/** To the second, in UTC; the exact instant on request. @param {string} at */
+export const instant = (at) => make("time", { dateTime: at, title: at, className: "instant" }, toSecond(at));
+
+/** @param {string} at */
+export const toSecond = (at) => at.slice(0, 19).replace("T", " ");
+
+/** @param {boolean | null | undefined} enabled */
+export function state(enabled) {
+  if (enabled === null || enabled === undefined) return make("span", { className: "state none" }, "default");
+  return make("span", { className: `state ${enabled ? "on" : "off"}` }, enabled ? "on" : "off");
+}
+
+/** @param {{kind: string, label: string}} actor */
+export const actorText = (actor) => (actor.kind === "platform" ? "support" : actor.label);
+
+/** @param {string} text */
+export const fault = (text) => make("p", { className: "fault notice-box", role: "alert" }, text);
+
+/** @param {number} count @param {string} noun @param {string} [plural] */
+export const counted = (count, noun, plural = `${noun}s`) => `${count.toLocaleString("en")} ${count === 1 ? noun : plural}`;

@@ -1,14 +1,13 @@
 /** Who has read what in the organization. Looking at it is recorded, too. */
 import { address } from "./address.js";
-import { make, pager, table } from "./make.js";
+import { counted, instant, make, pager, table } from "./make.js";
 import { read } from "./service.js";
-import { counted, instant } from "./words.js";
 
 /** @type {Record<string, string>} */
 const ACTIONS = {
   "audit_log.read": "Log, a page",
   "audit_log.export": "Log, an export",
-  "audit_log.summarize": "Over time",
+  "audit_log.summary": "Over time",
   "user_preferences.read": "What a user gets",
   "user_history.read": "A user's changes",
   "user_evidence.export": "A user's bundle",

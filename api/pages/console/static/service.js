@@ -1,4 +1,10 @@
-/** Asks the service, with the session of the person who is signed in. */
+/**
+ * Asks the service, with the session of the person who is signed in.
+ *
+ * @typedef {{name: string, title?: string | null, description?: string | null, default: boolean, mandatory: boolean}} Toggle
+ * @typedef {{name: string, title?: string | null, toggles: Toggle[]}} Channel
+ * @typedef {{version: number, published_at: string, channels: Channel[]}} Catalogue
+ */
 import { getToken, refused, root } from "../../static/session.js";
 
 /** A refusal, in one sentence for people. */
@@ -59,4 +65,25 @@ export function save(content, name) {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** @type {Promise<Catalogue[]> | null} */
+let published = null;
+
+/** Every catalogue that was ever published, oldest first. @returns {Promise<Catalogue[]>} */
+export function catalogues() {
+  published ??= read("v1/audit-log/catalogues").then(
+    (answer) => answer.data,
+    (error) => {
+      published = null;
+      throw error;
+    },
+  );
+  return published;
+}
+
+/** @param {Catalogue[]} all @param {number | undefined} version @param {string} channel @param {string} toggle @returns {Toggle | undefined} */
+export function told(all, version, channel, toggle) {
+  const catalogue = all.find((one) => one.version === version);
+  return catalogue?.channels.find((one) => one.name === channel)?.toggles.find((one) => one.name === toggle);
 }

@@ -1,14 +1,14 @@
 /** What a user gets at one instant or at two, toggle by toggle, with what decided it. */
 import { address } from "./address.js";
-import { make, table } from "./make.js";
-import { actorText, counted, instant, readable, state, toSecond, told } from "./words.js";
+import { actorText, counted, instant, make, readable, state, table, toSecond } from "./make.js";
+import { told } from "./service.js";
 
 /**
- * @typedef {{as_of: string, catalogue_version: number, version: number, notifications: Record<string, Record<string, boolean>>,
+ * @typedef {{as_of: string, catalogue_version: number, version: number,
  *   explain: Record<string, Record<string, {enabled: boolean, decided_by: string, event: any}>>}} State
  */
 
-/** @param {State} at @param {State | null} then @param {import("./words.js").Catalogue[]} all @returns {Node[]} */
+/** @param {State} at @param {State | null} then @param {import("./service.js").Catalogue[]} all @returns {Node[]} */
 export function stateTable(at, then, all) {
   const paths = [...new Set([at, then].flatMap((one) => (one ? Object.entries(one.explain).flatMap(([channel, toggles]) => Object.keys(toggles).map((toggle) => `${channel}\n${toggle}`)) : [])))];
   let differences = 0;
@@ -33,7 +33,7 @@ export function stateTable(at, then, all) {
 /** @param {{enabled: boolean} | undefined} one */
 const shown = (one) => (one ? state(one.enabled) : make("span", { className: "quiet" }, "not in the catalogue"));
 
-/** @param {any} one @param {State} at @param {import("./words.js").Catalogue[]} all @param {string} channel @param {string} toggle */
+/** @param {any} one @param {State} at @param {import("./service.js").Catalogue[]} all @param {string} channel @param {string} toggle */
 function decision(one, at, all, channel, toggle) {
   if (!one) return null;
   if (one.decided_by === "default") return make("div", {}, "The default", make("small", {}, `of catalogue ${at.catalogue_version}: ${told(all, at.catalogue_version, channel, toggle)?.default ? "on" : "off"}`));
@@ -48,7 +48,7 @@ function decision(one, at, all, channel, toggle) {
   );
 }
 
-/** The words of the catalogue that the user was shown; for a default, of the one in force. @param {any} one @param {State} at @param {import("./words.js").Catalogue[]} all @param {string} channel @param {string} toggle */
+/** The words of the catalogue that the user was shown; for a default, of the one in force. @param {any} one @param {State} at @param {import("./service.js").Catalogue[]} all @param {string} channel @param {string} toggle */
 function wordsShown(one, at, all, channel, toggle) {
   const version = one?.event?.catalogue_version ?? at.catalogue_version;
   const words = told(all, version, channel, toggle);

@@ -1,16 +1,12 @@
 /** Opt-ins and opt-outs over time, per toggle and source: a chart, and the table behind it. */
 import { address, go } from "./address.js";
-import { draw, make, table } from "./make.js";
-import { read } from "./service.js";
-import { SOURCES, catalogues, counted, instant, readable } from "./words.js";
+import { SOURCES, counted, draw, instant, make, readable, table } from "./make.js";
+import { catalogues, read } from "./service.js";
 
 const DAY = 86_400_000;
-/** The measures of a chart. */
-const WIDTH = 720;
-const HALF = 56;
-const LEFT = 44;
-const BOTTOM = 20;
 const SPANS = { 30: "30 days", 90: "90 days", 365: "a year" };
+/** The height of the longest bar. */
+const HALF = 56;
 
 /** @typedef {{day: string, channel: string, toggle: string, source: string, opt_ins: number, opt_outs: number}} Count */
 
@@ -100,27 +96,29 @@ function behind(counts, titles) {
   return make("details", {}, make("summary", {}, `The table behind it: ${counted(rows.length, "row")}`), table("Day by day", ["Day", "Toggle", "Source", "Opt-ins", "Opt-outs"], rows, { className: "dense numbers" }));
 }
 
-/** Bars, upwards and downwards from one line. The table behind it has the numbers. @param {{day: string, ins: number, outs: number}[]} bars @param {number} most the longest bar of all charts @param {string} said */
+/**
+ * Bars, upwards and downwards from one line. The table behind it has the numbers. The drawing stretches, and its words don't.
+ *
+ * @param {{day: string, ins: number, outs: number}[]} bars @param {number} most the longest bar of all charts @param {string} said
+ */
 function chart(bars, most, said) {
-  const step = (WIDTH - LEFT) / bars.length;
-  const wide = Math.max(step - Math.min(2, step / 4), 0.5);
   const scale = HALF / most;
-  const months = bars.map((bar, at) => ({ at, month: bar.day.slice(0, 7) })).filter(({ month, at }) => at === 0 || month !== bars[at - 1].day.slice(0, 7));
-  const every = Math.ceil(months.length / 8);
-  return draw(
+  const months = bars.flatMap(({ day }, at) => (at === 0 || day.slice(0, 7) !== bars[at - 1].day.slice(0, 7) ? [{ at, month: day.slice(0, 7) }] : []));
+  const every = Math.ceil(months.length / 6);
+  const drawn = draw(
     "svg",
-    { viewBox: `0 0 ${WIDTH} ${2 * HALF + BOTTOM + 8}`, role: "img", "aria-label": said, class: "chart" },
-    draw("text", { x: LEFT - 8, y: 10, class: "tick end" }, most.toLocaleString("en")),
-    draw("text", { x: LEFT - 8, y: HALF + 8, class: "tick end" }, "0"),
-    draw("text", { x: LEFT - 8, y: 2 * HALF + 6, class: "tick end" }, most.toLocaleString("en")),
-    ...bars.flatMap(({ day, ins, outs }, at) => {
-      const x = LEFT + at * step;
-      return [
-        ins > 0 && draw("rect", { x, y: HALF + 4 - ins * scale, width: wide, height: ins * scale, class: "ins" }, draw("title", {}, `${day}: ${ins} opt-ins`)),
-        outs > 0 && draw("rect", { x, y: HALF + 4, width: wide, height: outs * scale, class: "outs" }, draw("title", {}, `${day}: ${outs} opt-outs`)),
-      ];
-    }),
-    draw("line", { x1: LEFT, x2: WIDTH, y1: HALF + 4, y2: HALF + 4, class: "axis" }),
-    ...months.filter((_, at) => at % every === 0).map(({ at, month }) => draw("text", { x: LEFT + at * step, y: 2 * HALF + BOTTOM + 2, class: "tick" }, month)),
+    { viewBox: `0 0 ${bars.length} ${2 * HALF}`, preserveAspectRatio: "none", role: "img", "aria-label": said },
+    ...bars.flatMap(({ day, ins, outs }, at) => [
+      ins > 0 && draw("rect", { x: at + 0.1, y: HALF - ins * scale, width: 0.8, height: ins * scale, class: "ins" }, draw("title", {}, `${day}: ${ins} opt-ins`)),
+      outs > 0 && draw("rect", { x: at + 0.1, y: HALF, width: 0.8, height: outs * scale, class: "outs" }, draw("title", {}, `${day}: ${outs} opt-outs`)),
+    ]),
+    draw("line", { x1: 0, x2: bars.length, y1: HALF, y2: HALF, class: "axis" }),
   );
+  const ticks = months.filter((_, at) => at % every === 0).map(({ at, month }) => {
+    const tick = make("span", {}, month);
+    tick.style.insetInlineStart = `${(100 * at) / bars.length}%`;
+    return tick;
+  });
+  const top = most.toLocaleString("en");
+  return make("div", { className: "chart" }, make("div", { className: "scale", "aria-hidden": "true" }, make("span", {}, top), make("span", {}, "0"), make("span", {}, top)), drawn, make("div", { className: "months", "aria-hidden": "true" }, ...ticks));
 }

@@ -1,10 +1,8 @@
 /** One user: what they get now and at any instant, the difference between two instants, and what decided it. */
 import { address, go } from "./address.js";
-import { make, table } from "./make.js";
-import { read } from "./service.js";
-import { slider } from "./slider.js";
+import { actorText, counted, instant, make, readable, state, table, toSecond } from "./make.js";
+import { catalogues, read } from "./service.js";
 import { stateTable } from "./state_table.js";
-import { actorText, catalogues, counted, instant, readable, state } from "./words.js";
 
 /** Changes that the page loads. An older change can still be asked for by its instant, in the address. */
 const MOST = 1000;
@@ -105,7 +103,7 @@ async function stateOf(user, instant, signal) {
 /** @param {string} user */
 const of = (user) => `v1/users/${encodeURIComponent(user)}/notifications`;
 
-/** Newest first; each is a step in time. @param {string} user @param {Change[]} changes @param {import("./words.js").Catalogue[]} all */
+/** Newest first; each is a step in time. @param {string} user @param {Change[]} changes @param {import("./service.js").Catalogue[]} all */
 function changeList(user, changes, all) {
   const titles = new Map(all.flatMap((one) => one.channels.flatMap((channel) => channel.toggles.map((toggle) => [`${channel.name}.${toggle.name}`, toggle.title]))));
   if (!changes.length) return make("p", { className: "empty" }, "This user has chosen nothing: the defaults apply.");
@@ -118,4 +116,48 @@ function changeList(user, changes, all) {
     make("code", { title: change.request_id }, change.request_id.slice(-8)),
   ]);
   return make("section", {}, make("h3", {}, "Changes"), table("Changes, newest first", ["When (UTC)", "Toggle", "Choice", "Who acted", "Source", "Request"], rows, { className: "dense" }));
+}
+
+/**
+ * A slider over a user's own changes: before the first, after each, and now.
+ *
+ * @param {string} id @param {string} label @param {string} chosen the instant that is shown @param {string[]} instants of the changes, oldest first
+ * @param {string} now what stands for now in the address @param {(instant: string, settled: boolean) => void} moved
+ */
+function slider(id, label, chosen, instants, now, moved) {
+  const last = instants.length + 1;
+  const first = instants.length ? before(instants[0]) : now;
+  const steps = [first, ...instants, now];
+  const output = make("output", { id: `${id}-said`, htmlFor: id });
+  const input = make("input", { type: "range", id, min: "0", max: String(last), step: "1", className: "slide" });
+  input.value = String(place(chosen));
+
+  /** The step of an instant: after the last change that it isn't earlier than. @param {string} instant */
+  function place(instant) {
+    if (!instant || instant === now || instant === "now") return last;
+    const exact = steps.indexOf(instant);
+    if (exact >= 0) return exact;
+    return instants.filter((one) => Date.parse(one) <= Date.parse(instant)).length;
+  }
+  /** @param {string} [exact] */
+  const say = (exact) => {
+    const at = Number(input.value);
+    const words = exact ? `${toSecond(exact)} UTC` : at === last ? "now" : at === 0 ? "before the first change" : `after the change of ${toSecond(steps[at])} UTC`;
+    output.textContent = words;
+    input.setAttribute("aria-valuetext", words);
+  };
+  say(chosen && !steps.includes(chosen) && chosen !== "now" ? chosen : undefined);
+  input.addEventListener("input", () => {
+    say();
+    moved(steps[Number(input.value)], false);
+  });
+  input.addEventListener("change", () => moved(steps[Number(input.value)], true));
+  return make("div", { className: "slider" }, make("div", { className: "row" }, make("label", { htmlFor: id }, label), output), input, make("div", { className: "ends quiet", "aria-hidden": "true" }, make("span", {}, instants.length ? toSecond(instants[0]).slice(0, 10) : ""), make("span", {}, "now")));
+}
+
+/** A microsecond earlier. @param {string} instant */
+function before(instant) {
+  const [whole, fraction = ""] = instant.replace("Z", "").split(".");
+  const micros = BigInt(Date.parse(`${whole}Z`)) * 1000n + BigInt(fraction.padEnd(6, "0").slice(0, 6)) - 1n;
+  return `${new Date(Number(micros / 1000n)).toISOString().slice(0, 19)}.${String(micros % 1_000_000n).padStart(6, "0")}Z`;
 }

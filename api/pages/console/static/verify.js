@@ -8,11 +8,10 @@
  * @import { Checkpoint, VerifierKey } from "./note.js"
  * @typedef {{bundle: Bundle, checkpoint: Checkpoint, events: StoredEvent[], catalogues: StoredEvent[]}} Opened
  */
-import { BadBundle, parseBundle } from "./bundle.js";
+import { BadBundle, catalogueStream, parseBundle, streamId } from "./bundle.js";
 import { includes, leafHash } from "./merkle.js";
 import { openNote, parseCheckpoint, parseKey } from "./note.js";
 import { ERASED, OPENED, PUBLISHED, TOGGLED, decodeEvent } from "./stored_event.js";
-import { catalogueStream, streamId } from "./stream.js";
 
 /**
  * Everything that the bundle proves. Throws an error whose message is the sentence of `verify-bundle`.

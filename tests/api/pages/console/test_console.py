@@ -26,6 +26,7 @@ VIEWS = {
     "one user": "view=user&user=user_ada",
     "a difference": "view=user&user=user_ada&as_of=2026-02-14T08:01:00.123456Z&compare=now",
     "evidence": "view=evidence&user=user_ada",
+    "over time": "view=time",
     "readings": "view=reads",
 }
 ADA = "?view=user&user=user_ada"
@@ -321,6 +322,26 @@ async def drop(page: Page, files: dict[str, bytes]) -> None:
         [[name, [*data]] for name, data in files.items()],
     )
     await page.dispatch_event(".drop", "drop", {"dataTransfer": transfer})
+
+
+async def test_opt_ins_and_opt_outs_over_time_are_drawn_and_told(chromium: Browser, console: Console) -> None:
+    async with officer(chromium, console, "view=time&until=2026-06-01T00:00:00Z") as (page, watched):
+        # Given the counts of a year, each toggle is drawn, and the table behind it has the numbers,
+        said = await page.locator("svg[role=img]").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
+        assert len(said) == 4
+        await page.get_by_text("The table behind it").click()
+        outs = [int(cell) for cell in await page.locator('details td[data-column="Opt-outs"]').all_inner_texts()]
+        drawn = [int(re.sub(r".*, (\d+) opt-outs?$", r"\1", one)) for one in said]
+        assert sum(drawn) == sum(outs) > 0
+        # and what is chosen stands in the address.
+        await page.get_by_role("link", name="one_click").click()
+        await expect(page.locator("#source")).to_have_value("one_click")
+        await page.get_by_label("Time").select_option("90")
+        await expect(page.get_by_text("one bar a day").or_(page.get_by_text("Nobody changed anything"))).to_be_visible()
+        assert query_of(page) == {"view": "time", "until": "2026-06-01T00:00:00Z", "source": "one_click", "days": "90"}
+        await page.go_back()
+        await expect(page.get_by_text("one bar a week")).to_be_visible()
+        assert watched.complaints == []
 
 
 async def test_who_has_read_is_shown(chromium: Browser, console: Console) -> None:

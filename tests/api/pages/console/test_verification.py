@@ -108,10 +108,12 @@ async def test_of_a_good_bundle_both_show_the_same(page: Page, command) -> None:
             assert " ".join(line_of_it.split()) in " ".join(said)
         shown = [re.split(r"\s{2,}", line.strip()) for line in result.stdout.splitlines() if line.startswith("  2026-")]
         assert shown == answer["rows"]
+    assert 'Catalogue 2, email.product_updates: "News <b>& more</b>" (All “that” is new.)' in answers[0]["foot"]
     assert [len(answer["rows"]) for answer in answers] == [4, 2, 0, 3, 1, 0]
     assert {row[4] for answer in answers for row in answer["rows"]} == {
         "user_ada",
         "user_bob",
+        "unsubscribe link of user_bob",
         "user_staff for user_ada",
         "erased",
     }
