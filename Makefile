@@ -1,6 +1,6 @@
 # Everything a person or CI does with this project. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check bench clients example-email-sender example-analytics openapi lock format clean schema
+.PHONY: help run test soak check bench clients example-email-sender example-analytics example-element openapi lock format clean schema
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -14,9 +14,10 @@ help: ## list the commands
 run: .venv/.installed ## set up and serve on http://127.0.0.1:8000 (PORT, DATA_DIR and the other settings are honoured)
 	@exec $(BIN)/preferences serve
 
-# Four processes also on two cores: half of what a test does is to wait for processes that start, and for time limits.
+# Four processes also on two cores: half of what a test does is to wait for processes that start, and for time limits. A file stays in one
+# process, which starts the file's servers and fills its databases once. Files come in the order of tests/conftest.py, slow ones first.
 test: .venv/.installed-dev ## set up and run every test, with coverage
-	$(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(PYTEST_ARGS)
 
 soak: .venv/.installed-dev ## the long forms of the tests that repeat something, e.g. a hundred kills (before a release; about an hour)
 	SOAK=1 $(BIN)/python -m pytest -m soak -n 2 --dist worksteal $(PYTEST_ARGS)
@@ -40,6 +41,9 @@ example-email-sender: .venv/.installed ## beside `make run`: an e-mail sender th
 
 example-analytics: .venv/.installed-dev ## three questions to the whole log, answered and drawn
 	@exec $(BIN)/python -m examples.analytics $(EXAMPLE_ARGS)
+
+example-element: .venv/.installed ## beside `make run`: the settings panel in plain HTML, React and Vue (needs `make clients`)
+	@exec $(BIN)/python -m examples.preferences_element
 
 openapi: .venv/.installed-dev ## renew the golden copy of the API's description
 	$(BIN)/preferences openapi > tests/golden/openapi.json

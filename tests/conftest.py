@@ -15,15 +15,37 @@ import httpx
 import psycopg
 import pytest
 import structlog
+from hypothesis import is_hypothesis_test, settings
+from psycopg.conninfo import conninfo_to_dict
 
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.postgres import migrations
 from tests.support.catalogues import publish
 from tests.support.clusters import ReadyCluster
+from tests.support.forked import close_nursery
 from tests.support.links import FORMER_SECRET, PUBLIC_URL, SECRET
 from tests.support.server import Server
+from tests.support.soak import rounds
 
 _NUMBERS = itertools.count(1)
+_SLOW = ("end_to_end", "examples", "clients")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("house", max_examples=rounds(25, 500), deadline=None)
+    settings.load_profile("house")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Slow files first: one that began last would run alone in the end.
+    items.sort(key=lambda item: _room(item) not in _SLOW)
+    for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker("soak")
+
+
+def _room(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +73,12 @@ def _plain_tracebacks() -> None:
     structlog.configure(processors=[structlog.processors.add_log_level, plain])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nursery() -> Iterator[None]:
+    yield
+    close_nursery()
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that every account reaches, unlike pytest's own: for root, PostgreSQL runs as another."""
@@ -65,8 +93,10 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     # pytest's own folders are closed to other users, and root's PostgreSQL runs as another user.
     with TemporaryDirectory(prefix="preferences-test-") as folder:
         Path(folder).chmod(0o755)
-        # What is about a loss of power, or of PostgreSQL, has a server of its own.
-        with EmbeddedPostgres(Path(folder), settings={"fsync": "off", "full_page_writes": "off"}) as server:
+        # What is about a loss of power, or of PostgreSQL, has a server of its own. Autovacuum would start a process for each of
+        # hundreds of databases again and again.
+        relaxed = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1d"}
+        with EmbeddedPostgres(Path(folder), settings=relaxed) as server:
             yield server
 
 
@@ -87,13 +117,14 @@ def template(postgres: EmbeddedPostgres) -> str:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres: EmbeddedPostgres, template: str) -> Callable[[], str]:
-    """Makes an empty, migrated database; its URL."""
+def new_database(postgres: EmbeddedPostgres, template: str) -> Callable[..., str]:
+    """Makes an empty, migrated database, or one like that at a URL, which has no connections; its URL."""
 
-    def make() -> str:
+    def make(like: str | None = None) -> str:
         name = f"test_{next(_NUMBERS)}"
+        copied = template if like is None else conninfo_to_dict(like)["dbname"]
         with psycopg.connect(postgres.url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {copied} STRATEGY FILE_COPY")
         return postgres.database_url(name)
 
     return make

@@ -155,7 +155,8 @@ def _greet(settings: "bootstrap.Settings", base: str) -> None:
         "[bold yellow]DEVELOPMENT MODE:[/] no CLERK_ISSUER is set, so whoever can run `preferences token` can be any user. "
         "Listening on loopback only."
     )
-    notes.print("\nTry it: a token that is valid for a day, and the two requests that matter.\n")
+    notes.print(f"\n[bold]Open {base}/preferences[/] and sign in as any user.")
+    notes.print("\nOr try the API: a token that is valid for a day, and the two requests that matter.\n")
     typer.echo(
         f"TOKEN={token}\n"
         f'curl -H "Authorization: Bearer $TOKEN" {url}\n'

@@ -17,8 +17,8 @@ from urllib.request import Request, urlopen
 
 COMMAND = Path(sys.executable).with_name("preferences")
 
-USERS = 8
-CHOICES = 8
+USERS = 4
+CHOICES = 16
 """Of each user."""
 
 OPT_OUTS = {"product_updates": 0.8, "delivery_alerts": 0.2, "billing_receipts": 0.1, "weekly_usage_digest": 0.4}

@@ -13,7 +13,8 @@ import pytest
 from tests.support.catalogues import publish
 from tests.support.counterparts import counterpart
 from tests.support.filled_log import Chance, put, take_in
-from tests.support.server import COMMAND, Server
+from tests.support.forked import COMMAND
+from tests.support.server import Server
 from tests.support.tokens import session_token
 
 HERE = Path(__file__).parent

@@ -37,8 +37,15 @@ def events(server: Server) -> list[str]:
     return [json.loads(line)["event"] for line in server.log().splitlines() if line.startswith(b"{")]
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
-@pytest.mark.parametrize("workers", [1, 2])
+@soak
+@pytest.mark.parametrize(
+    ("how", "workers"),
+    rounds(
+        [(signal.SIGTERM, 1), (signal.SIGINT, 2), (signal.SIGHUP, 1)],
+        [(how, workers) for how in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) for workers in (1, 2)],
+    ),
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_they_end_after_the_last_request_and_before_the_database(ready_cluster, folder, how, workers) -> None:
     data = ready_cluster.copy_to(folder / f"{how.name}_{workers}")
     with Server("", data_dir=data, followers="on", web_concurrency=workers) as server:

@@ -15,9 +15,10 @@ import pytest
 
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from tests.support import processes
-from tests.support.command import COMMAND, environment
+from tests.support.command import environment
 from tests.support.eventually import until
 from tests.support.figures import figures
+from tests.support.forked import COMMAND
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 

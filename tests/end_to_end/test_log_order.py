@@ -31,14 +31,17 @@ from tests.support.figures import figures
 from tests.support.folded_log import Answered, FoldedLog
 from tests.support.keep_alive import KeepAlive
 from tests.support.server import Server
+from tests.support.soak import rounds, soak
 from tests.support.tailing_reader import TailingReader
 from tests.support.tokens import bearer
 
-WRITERS, USERS, CHANGES = 16, 10, 20_000
+WRITERS, USERS = 16, 10
+CHANGES = rounds(3_200, 20_000)
 TOGGLES = [toggle.name for toggle in CATALOGUE.channels[0].visible]
 LOCK = "PERFORM pg_advisory_xact_lock(7305114882901);"
 
 
+@soak
 async def test_sixteen_writers_in_two_processes_lose_nothing_and_a_reader_of_the_log_misses_nothing(
     serve, database_url, record_property
 ) -> None:

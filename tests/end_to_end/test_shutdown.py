@@ -19,13 +19,19 @@ from tests.support.figures import figures
 from tests.support.folded_log import Answered, FoldedLog
 from tests.support.keep_alive import KeepAlive, NoReply, Reply
 from tests.support.server import Server
+from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
 LOCK = "SELECT pg_advisory_lock(7305114882901)"
 UNLOCK = "SELECT pg_advisory_unlock(7305114882901)"
 CHANGE = {"email": {"weekly_usage_digest": True}}
 
-signals = pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+ALL = [(how, workers) for how in SIGNALS for workers in (1, 2)]
+EACH_ONCE = [(signal.SIGTERM, 2), (signal.SIGINT, 1), (signal.SIGHUP, 2)]
+endings = pytest.mark.parametrize(
+    ("how", "workers"), rounds(EACH_ONCE, ALL), ids=lambda value: getattr(value, "name", value)
+)
 worker_counts = pytest.mark.parametrize("workers", [1, 2])
 
 
@@ -59,8 +65,8 @@ def tell(server: Server, how: signal.Signals) -> None:
     (os.kill if how == signal.SIGTERM else os.killpg)(server.process.pid, how)
 
 
-@signals
-@worker_counts
+@soak
+@endings
 async def test_what_is_in_flight_is_answered_and_recorded_and_then_the_database_stops_too(
     how, workers, ready_cluster, folder, record_property
 ) -> None:
@@ -105,8 +111,8 @@ async def test_what_is_in_flight_is_answered_and_recorded_and_then_the_database_
     assert log.missing([Answered(answers[0].stream, "never said", {}, {})]) == ["never said"]
 
 
-@signals
-@worker_counts
+@soak
+@endings
 async def test_who_is_told_again_and_again_still_stops_what_it_started(how, workers, ready_cluster, folder) -> None:
     async with embedded(ready_cluster, folder, workers) as (server, postgres):
         deadline = time.monotonic() + 20
@@ -119,8 +125,15 @@ async def test_who_is_told_again_and_again_still_stops_what_it_started(how, work
         assert b"Traceback" not in server.log(), server.log().decode()
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=lambda how: how.name)
-@pytest.mark.parametrize("after", [0.0, 0.1, 0.2, 0.4, 0.8, 1.2])
+@soak
+@pytest.mark.parametrize(
+    ("how", "after"),
+    rounds(
+        [(signal.SIGINT, 0.0), (signal.SIGHUP, 0.2), (signal.SIGINT, 0.8)],
+        [(how, after) for how in (signal.SIGINT, signal.SIGHUP) for after in (0.0, 0.1, 0.2, 0.4, 0.8, 1.2)],
+    ),
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_a_terminal_may_end_it_while_workers_are_still_starting(how, after, database_url) -> None:
     server = Server(database_url, web_concurrency=3)
     server.launch()

@@ -13,12 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from api import bootstrap
 from domain.catalogue import CATALOGUE
 from tests.support.server import PATH, Server
+from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
 TOGGLES = [path.removeprefix("email.") for path in CATALOGUE.defaults]
 USERS = [("user_ada", "org_math"), ("user_ada", "org_physics"), ("user_bob", None)]
 BOUNDED = settings(
-    max_examples=20,
+    max_examples=rounds(6, 40),
     stateful_step_count=20,
     deadline=None,
     derandomize=True,
@@ -104,6 +105,7 @@ def machine(server: Server, client: httpx.Client) -> type[RuleBasedStateMachine]
     return Preferences
 
 
+@soak
 def test_the_service_behaves_like_the_model(serve) -> None:
     server = serve()
     with httpx.Client(timeout=10) as client:

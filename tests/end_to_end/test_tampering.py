@@ -1,4 +1,4 @@
-"""An attacker with every right in the database, at a hundred random places in each way.
+"""An attacker with every right in the database, at many random places in each way: a hundred in `make soak`.
 
 The attacks are statements in a transaction, which the auditor looks at from within and which is rolled back.
 """
@@ -14,10 +14,11 @@ import pytest
 
 from application.evidence.differences import Kind
 from tests.support.evidence import INSERT, Evidence, attacking, doctor, write_log
+from tests.support.soak import rounds, soak
 
 EVENTS = 800
 BETWEEN_CHECKPOINTS = 100
-PLACES = 100
+PLACES = rounds(16, 100)
 
 FLIP_A_BIT = (
     "UPDATE preferences_events SET state = set_bit(state, %(bit)s %% (length(state) * 8), "
@@ -154,6 +155,7 @@ ATTACKS = {
 }
 
 
+@soak
 @pytest.mark.parametrize(("attack", "kind"), ATTACKS.items())
 def test_what_was_done_to_the_log_is_named_with_its_position(attack, kind: Kind, target: Target) -> None:
     with attacking(target.evidence.url) as connection:
@@ -166,6 +168,7 @@ def test_what_was_done_to_the_log_is_named_with_its_position(attack, kind: Kind,
             assert verdict.altered
 
 
+@soak
 def test_an_event_before_the_first_position_is_named_whatever_was_done_to_the_tree(target: Target) -> None:
     with attacking(target.evidence.url) as connection:
         for place in range(PLACES):
@@ -189,6 +192,7 @@ def test_an_event_without_a_position_is_named_as_well(target: Target) -> None:
     assert fault.kind is Kind.ADDED
 
 
+@soak
 @pytest.mark.parametrize("attack", [*(attack for attack in ATTACKS if attack is not insert_before_the_first), restore])
 def test_who_doctors_the_tree_as_well_is_held_to_what_was_signed(attack, target: Target) -> None:
     with attacking(target.evidence.url) as connection:
@@ -289,6 +293,7 @@ def test_where_only_a_checkpoint_was_altered_that_is_said(statement: str, phrase
     assert not verdict.altered
 
 
+@soak
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("doctored", [False, True])
 def test_a_verification_that_goes_step_by_step_says_the_same(attack, doctored: bool, target: Target) -> None:

@@ -26,9 +26,10 @@ from tests.support.email_sender import ROOT, EmailSender
 from tests.support.figures import figures
 from tests.support.handed_on import STREAM, connected
 from tests.support.server import PATH, Server
+from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
-ROUNDS = 15
+ROUNDS = rounds(4, 30)
 SEED = 20260303
 USERS = [f"user_{number}" for number in range(4)]
 TOGGLES = ["product_updates", "delivery_alerts", "billing_receipts", "weekly_usage_digest"]
@@ -97,6 +98,7 @@ def minds_changing(service: Server, chance: random.Random) -> Iterator[None]:
         thread.join()
 
 
+@soak
 def test_killed_at_any_moment_it_knows_every_choice(
     service, relay, sender: EmailSender, database_url, record_property
 ) -> None:

@@ -54,6 +54,7 @@ class Watched:
     complaints: list[str] = field(default_factory=list)
 
     def watch(self, page: Page) -> None:
+        # Playwright marks its handlers, which a built-in method can't take.
         page.on("request", lambda request: self.requests.append(request))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from api.command_line import main
-from tests.support.server import COMMAND
+from tests.support.forked import Preferences
 
 Result = subprocess.CompletedProcess[str]
 
@@ -52,13 +52,13 @@ class Command:
         }
 
     def __call__(self, *arguments: str, **settings: Any) -> Result:
-        result = subprocess.run(
-            [COMMAND, *arguments],
-            env=environment(**{**self.settings, **settings}),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        with self.start(*arguments, **settings) as process:
+            try:
+                out, error = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        result = Result([*arguments], process.returncode, out, error)
         assert "Traceback" not in result.stderr + result.stdout
         return result
 
@@ -84,8 +84,8 @@ class Command:
         return Result([*arguments], code, printed.out, printed.err)
 
     def start(self, *arguments: str, **settings: Any) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [COMMAND, *arguments],
+        return Preferences(
+            [*arguments],
             env=environment(**{**self.settings, **settings}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -94,13 +94,7 @@ class Command:
 
     def run_beside(self, log: IO[bytes], *arguments: str, **settings: Any) -> subprocess.Popen[bytes]:
         """The same in a session of its own, for a command that runs on: what it says goes to the log."""
-        return subprocess.Popen(
-            [COMMAND, *arguments],
-            env=environment(**{**self.settings, **settings}),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        return Preferences([*arguments], env=environment(**{**self.settings, **settings}), stdout=log, stderr=log)
 
 
 def one_sentence(result: Result, code: int = 1) -> str:

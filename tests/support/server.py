@@ -4,17 +4,15 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import IO, Any
 
 import httpx
 
+from tests.support.forked import Preferences
 from tests.support.tokens import ISSUER, public_pem
 
-COMMAND = Path(sys.executable).with_name("preferences")
 PATH = "/v1/me/notifications"
 READY_WITHIN = 60.0
 """Seconds after which one that doesn't answer never will, also on a busy machine."""
@@ -64,9 +62,7 @@ class Server:
         """Start it and wait for nothing; where in its log it begins."""
         self._log.seek(0, os.SEEK_END)
         mark = self._log.tell()
-        self.process = subprocess.Popen(
-            [COMMAND, "serve"], env=self.environment, stdout=self._log, stderr=self._log, start_new_session=True
-        )
+        self.process = Preferences(["serve"], env=self.environment, stdout=self._log, stderr=self._log)
         return mark
 
     def start(self) -> None:

@@ -1,11 +1,19 @@
 """GET /preferences: the page on which a signed-in user chooses."""
 
+from typing import Final
+
 from fastapi import FastAPI
 
 from api.http.answer import Answer
-from api.pages.page import markup, page
+from api.pages.page import Markup, markup, page, sentence
 from api.pages.sign_in import described
 from api.services import Services
+
+TITLE: Final = "Notifications"
+NO_SIGN_IN: Final = (
+    "This service signs nobody in on its own pages, because CLERK_PUBLISHABLE_KEY isn't set. "
+    "Your product's own page has the same settings."
+)
 
 
 def add(app: FastAPI, services: Services) -> None:
@@ -13,10 +21,33 @@ def add(app: FastAPI, services: Services) -> None:
 
     @app.get("/preferences", include_in_schema=False)
     async def preferences() -> Answer:
+        if sign_in.development is None and sign_in.publishable_key is None:
+            return sentence(404, TITLE, NO_SIGN_IN)
         return page(
-            "Notification preferences",
-            markup('<main class="narrow" data-signed-out>\n<header><h1>Notifications</h1></header>\n</main>\n'),
+            TITLE,
+            _body(development=sign_in.development is not None),
             head=described(sign_in),
             front_end=sign_in.front_end,
             scripts=("preferences.js",),
         )
+
+
+def _body(*, development: bool) -> Markup:
+    return markup(
+        '<main class="narrow">\n<header>\n'
+        '<p class="signed-in" id="person" hidden><span id="who"></span>'
+        '<button type="button" class="plain" id="sign-out">Sign out</button></p>\n'
+        "<h1>{title}</h1>\n"
+        '<p class="quiet">Choose what we send you. Each change is saved at once.</p>\n'
+        "</header>\n"
+        '<notification-preferences class="card" history></notification-preferences>\n'
+        "{hint}</main>\n",
+        title=TITLE,
+        hint=_hint() if development else Markup(),
+    )
+
+
+def _hint() -> Markup:
+    return markup(
+        '<footer><small>Development mode. The same through the API: <a href="docs">documentation</a>.</small></footer>\n'
+    )

@@ -18,6 +18,7 @@ const LEAST_SECONDS_LEFT = 5;
 const listeners = new Set();
 /** @type {Promise<Session> | null} */
 let session = null;
+let askedBefore = false;
 
 /** The service's root, whatever prefix a proxy serves it under. */
 export const root = new URL(meta().dataset.root || "./", document.baseURI);
@@ -52,9 +53,9 @@ export async function whoIsSignedIn() {
 
 /** Ends the session. The page then shows nothing of the person. */
 export async function signOut() {
-  const current = session;
+  // First the session, then the page: what the page shows next must find no session.
+  if (session !== null) await (await session).end();
   ended();
-  if (current !== null) await (await current).end();
 }
 
 /**
@@ -85,7 +86,10 @@ async function signIn() {
   if (way === "clerk") return signInWithClerk(dataset.key || "", dataset.frontEnd || "");
   if (way !== "development") throw new Error("This service has no way to sign people in on its pages: CLERK_PUBLISHABLE_KEY isn't set.");
   const kept = readKept();
-  return developmentSession(kept ?? keep(await showForm(new URL("development/session", root), auditRole)));
+  if (kept !== null) return developmentSession(kept);
+  const asked = showForm(new URL("development/session", root), auditRole, { again: askedBefore });
+  askedBefore = true;
+  return developmentSession(keep(await asked));
 }
 
 /**

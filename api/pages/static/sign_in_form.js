@@ -8,13 +8,15 @@ const DEFAULTS = { user: "user_demo", organization: "org_demo" };
  * Shows the form in `<main>` until a person has signed in with it.
  * @param {URL} address where tokens are made
  * @param {string} auditRole the role that may read the audit log, or an empty text
+ * @param {{ again: boolean }} asked `again`: somebody was signed in on this page before, so the focus moves to the form
  * @returns {Promise<Made>}
  */
-export function showForm(address, auditRole) {
+export function showForm(address, auditRole, { again }) {
   const main = document.querySelector("main") ?? document.body;
   const { section, form, fault, submit } = build(auditRole);
   main.dataset.signedOut = "";
   main.append(section);
+  if (again) form.querySelector("input")?.focus();
   return new Promise((signedIn) => {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -24,6 +26,9 @@ export function showForm(address, auditRole) {
         const made = await ask(address, new FormData(form));
         section.remove();
         delete main.dataset.signedOut;
+        // The button that had the focus is gone. It goes on from the beginning of the page.
+        main.tabIndex = -1;
+        main.focus();
         signedIn(made);
       } catch (error) {
         fault.textContent = error instanceof Error ? error.message : String(error);

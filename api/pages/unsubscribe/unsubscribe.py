@@ -70,7 +70,7 @@ def offered(offer: Offer, status: int = 200) -> Answer:
     """The page that asks. After a POST that is no click it has status 400, so that its sender doesn't take it for done."""
     name = _name(offer)
     if offer.refused:
-        return _always_sent(name)
+        return _always_sent(offer)
     if offer.toggle is None:
         title = "These e-mails aren't sent any more"
         sentence = markup(
@@ -95,17 +95,19 @@ def offered(offer: Offer, status: int = 200) -> Answer:
 def done(offer: Offer) -> Answer:
     name = _name(offer)
     if offer.refused:
-        return _always_sent(name)
+        return _always_sent(offer)
     sentence = markup(
         "<p>You get no more of “{name}”. A message that is already on its way may still arrive.</p>\n", name=name
     )
     return _page("You are unsubscribed", sentence)
 
 
-def _always_sent(name: str) -> Answer:
+def _always_sent(offer: Offer) -> Answer:
+    """The description of a mandatory toggle says why it is mandatory."""
     sentence = markup(
-        "<p>Messages of the kind “{name}” are necessary for your account, so they can't be switched off.</p>\n",
-        name=name,
+        "<p>“{name}” can't be switched off. {description}</p>\n",
+        name=_name(offer),
+        description=offer.toggle.description if offer.toggle else "",
     )
     return _page("These messages are always sent", sentence)
 

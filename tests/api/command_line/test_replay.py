@@ -21,6 +21,7 @@ from projections.cloud_events import cloud_event
 from tests.support.command import Command, one_sentence
 from tests.support.events import NOON, catalogue_published
 from tests.support.filled_log import Chance, put
+from tests.support.soak import rounds, soak
 
 CHANCE = Chance(11)
 
@@ -202,15 +203,26 @@ def test_a_last_line_that_is_no_event_is_not_written_behind(replay, folder) -> N
     assert "is no event" in one_sentence(replay("--to", "jsonl", "--output", path))
 
 
+EVENTS = rounds(8_000, 30_000)
+KILLS = rounds(3, 8)
+
+
+@pytest.fixture(scope="module")
+def long_log(new_database) -> str:
+    """One that it takes a while to replay."""
+    url = new_database()
+    put(url, some_days(EVENTS))
+    return url
+
+
+@soak
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_killed_at_random_moments_and_run_again_it_has_each_event_exactly_once(
-    form, folder, new_database, record_property
+    form, folder, long_log, record_property
 ) -> None:
-    # Given a log that takes a while, and a replay that is killed and run again, over and over
-    url = new_database()
-    put(url, some_days(30_000))
+    # Given a replay that is killed and run again, over and over
     path = folder / "events"
-    command = Command(folder, url)
+    command = Command(folder, long_log)
     chance = random.Random(3)
     kills = 0
     while True:
@@ -221,7 +233,7 @@ def test_killed_at_random_moments_and_run_again_it_has_each_event_exactly_once(
         while process.poll() is None and size(path) == before and time.monotonic() < deadline:
             time.sleep(0.001)
         try:
-            process.wait(chance.uniform(0, 0.3) if kills < 8 else 60)
+            process.wait(chance.uniform(0, EVENTS / 100_000) if kills < KILLS else 60)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -235,7 +247,7 @@ def test_killed_at_random_moments_and_run_again_it_has_each_event_exactly_once(
         if form == "jsonl"
         else [row["position"] for row in rows(path)]
     )
-    assert found == list(range(1, 30_001))
+    assert found == list(range(1, EVENTS + 1))
     assert not list(folder.rglob("*.tmp"))
     assert kills > 0
     record_property("kills", kills)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.support.command import Command, environment, one_sentence
-from tests.support.server import COMMAND
+from tests.support.forked import COMMAND
+from tests.support.server import READY_WITHIN
 from tests.support.tokens import ISSUER
 
 DEFAULTS = {"product_updates": True, "delivery_alerts": True, "billing_receipts": True, "weekly_usage_digest": False}
@@ -80,7 +81,7 @@ class Running:
             )
 
     def __enter__(self) -> "Running":
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + READY_WITHIN
         while not (found := re.search(r" on http://127\.0\.0\.1:(\d+)", self.err.read_text())):
             assert self.process.poll() is None, self.err.read_text()
             assert time.monotonic() < deadline

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.closed_answers import closed
-from tests.support.server import COMMAND, PATH
+from tests.support.forked import COMMAND
+from tests.support.server import PATH
 from tests.support.soak import rounds, soak
 from tests.support.tokens import session_token
 

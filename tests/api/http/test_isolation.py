@@ -26,7 +26,7 @@ from tests.support.server import PATH, Server
 from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
-STRIKES = rounds(25, 300)
+STRIKES = rounds(12, 300)
 OURS, THEIRS = "org_math", "org_chess"
 AUDITOR = bearer("user_grace", OURS, role="admin")
 USERS = [f"user_of_math_{number}" for number in range(4)]

@@ -34,12 +34,12 @@ async def test_a_developer_is_any_user_with_or_without_the_audit_log(development
             assert (await http.get("/v1/audit-log", headers=caller)).status_code == status
 
 
-async def test_only_a_page_of_the_service_itself_gets_a_token(development: Server) -> None:
+async def test_only_a_page_of_the_service_itself_gets_a_token(development: Server, dashboard: str) -> None:
     port = development.url.rsplit(":", 1)[1]
     refused = {
         "no browser": {"Origin": ""},
         "another site": {"Origin": "https://evil.example.com"},
-        "an origin that may call the API": {"Origin": "http://app.example.com"},
+        "an origin that may call the API": {"Origin": dashboard},
         "another port": {"Origin": "http://127.0.0.1:1"},
         "an opaque origin": {"Origin": "null"},
         "a foreign name for this machine": {"Origin": f"http://evil.example.com:{port}", "Host": f"evil.example.com:{port}"},

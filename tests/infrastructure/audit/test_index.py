@@ -24,8 +24,11 @@ from projections.shown_actor import ActorKind
 from tests.support.audit import newest_first, place
 from tests.support.events import NOON, catalogue_published, toggled
 from tests.support.filled_log import ORGANIZATIONS, TOGGLES, USERS, Chance, put, take_in
+from tests.support.soak import rounds, soak
 
 SEED = 20260303
+FILTERS = rounds(60, 600)
+"""Random ones, beside each single one."""
 
 
 @pytest.fixture
@@ -80,13 +83,14 @@ SINGLE_FILTERS = [
 ]
 
 
+@soak
 async def test_it_finds_exactly_what_fits_newest_first(database_url: str, audit_log) -> None:
     chance = Chance(SEED)
     put(database_url, [catalogue_published(), *chance.events(600)])
     await take_in(database_url, batch=97)
     log = await everything(database_url)
     sizes = set()
-    for wanted in [*SINGLE_FILTERS, *(any_filter(chance) for _ in range(300))]:
+    for wanted in [*SINGLE_FILTERS, *(any_filter(chance) for _ in range(FILTERS))]:
         for organization in ("org_math", "org_chess", "org_of_nobody"):
             expected = newest_first(log, organization, wanted)
             sizes.add(len(expected))

@@ -42,7 +42,7 @@ from tests.support.filled_log import Chance, put, take_in
 from tests.support.soak import rounds, soak
 
 EVENTS = 700
-SECONDS = rounds(4, 60)
+SECONDS = rounds(2, 60)
 ROUNDS = rounds(2, 12)
 """Of alterations, each of every kind: in turns with steps that are small, and with one that is as large as the log."""
 USERS = tuple(f"user_{number}" for number in range(10))

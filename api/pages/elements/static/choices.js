@@ -1,0 +1,139 @@
+/** The state of one person's preferences on this page: what the service has recorded, and what the person has changed since. */
+
+import { Refusal } from "./service.js";
+
+/**
+ * @typedef {import("./service.js").Catalogue} Catalogue
+ * @typedef {import("./service.js").Preferences} Preferences
+ * @typedef {{
+ *   saved: (path: string, enabled: boolean) => void,
+ *   refused: (path: string, wanted: boolean, refusal: Refusal) => void,
+ *   shown: (elsewhere: string[]) => void,
+ * }} Listener
+ * `saved`: the service has recorded a choice. `refused`: it has not, and the toggle is back at what is recorded. `shown`: something
+ * that the person sees may have changed; `elsewhere` lists the toggles that were changed in another place.
+ */
+
+const MOST_ATTEMPTS = 5;
+
+/**
+ * @param {string} channel
+ * @param {string} toggle
+ */
+export const pathOf = (channel, toggle) => `${channel}.${toggle}`;
+
+export class Choices {
+  /** @type {Catalogue | null} */
+  catalogue = null;
+  /** @type {Preferences} */
+  #recorded = {};
+  #catalogueTag = "";
+  #tag = "";
+  /** @type {Map<string, boolean>} What the person wants, while it isn't recorded yet. */
+  #wanted = new Map();
+  /** @type {Promise<void> | null} */
+  #saving = null;
+
+  /**
+   * @param {import("./service.js").Service} service
+   * @param {Listener} listener
+   */
+  constructor(service, listener) {
+    this.service = service;
+    this.listener = listener;
+  }
+
+  /** @param {string} path */
+  enabled(path) {
+    return this.#wanted.get(path) ?? this.#recordedAt(path) ?? true;
+  }
+
+  /** @param {string} path */
+  waiting(path) {
+    return this.#wanted.has(path);
+  }
+
+  /** Reads what the service has. Raises `Refusal`. */
+  async read() {
+    const before = this.#recorded;
+    const [catalogue, preferences] = await Promise.all([
+      this.service.catalogue(this.#catalogueTag),
+      this.service.preferences(this.#tag),
+    ]);
+    if (catalogue !== null) {
+      this.catalogue = catalogue.data;
+      this.#catalogueTag = catalogue.tag ?? "";
+    }
+    // An answer that was under way while a change was saved may be older than the change.
+    if (preferences !== null && this.#saving === null) this.#take(preferences);
+    if (catalogue !== null || preferences !== null) this.listener.shown(this.#differing(before));
+  }
+
+  /**
+   * The person has set a toggle. It is saved at once, after those that are being saved.
+   * @param {string} path
+   * @param {boolean} enabled
+   */
+  choose(path, enabled) {
+    this.#wanted.set(path, enabled);
+    this.#saving ??= this.#saveAll().finally(() => (this.#saving = null));
+    return this.#saving;
+  }
+
+  async #saveAll() {
+    for (let first; (first = this.#wanted.entries().next().value); ) {
+      const [path, enabled] = first;
+      try {
+        await this.#save(path, enabled);
+        // The person may have set it back while it was being saved.
+        if (this.#wanted.get(path) === enabled) this.#wanted.delete(path);
+        this.listener.saved(path, enabled);
+      } catch (error) {
+        this.#wanted.delete(path);
+        this.listener.refused(path, enabled, error instanceof Refusal ? error : new Refusal("refused"));
+      }
+    }
+  }
+
+  /**
+   * Saves one choice. If the preferences have moved on meanwhile, it takes the fresh state and tries again, as long as the toggle is
+   * still there and still not as the person wants it.
+   * @param {string} path
+   * @param {boolean} enabled
+   */
+  async #save(path, enabled) {
+    const [channel = "", toggle = ""] = path.split(".");
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return this.#take(await this.service.change(channel, toggle, enabled, this.#tag));
+      } catch (error) {
+        if (!(error instanceof Refusal) || error.reason !== "moved" || attempt === MOST_ATTEMPTS) throw error;
+      }
+      const before = this.#recorded;
+      const fresh = await this.service.preferences();
+      if (fresh !== null) this.#take(fresh);
+      this.listener.shown(this.#differing(before).filter((other) => other !== path));
+      const now = this.#recordedAt(path);
+      if (now === undefined) throw new Refusal("gone");
+      if (now === enabled) return;
+    }
+  }
+
+  /** @param {{ data: Preferences, tag: string | null }} answer */
+  #take({ data, tag }) {
+    this.#recorded = data;
+    this.#tag = tag ?? "";
+  }
+
+  /** @param {string} path */
+  #recordedAt(path, preferences = this.#recorded) {
+    const [channel = "", toggle = ""] = path.split(".");
+    return preferences[channel]?.[toggle];
+  }
+
+  /** @param {Preferences} before */
+  #differing(before) {
+    const paths = Object.entries(before).flatMap(([channel, toggles]) => Object.keys(toggles).map((toggle) => pathOf(channel, toggle)));
+    return paths.filter((path) => !this.waiting(path) && this.#recordedAt(path) !== this.#recordedAt(path, before));
+  }
+}

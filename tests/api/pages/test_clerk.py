@@ -1,0 +1,98 @@
+"""The page with Clerk, behind a proxy that serves it under a prefix. A stand-in takes the place of Clerk's script."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, Page, Route
+
+from tests.support.browser import Watched, findings
+from tests.support.catalogues import publish
+from tests.support.proxies import nginx
+from tests.support.server import Server
+from tests.support.tokens import ISSUER, session_token
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KEY = "pk_test_" + base64.b64encode(f"{urlsplit(ISSUER).hostname}$".encode()).decode()
+STAND_IN = """
+window.Clerk = {
+    key: document.currentScript.dataset.clerkPublishableKey,
+    async load() {
+        if (sessionStorage.signedOut) return;
+        this.session = { getToken: async () => this.user && %(token)s };
+        this.user = { id: "user_ada", fullName: "Ada <b>Lovelace</b>" };
+        this.organization = { name: "Math & Co" };
+    },
+    async redirectToSignIn(options) { document.title = "to " + options.signInForceRedirectUrl; },
+    async signOut() { this.user = this.session = null; sessionStorage.signedOut = "yes"; },
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def proxied(new_database: Callable[[], str]) -> Iterator[str]:
+    """The address of the service behind nginx, with the prefix."""
+    import asyncio
+
+    url = new_database()
+    asyncio.run(publish(url))
+    with Server(url, clerk_publishable_key=KEY) as server, nginx(server.url.removeprefix("http://")) as address:
+        yield f"{address}/prefs"
+
+
+@asynccontextmanager
+async def opened(chromium: Browser, proxied: str) -> AsyncIterator[tuple[Page, Watched]]:
+    async def clerk(route: Route) -> None:
+        script = STAND_IN % {"token": json.dumps(session_token("user_ada"))}
+        headers = {"Access-Control-Allow-Origin": "*"}
+        await route.fulfill(content_type="text/javascript", body=script, headers=headers)
+
+    context = await chromium.new_context(ignore_https_errors=True)
+    page, watched = await context.new_page(), Watched()
+    watched.watch(page)
+    await page.route(f"{ISSUER}/**", clerk)
+    await page.goto(f"{proxied}/preferences")
+    yield page, watched
+    await context.close()
+
+
+async def test_a_person_whom_clerk_knows_sees_their_preferences(chromium: Browser, proxied: str) -> None:
+    async with opened(chromium, proxied) as (page, watched):
+        await page.locator('[id="email.product_updates"]').click()
+        await page.locator("[role=status]", has_text="Product updates is off. Saved.").wait_for(state="attached")
+        assert await page.locator("#who").inner_text() == "Ada <b>Lovelace</b> in Math & Co"
+        # One script was loaded from Clerk's instance, and everything else from below the prefix.
+        foreign = [one.url for one in watched.requests if not one.url.startswith(f"{proxied}/")]
+        assert foreign == [f"{ISSUER}/npm/@clerk/clerk-js@5/dist/clerk.headless.browser.js"]
+        assert await page.evaluate("Clerk.key") == KEY
+        assert watched.complaints == []
+        assert await page.context.cookies() == []
+        assert await findings(page) == []
+
+
+async def test_a_person_whom_clerk_does_not_know_is_sent_to_sign_in_and_comes_back(
+    chromium: Browser, proxied: str
+) -> None:
+    async with opened(chromium, proxied) as (page, _):
+        await page.get_by_role("switch").first.wait_for()
+        await page.get_by_role("button", name="Sign out").click()
+        await page.wait_for_url("**/preferences")
+        await page.locator("notification-preferences [role=switch]").first.wait_for(state="detached")
+        for _ in range(100):
+            if await page.title() == f"to {proxied}/preferences":
+                break
+            await page.wait_for_timeout(50)
+        assert await page.title() == f"to {proxied}/preferences"
+
+
+async def test_when_clerk_can_not_be_reached_the_page_says_so(chromium: Browser, proxied: str) -> None:
+    async with opened(chromium, proxied) as (page, _):
+        await page.unroute(f"{ISSUER}/**")
+        await page.route(f"{ISSUER}/**", lambda route: route.abort())
+        await page.reload()
+        await page.get_by_text("Clerk can't be reached, so nobody can sign in.").first.wait_for()
+        await page.get_by_role("button", name="Try again").wait_for()

@@ -1,0 +1,3 @@
+from tests.support.pages import chromium, dashboard, development
+
+__all__ = ["chromium", "dashboard", "development"]
