@@ -5,13 +5,7 @@
  * @import { Json } from "./json_text.js"
  * @import { Leaf } from "./merkle.js"
  * @typedef {{index: bigint, leaf: Leaf, proof: Bytes[]}} Proven
- * @typedef {object} Bundle
- * @property {string | null} organization
- * @property {string} user
- * @property {Bytes | null} key
- * @property {string} checkpoint
- * @property {Proven[]} events
- * @property {Proven[]} catalogues
+ * @typedef {{organization: string | null, user: string, key: Bytes | null, checkpoint: string, events: Proven[], catalogues: Proven[]}} Bundle
  */
 import { digest, equal, fromBase64, fromHex, hex, joined, toBase64, utf8 } from "./bytes.js";
 import { decoded, parse, render } from "./json_text.js";

@@ -1,5 +1,5 @@
 /**
- * Leaves and inclusion proofs of the Merkle tree of RFC 6962, section 2.1. Numbers are `bigint`, because they may exceed 2⁵³.
+ * The Merkle tree of RFC 6962, section 2.1. Numbers are `bigint`: they may exceed 2⁵³.
  *
  * @import { Bytes } from "./bytes.js"
  * @typedef {{position: bigint, stream: string, version: bigint, topic: string, state: string, sealedActor: Bytes}} Leaf

@@ -3,24 +3,11 @@
  *
  * @import { Bytes } from "./bytes.js"
  * @import { Leaf } from "./merkle.js"
+ * @import { Channel } from "./service.js"
  * @typedef {{user: string, session?: string, impersonator?: string}} Actor
- * @typedef {{name: string, title?: string, description?: string, default: boolean, mandatory: boolean}} ToggleWords
- * @typedef {{name: string, title?: string, toggles: ToggleWords[]}} ChannelWords
- * @typedef {object} StoredEvent
- * @property {string} topic
- * @property {string} stream
- * @property {bigint} version
- * @property {string} at
- * @property {string} channel
- * @property {string} toggle
- * @property {boolean} enabled
- * @property {Actor | undefined} actor
- * @property {boolean} impersonated
- * @property {string | null} organization
- * @property {string} source
- * @property {string} request_id
- * @property {number} catalogue_version
- * @property {ChannelWords[]} channels
+ * @typedef {{topic: string, stream: string, version: bigint, at: string, channel: string, toggle: string, enabled: boolean,
+ *   actor: Actor | undefined, impersonated: boolean, organization: string | null, source: string, request_id: string,
+ *   catalogue_version: number, channels: Channel[]}} StoredEvent
  */
 import { utf8 } from "./bytes.js";
 

@@ -4,7 +4,7 @@ import { actorText, counted, instant, make, readable, state, table, toSecond } f
 import { catalogues, read } from "./service.js";
 import { stateTable } from "./state_table.js";
 
-/** Changes that the page loads. An older change can still be asked for by its instant, in the address. */
+/** The most changes that the page loads. */
 const MOST = 1000;
 
 /**
