@@ -2,8 +2,7 @@
 import { address, go } from "./address.js";
 import { instant, make, table } from "./make.js";
 import { Refusal, ask, read, save } from "./service.js";
-import { COLUMNS, verdict } from "./verdict.js";
-import { verifyBundle } from "./verify.js";
+import { COLUMNS, verdict, verifyBundle } from "./verify.js";
 
 /** @type {import("./console.js").View} */
 export async function evidenceView(place, query, signal) {

@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from api.pages.assets import published as published_assets
+from domain.catalogue import CATALOGUE
 from tests.support.browser import Watched, findings
 from tests.support.command import Command
 from tests.support.console_log import MARKED_ORGANIZATION, MARKUP, ORGANIZATION, fill_console
@@ -223,8 +224,11 @@ async def test_one_user_is_seen_at_any_instant_of_their_own_changes(chromium: Br
         # Given what Ada gets now, with what decided it,
         assert "off A choice by user_ada 2026-04-05 08:03:00 UTC, dashboard" in await row("weekly_usage_digest")
         assert "on A choice by support 2026-02-15 08:02:00 UTC, admin" in await row("product_updates")
-        assert "on The default of catalogue 1: on" in await row("billing_receipts")
-        assert "catalogue 1, default off" in await row("weekly_usage_digest")
+        assert f"on The default of catalogue {CATALOGUE.version}: on" in await row("billing_receipts")
+        assert (
+            f"“Weekly usage digest” A summary of your usage, once a week. catalogue {CATALOGUE.version}, default off"
+            in await row("weekly_usage_digest")
+        )
         # when the slider goes back with the keyboard, step by step,
         slider = page.get_by_role("slider", name="Instant")
         await slider.focus()
@@ -245,7 +249,9 @@ async def test_one_user_is_seen_at_any_instant_of_their_own_changes(chromium: Br
         assert query_of(page)["as_of"] == "2026-01-05T08:00:00.123455Z"
         assert await slider.evaluate("slider => slider === document.activeElement")
         await page.go_back()
-        await expect(page.locator(".states p")).to_contain_text("At 2026-02-14 08:01:00 UTC: catalogue 1, 3 events")
+        await expect(page.locator(".states p")).to_contain_text(
+            f"At 2026-02-14 08:01:00 UTC: catalogue {CATALOGUE.version}, 3 events"
+        )
         assert watched.complaints == []
 
 
@@ -260,7 +266,7 @@ async def test_two_instants_are_compared(chromium: Browser, console: Console) ->
         await page.get_by_role("slider", name="Second instant").focus()
         await page.keyboard.press("Home")
         await expect(page.locator(".states [role=status]")).to_contain_text(
-            " and 2026-01-05 08:00:00 UTC, catalogue 1, 0 events"
+            f" and 2026-01-05 08:00:00 UTC, catalogue {CATALOGUE.version}, 0 events"
         )
         await page.get_by_role("link", name="Show one instant").click()
         await expect(page.get_by_role("slider")).to_have_count(1)

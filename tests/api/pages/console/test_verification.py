@@ -29,8 +29,7 @@ TAKEN_THOUGH = ["catalogues is []"]
 MODULES = Path(console.__file__).parent / "static"
 VERIFY = """
 async (cases) => {
-    const { verifyBundle } = await import("/verify.js");
-    const { verdict } = await import("/verdict.js");
+    const { verdict, verifyBundle } = await import("/verify.js");
     const answers = [];
     for (const [data, key] of cases) {
         const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
