@@ -300,7 +300,7 @@ async def test_a_bundle_is_downloaded_and_verified_in_the_page(
         )
         assert await verdict.locator('td[data-column="who"]').all_inner_texts() == [
             "user_ada",
-            "user_ada",
+            "unsubscribe link of user_ada",
             "user_staff for user_ada",
             "user_ada",
         ]
@@ -342,7 +342,7 @@ async def test_opt_ins_and_opt_outs_over_time_are_drawn_and_told(chromium: Brows
         # and what is chosen stands in the address.
         await page.get_by_role("link", name="one_click").click()
         await expect(page.locator("#source")).to_have_value("one_click")
-        await page.get_by_label("Time").select_option("90")
+        await page.locator("#days").select_option("90")
         await expect(page.get_by_text("one bar a day").or_(page.get_by_text("Nobody changed anything"))).to_be_visible()
         assert query_of(page) == {"view": "time", "until": "2026-06-01T00:00:00Z", "source": "one_click", "days": "90"}
         await page.go_back()
