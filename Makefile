@@ -1,6 +1,6 @@
 # Everything a person or CI does with this project. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check bench clients example-email-sender example-analytics example-element openapi lock format clean schema
+.PHONY: help run test soak check bench clients screenshots example-email-sender example-analytics example-element openapi lock format clean schema
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -50,6 +50,9 @@ openapi: .venv/.installed-dev ## renew the golden copy of the API's description
 
 clients: ## install the linters and generators that tests/clients tries the API's description with (npm)
 	npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund
+
+screenshots: .venv/.installed-dev ## take the pictures of the pages in docs/images anew (needs Debian's chromium)
+	$(BIN)/python -m tests.support.screenshots
 
 schema: .venv/.installed-dev ## renew the copy of the schema that a database is held to, after a new migration
 	$(BIN)/python -m tests.support.golden_schema > infrastructure/postgres/schema.tsv.new && mv infrastructure/postgres/schema.tsv.new infrastructure/postgres/schema.tsv

@@ -10,6 +10,7 @@ from api.bootstrap import catalogues
 from api.bootstrap.databases import running_database
 from api.bootstrap.evidence import checkpoint_fault
 from api.bootstrap.identities import signing_keys
+from api.bootstrap.unsubscribing import links_finding
 from domain.catalogue import CATALOGUE
 from domain.errors import ServiceError
 from infrastructure import logs
@@ -31,6 +32,7 @@ def findings() -> Iterator[Finding]:
         yield "settings", str(error).replace("\n", "; "), True
         return
     yield "settings", "development mode" if settings.development else f"issuer {settings.clerk_issuer}", False
+    yield "unsubscribe", *links_finding(settings)
     try:
         with running_database(settings) as url:
             yield from _of_the_database(settings, url)

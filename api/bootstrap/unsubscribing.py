@@ -28,3 +28,14 @@ def unsubscribing(settings: Settings, preferences: Preferences, clock: Callable[
     keys = link_keys(settings)
     address = None if settings.public_url is None else f"{settings.public_url}{PATH}"
     return Unsubscribing(preferences, CATALOGUE, clock, SealedTokens(keys) if keys else None, address)
+
+
+def links_finding(settings: Settings) -> tuple[str, bool]:
+    """What `preferences check` says of links, and whether it is a fault. This makes no key."""
+    if settings.development:
+        return "links lead to the address that is served, in development mode", False
+    keys = len(settings.unsubscribe_keys)
+    if not settings.public_url or not keys:
+        return "no links are made: PUBLIC_URL and UNSUBSCRIBE_KEYS are not both set", False
+    opening = "1 key opens" if keys == 1 else f"{keys} keys open"
+    return f"links lead to {settings.public_url}{PATH}; {opening} them", False

@@ -14,6 +14,7 @@ from tests.support.keep_alive import KeepAlive, NoReply
 from tests.support.raw_connection import connected
 from tests.support.raw_http import request_head
 from tests.support.server import PATH, Server
+from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
 CHANGES = [{"email": {"weekly_usage_digest": True}}, {"email": {"weekly_usage_digest": False}}]
@@ -78,8 +79,10 @@ async def test_a_balancer_that_watches_readyz_loses_no_request(serve, workers: i
     figures(record_property, answered=next(answered) - 1, seconds_until_end=round(seconds, 1))
 
 
-@worker_counts
-@pytest.mark.parametrize("drain", [0, 1])
+@soak
+@pytest.mark.parametrize(
+    ("drain", "workers"), rounds([(0, 2), (1, 1)], [(drain, workers) for drain in (0, 1) for workers in (1, 2)])
+)
 async def test_a_connection_in_use_is_never_reset_in_the_middle_of_a_request(serve, workers: int, drain: int) -> None:
     # Given connections that are never idle for long
     server = serve(drain=drain, web_concurrency=workers, log_level="warning")

@@ -55,7 +55,7 @@ class Preferences(subprocess.Popen[Any]):
 
     def _heed(self, timeout: float | None) -> int | None:
         """The exit code, if the process ends within so many seconds. Several threads may wait for it."""
-        if self.returncode is None and self._told is not None and select.select([self._told], [], [], timeout)[0]:
+        if self.returncode is None and self._told is not None and readable(self._told, timeout):
             with self._waitpid_lock:
                 if self.returncode is None:
                     status = os.read(self._told, STATUS.size)
@@ -67,6 +67,12 @@ class Preferences(subprocess.Popen[Any]):
         super().__del__(*arguments, **options)
         if self._told is not None:
             os.close(self._told)
+
+
+def readable(file: int, timeout: float | None) -> bool:
+    look = select.poll()
+    look.register(file, select.POLLIN)
+    return bool(look.poll(None if timeout is None else 1000 * timeout))
 
 
 def can_fork(arguments: list[str], env: Mapping[str, str]) -> bool:

@@ -16,6 +16,7 @@ from infrastructure.postgres import migrations
 from tests.support.catalogues import publish
 from tests.support.command import Command, Result, one_sentence
 from tests.support.ledger import record
+from tests.support.links import FORMER_SECRET, PUBLIC_URL, SECRET
 from tests.support.older_server import saying
 from tests.support.positions import leave_sequence_behind
 from tests.support.server import PATH, Server
@@ -35,7 +36,8 @@ def test_all_is_well(preferences: Command, database_url: str) -> None:
     result = preferences("check")
     found = verdicts(result)
     assert result.returncode == 0
-    assert list(found) == ["settings", "database", "migrations", "schema", "catalogue", "checkpoints", "key set"]
+    subjects = ["settings", "unsubscribe", "database", "migrations", "schema", "catalogue", "checkpoints", "key set"]
+    assert list(found) == subjects
     assert all(well for well, _ in found.values())
     assert found["settings"][1] == "development mode"
     assert found["database"][1].startswith("PostgreSQL 18.")
@@ -56,9 +58,16 @@ def test_a_sequence_that_is_behind_is_told_to_be_harmless_and_set_forward_by_mig
 
 def test_with_clerk_all_is_well_too(preferences: Command, database_url: str) -> None:
     asyncio.run(publish(database_url))
-    result = preferences("check", clerk_issuer=ISSUER, clerk_jwt_key=public_pem().replace("\n", "\\n"))
-    assert result.returncode == 0
-    assert verdicts(result)["settings"] == (True, f"issuer {ISSUER}")
+    production = {"clerk_issuer": ISSUER, "clerk_jwt_key": public_pem().replace("\n", "\\n")}
+    links = {"unsubscribe_keys": f"{SECRET},{FORMER_SECRET}", "public_url": PUBLIC_URL}
+    for settings, said in (
+        ({}, "no links are made: PUBLIC_URL and UNSUBSCRIBE_KEYS are not both set"),
+        (links, f"links lead to {PUBLIC_URL}/unsubscribe/; 2 keys open them"),
+    ):
+        result = preferences("check", **production, **settings)
+        assert result.returncode == 0
+        assert verdicts(result)["settings"] == (True, f"issuer {ISSUER}")
+        assert verdicts(result)["unsubscribe"] == (True, said)
 
 
 def test_wrong_settings_are_told_all_together(preferences: Command) -> None:

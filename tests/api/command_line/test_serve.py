@@ -110,6 +110,7 @@ def test_the_printed_commands_work_when_they_are_pasted(folder, database_url: st
     with Running(folder, **settings) as running:
         notes = running.err.read_text()
         assert "DEVELOPMENT MODE" in notes
+        assert re.search(r"Open http://127\.0\.0\.1:\d+/preferences and sign in", notes)
         assert "/docs" in notes
 
         pasted = subprocess.run(

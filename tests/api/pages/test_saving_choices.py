@@ -3,10 +3,14 @@
 import asyncio
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Browser, Route
 
-from tests.support.preferences_page import CHANGES_A_MINUTE, preferences_page
+from infrastructure.unsubscribe.link_key import of_data_dir
+from infrastructure.unsubscribe.sealed_tokens import SealedTokens
+from tests.support.links import ONE_CLICK
+from tests.support.preferences_page import CHANGES_A_MINUTE, ORGANIZATION, preferences_page
 from tests.support.server import PATH, Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -57,6 +61,10 @@ async def test_choices_in_quick_succession_are_all_saved_and_the_last_one_counts
         }
         assert shown == {"product_updates": True, "delivery_alerts": False, "billing_receipts": True}
         assert {**await opened.recorded(), **shown} == await opened.recorded()
+        # "Saved" is said for a moment at each of them. Then the words beside the switches are those of their state again.
+        for _ in range(3):
+            await opened.page.locator("[data-saved]").first.wait_for(state="detached")
+        assert await opened.page.locator(".state").all_inner_texts() == ["On", "Off", "On", "Off", "Always on"]
         assert opened.watched.complaints == []
 
 
@@ -214,3 +222,40 @@ async def test_why_a_toggle_is_on_and_what_was_changed(development: Server, chro
         words = [await entry.inner_text() for entry in await entries.all()]
         assert ["switched it on" in text for text in words] == [True, False, True]
         assert await opened.page.get_by_role("button", name="Show earlier changes").count() == 0
+
+
+async def test_earlier_changes_are_shown_a_page_at_a_time(development: Server, chromium: Browser) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given twelve changes
+        for state in (True, False, True):
+            toggles = ("product_updates", "delivery_alerts", "billing_receipts", "weekly_usage_digest")
+            await opened.api("PATCH", body={"email": dict.fromkeys(toggles, state)})
+        await opened.page.locator(".history > summary").click()
+        entries = opened.page.locator(".changes > li")
+        await entries.nth(9).wait_for()
+        assert await entries.count() == 10
+        # when the person asks for more by keyboard, then the rest is there, and the focus goes on with the list.
+        more = opened.page.get_by_role("button", name="Show earlier changes")
+        await more.press("Enter")
+        await entries.nth(11).wait_for()
+        await more.wait_for(state="hidden")
+        assert await entries.nth(10).evaluate("e => e.getRootNode().activeElement === e")
+
+
+async def test_what_the_bearer_of_a_link_did_is_not_said_to_be_the_persons_own_doing(
+    development: Server, chromium: Browser
+) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given a link in an e-mail to this person, and somebody who followed it
+        tokens = SealedTokens([of_data_dir(Path(development.environment["DATA_DIR"]))])
+        [token] = tokens.make(ORGANIZATION, "email.product_updates", [opened.user])
+        async with httpx.AsyncClient(base_url=development.url) as http:
+            clicked = await http.post(f"/unsubscribe/{token}", data=ONE_CLICK)
+        assert clicked.status_code == 200
+        # when the person looks at the page again, then it says what was done, and not that they did it.
+        await opened.page.evaluate("window.dispatchEvent(new Event('focus'))")
+        await opened.becomes("product_updates", False)
+        why = opened.page.locator("[part=toggle]", has_text="Product updates").locator(".why")
+        await why.locator("summary").click()
+        await why.get_by_text("It was switched off with one click in an e-mail on ").wait_for()
+        assert "You" not in await why.inner_text()

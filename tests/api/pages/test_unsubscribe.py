@@ -16,10 +16,13 @@ from application.erasure import Erasure
 from application.unsubscribing import Offer, Subscription
 from domain.catalogue import CATALOGUE, Toggle, Words
 from domain.preferences import stream_id
+from domain.provenance import ERASED
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.erasure.erasure import PostgresErasures
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.database_clock import DatabaseClock
+from infrastructure.preferences.event_store import PostgresPreferencesStore
+from tests.support.command import Command
 from tests.support.links import FORMER_SECRET, ONE_CLICK, PUBLIC_URL, SECRET, link, token
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
@@ -222,7 +225,7 @@ async def test_links_of_a_former_key_still_work_and_those_of_an_unknown_one_do_n
 
 
 async def test_a_link_of_an_erased_person_still_switches_off_without_naming_the_person(
-    server, http, fresh_user, query, resolved, history
+    server, http, fresh_user, resolved, history
 ) -> None:
     # Given a person who was erased
     user = fresh_user()
@@ -236,13 +239,25 @@ async def test_a_link_of_an_erased_person_still_switches_off_without_naming_the_
     # and the log still doesn't name the person.
     entry, _ = await history(user)
     assert entry["actor"] == {"kind": "customer", "label": "unsubscribe link"}
-    logged = await http.get("/v1/audit-log", params={"resource_id": user}, headers=bearer("user_grace", role="admin"))
-    assert logged.json()["data"] == []  # no follower runs here
-    states = query("SELECT state FROM preferences_events WHERE originator_id = %s", [stream_id("org_math", user)])
-    assert not any(user.encode() in state for (state,) in states)
     async with Database(server.database_url) as database:
+        [click] = await PostgresPreferencesStore(database).changes(stream_id("org_math", user), up_to=None, limit=1)
+        assert click.actor == ERASED
         erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), DatabaseClock())
         assert (await erasure.erase("org_math", user)).unsealed_events == 0
+
+
+def test_an_operator_sees_that_the_bearer_of_a_link_acted(server, fresh_user, folder, monkeypatch, capsys) -> None:
+    user = fresh_user()
+    assert httpx.post(f"{server.url}{link(user)}", data=ONE_CLICK).status_code == 200
+    preferences = Command(folder / "data", server.database_url)
+    asked = ["--org", "org_math", "--user", user]
+    decision = ["--channel", "email", "--toggle", NEWS.name, "--not-allowed", "--reason", "choice"]
+    explained = preferences.inside(monkeypatch, capsys, "audit", "explain", *asked, *decision)
+    assert explained.returncode == 0, explained
+    assert re.search(rf"(?m)^who +unsubscribe link of {user} *$", explained.stdout)
+    assert re.search(r"(?m)^source +one_click *$", explained.stdout)
+    listed = preferences.inside(monkeypatch, capsys, "history", *asked, columns=200)
+    assert f"unsubscribe link of {user}" in listed.stdout
 
 
 async def test_what_has_left_the_catalogue_is_said_to_be_gone_and_is_recorded(http, fresh_user, query) -> None:

@@ -198,6 +198,17 @@ def test_who_chose_again_after_an_erasure_is_known_from_then_on(evidence: Eviden
     assert users == ["erased", "erased", "user_ada"]
 
 
+def test_a_click_on_a_link_after_an_erasure_is_proven_and_names_nobody(evidence: Evidence) -> None:
+    append(evidence.url, *ADAS, erased(4))
+    click = toggled(5, "product_updates", False, previous=True, source="one_click", actor=ERASED)
+    append(evidence.url, click, key=KEY[::-1])
+    keep_key(evidence.url, KEY[::-1], since=5)
+    evidence.checkpoint()
+    bundle, found = make(evidence)
+    assert verified(bundle.render(), evidence.reader) == found
+    assert found.events[-1] == click
+
+
 def test_events_from_before_sealing_need_no_key(evidence: Evidence) -> None:
     append(evidence.url, *ADAS, key=None)
     evidence.checkpoint()

@@ -4,6 +4,7 @@ import asyncio
 import random
 import threading
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -301,10 +302,19 @@ async def test_what_a_whole_pass_no_longer_finds_is_mended(evidence: Evidence) -
     assert mended == 1
 
 
-@soak
-async def test_nothing_that_the_service_does_meanwhile_is_a_finding(database_url: str, tmp_path: Path) -> None:
-    evidence = Evidence(database_url, tmp_path)
+@pytest.fixture
+async def stop() -> AsyncIterator[threading.Event]:
+    """Set in the end also where the test fails: a thread that went on would be waited for, for ever."""
     stop = threading.Event()
+    yield stop
+    stop.set()
+
+
+@soak
+async def test_nothing_that_the_service_does_meanwhile_is_a_finding(
+    database_url: str, tmp_path: Path, stop: threading.Event
+) -> None:
+    evidence = Evidence(database_url, tmp_path)
     passes: list[int] = []
 
     def sweep() -> list[Finding]:
@@ -325,7 +335,7 @@ async def test_nothing_that_the_service_does_meanwhile_is_a_finding(database_url
         erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), lambda: datetime.now(UTC))
         deadline = time.monotonic() + SECONDS
         number = 0
-        while time.monotonic() < deadline:
+        while not sweeping_thread.done() and (time.monotonic() < deadline or number < 5 or len(passes) < 3):
             number += 1
             # Those who change their preferences, and come back after they were erased.
             await asyncio.gather(*(preferences.change(changed(user, number % 2 == 0)) for user in USERS * 4))

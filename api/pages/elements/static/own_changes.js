@@ -10,6 +10,7 @@ import { filled } from "./texts.js";
  * @typedef {import("./toggle_row.js").ToggleRow} ToggleRow
  */
 
+const OWN_SOURCES = ["dashboard", "api"];
 const PAGE = 10;
 const LARGEST_PAGE = 200;
 
@@ -126,10 +127,10 @@ export class OwnChanges {
   /** @param {Entry} entry */
   #sentence({ actor, enabled, source, occurred_at }) {
     const { texts } = this;
-    const support = actor.kind === "platform";
-    const text = support ? (enabled ? texts.bySupportOn : texts.bySupportOff) : enabled ? texts.byYouOn : texts.byYouOff;
+    // With a link in an e-mail, an import or the like, nothing proves that it was the person who is reading this.
+    const who = actor.kind === "platform" ? "bySupport" : OWN_SOURCES.includes(source) ? "byYou" : "otherwise";
     const where = /** @type {Record<string, string>} */ (texts.sources)[source] ?? source;
-    return filled(text, { where, when: this.date.format(new Date(occurred_at)) });
+    return filled(texts[`${who}${enabled ? "On" : "Off"}`], { where, when: this.date.format(new Date(occurred_at)) });
   }
 
   /** @param {() => Promise<void>} read */

@@ -36,6 +36,8 @@ export const ENGLISH = {
   byYouOff: "You switched it off {where} on {when}.",
   bySupportOn: "Support switched it on for you {where} on {when}.",
   bySupportOff: "Support switched it off for you {where} on {when}.",
+  otherwiseOn: "It was switched on {where} on {when}.",
+  otherwiseOff: "It was switched off {where} on {when}.",
   history: "Your changes",
   noHistory: "You have not changed anything yet.",
   more: "Show earlier changes",

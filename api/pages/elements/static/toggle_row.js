@@ -58,23 +58,33 @@ export class ToggleRow {
    * @param {boolean} waiting
    */
   show(enabled, waiting) {
-    const { texts } = this;
+    const changed = waiting || this.control.getAttribute("aria-checked") !== String(enabled);
     this.control.setAttribute("aria-checked", String(enabled));
     this.row.toggleAttribute("data-waiting", waiting);
-    clearTimeout(this.#timer);
-    this.#label(waiting ? texts.saving : this.mandatory ? texts.alwaysOn : enabled ? texts.on : texts.off);
+    if (changed) this.#settled();
+    if (!this.row.hasAttribute("data-saved")) this.#label(waiting ? this.texts.saving : this.#now());
   }
 
   /** Says for a moment that the choice is saved. */
   saved() {
-    const before = this.state.textContent ?? "";
     this.tell("");
+    this.#settled();
     this.#label(this.texts.saved);
     this.row.setAttribute("data-saved", "");
     this.#timer = setTimeout(() => {
-      this.row.removeAttribute("data-saved");
-      this.#label(before);
+      this.#settled();
+      this.#label(this.#now());
     }, SAVED_SHOWN_FOR);
+  }
+
+  #settled() {
+    clearTimeout(this.#timer);
+    this.row.removeAttribute("data-saved");
+  }
+
+  #now() {
+    const { texts } = this;
+    return this.mandatory ? texts.alwaysOn : this.control.getAttribute("aria-checked") === "true" ? texts.on : texts.off;
   }
 
   /**
