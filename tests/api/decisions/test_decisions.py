@@ -124,17 +124,16 @@ async def test_a_change_that_was_acknowledged_decides_at_once(change, ask, fresh
 
 async def test_a_decision_is_what_the_user_is_told(change, ask, http, fresh_user) -> None:
     users = [fresh_user() for _ in range(16)]
-    names = [*CATALOGUE.defaults]
+    names = [toggle.name for toggle in CATALOGUE.channels[0].visible]
     for number, user in enumerate(users):
-        chosen = {path.partition(".")[2]: bool(number >> at & 1) for at, path in enumerate(names) if (number + at) % 3}
+        chosen = {name: bool(number >> at & 1) for at, name in enumerate(names) if (number + at) % 3}
         await change(user, **chosen)
     users.append(fresh_user())
-    for path in names:
-        channel, _, toggle = path.partition(".")
+    for toggle in names:
         decided = {one["user"]: one["allowed"] for one in (await ask(*users, toggle=toggle))["decisions"]}
         for user in users:
             told = (await http.get(PATH, headers=bearer(user))).json()["data"]
-            assert decided[user] is told[channel][toggle]
+            assert decided[user] is told["email"][toggle]
 
 
 async def test_each_user_who_may_be_written_to_comes_with_the_headers_of_the_message(
