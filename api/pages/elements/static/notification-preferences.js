@@ -15,7 +15,7 @@ import { look } from "./look.js";
 import { OwnChanges } from "./own_changes.js";
 import { Refusal, Service } from "./service.js";
 import { completed, filled } from "./texts.js";
-import { ToggleRow } from "./toggle_row.js";
+import { section, ToggleRow } from "./toggle_row.js";
 
 /** @typedef {import("./texts.js").Texts} Texts */
 
@@ -183,22 +183,12 @@ export class NotificationPreferences extends HTMLElement {
 
   /** @param {import("./service.js").Channel} channel */
   #section(channel) {
-    const words = this.#texts.words[channel.name] ?? {};
-    const description = words.description ?? channel.description;
-    const level = /^[1-6]$/.exec(this.getAttribute("heading-level") ?? "")?.[0] ?? "2";
-    const heading = /** @type {"h2"} */ (`h${level}`);
-    const list = make("ul", { class: "toggles", part: "toggles", role: "list" });
-    for (const toggle of channel.toggles) {
-      const path = pathOf(channel.name, toggle.name);
-      const row = new ToggleRow(path, toggle, this.#texts, () => this.#pressed(row));
-      this.#rows.set(path, row);
-      list.append(row.row);
-    }
-    return make("section", { part: "channel", "aria-labelledby": `channel-${channel.name}` },
-      make(heading, { class: "channel", part: "channel-title", id: `channel-${channel.name}` }, words.title ?? channel.title),
-      description ? make("p", { class: "description", part: "channel-description" }, description) : "",
-      list,
-    );
+    const rows = channel.toggles.map((toggle) => {
+      const row = new ToggleRow(pathOf(channel.name, toggle.name), toggle, this.#texts, () => this.#pressed(row));
+      this.#rows.set(row.path, row);
+      return row.row;
+    });
+    return section(channel, this.#texts, this.getAttribute("heading-level"), rows);
   }
 
   /** @param {ToggleRow} row */
@@ -235,10 +225,10 @@ export class NotificationPreferences extends HTMLElement {
     this.#draw();
     const sentence = this.#because(refusal);
     this.#rows.get(path)?.tell(sentence);
-    this.#says.alarm(sentence);
     this.#report(refusal);
     if (refusal.reason === "unreachable") this.#later();
     if (refusal.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
+    this.#says.alarm(sentence);
     if (refusal.reason === "gone") this.refresh();
   }
 

@@ -107,6 +107,25 @@ export class ToggleRow {
   }
 }
 
+/**
+ * The rows of one channel below its heading.
+ * @param {import("./service.js").Channel} channel
+ * @param {Texts} texts
+ * @param {string | null} level of the heading, 2 by default
+ * @param {HTMLElement[]} rows
+ */
+export function section(channel, texts, level, rows) {
+  const words = texts.words[channel.name] ?? {};
+  const description = words.description ?? channel.description;
+  const heading = /** @type {"h2"} */ (level && /^[1-6]$/.test(level) ? `h${level}` : "h2");
+  const id = `channel-${channel.name}`;
+  return make("section", { part: "channel", "aria-labelledby": id },
+    make(heading, { class: "channel", part: "channel-title", id }, words.title ?? channel.title),
+    description ? make("p", { class: "description", part: "channel-description" }, description) : "",
+    make("ul", { class: "toggles", part: "toggles", role: "list" }, ...rows),
+  );
+}
+
 function lock() {
   const svg = (/** @type {string} */ name, /** @type {Record<string, string>} */ attributes) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
