@@ -21,6 +21,7 @@ from api.http.request_context import LogRequest, RequestContext
 from api.http.route import Route
 from api.operations import health, metrics
 from api.pages import assets, sign_in
+from api.pages.console import console
 from api.pages.preferences import preferences as preferences_page
 from api.pages.unsubscribe import unsubscribe
 from api.preferences import catalogue, history, notifications
@@ -79,6 +80,7 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         assets.add,
         sign_in.add,
         preferences_page.add,
+        console.add,
         unsubscribe.add,
     ):
         add(app, services)

@@ -3,9 +3,14 @@
 service      makes one server process; uvicorn imports it by its name
 worker       the same, for one of several workers
 feeds        makes the feed of events for a server process
-databases    starts, migrates and opens the database that a command works on
+databases    starts and migrates the database that a command works on
+rebuilds     rebuilds the current preferences and the audit index
+api_keys     opens the API keys
+history      reads the history of a user
+operator_database  opens a database with the patience of a person
 catalogues   publishes the catalogue, compares and lists catalogues
 identities   makes the verification of session tokens
+sign_in      lets people sign in on the pages
 followers    makes and runs the followers
 replays      replays the log into files or a stream
 replay_form  lists the forms of a replay
@@ -32,6 +37,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from api.bootstrap import (
+        api_keys,
         audit,
         catalogues,
         checks,
@@ -42,8 +48,10 @@ if TYPE_CHECKING:
         errors,
         evidence,
         followers,
+        history,
         identities,
         person_keys,
+        rebuilds,
         relay,
         replay_form,
         replays,
@@ -56,6 +64,7 @@ if TYPE_CHECKING:
     from infrastructure.settings import Settings as Settings
 
 __all__ = [
+    "api_keys",
     "audit",
     "catalogues",
     "checks",
@@ -66,8 +75,10 @@ __all__ = [
     "errors",
     "evidence",
     "followers",
+    "history",
     "identities",
     "person_keys",
+    "rebuilds",
     "relay",
     "replay_form",
     "replays",

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from api.bootstrap.clock import clock_of
+from api.bootstrap.operator_database import operator_database
 from application.publishing import CatalogueLog, Impact, Publishing
 from application.vocabulary import Checked, validate_with_history
 from domain.catalogue import CATALOGUE, Catalogue
@@ -15,9 +16,6 @@ from infrastructure.log.catalogues import NoCatalogues, PostgresCatalogues
 from infrastructure.postgres import migrations
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.database_clock import DatabaseClock
-
-PATIENCE: Final = 15.0
-"""Seconds that a person at the command line waits for the database to answer."""
 
 COUNT_WITHIN: Final = 600.0
 """Seconds that counting over the choices of all users may take."""
@@ -73,4 +71,4 @@ async def _catalogues(url: str) -> AsyncIterator[PostgresCatalogues]:
 
 
 def _database(url: str) -> Database:
-    return Database(url, size=1, connect_within=5, patience=PATIENCE, answer_within=COUNT_WITHIN)
+    return operator_database(url, answer_within=COUNT_WITHIN)

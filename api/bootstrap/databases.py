@@ -1,29 +1,17 @@
 """Opens databases for commands: running, suitable, and migrated."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
-from api.bootstrap import catalogues
-from application.rebuild import Progress, Rebuild, RebuildResult
 from infrastructure import logs
 from infrastructure.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
 from infrastructure.embedded.server_keeper import ServerKeeper
-from infrastructure.evidence.sweep.index_repair import IndexComparison, compare_index
-from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.log import sequence
 from infrastructure.postgres import migrations, schema, suitability
-from infrastructure.postgres.database import Database
-from infrastructure.preferences.event_store import PostgresPreferencesStore
-from infrastructure.preferences.shadow_table import ShadowTable
 from infrastructure.settings import Settings
-
-OPERATOR_PATIENCE: Final = 15.0
-"""Seconds that a person at the command line waits for the database to answer."""
-
 
 log = structlog.get_logger("database")
 
@@ -87,33 +75,14 @@ def database_as_it_is() -> Iterator[str]:
         yield url
 
 
-async def rebuild(url: str, progress: Progress, *, swap: bool) -> RebuildResult:
-    async with ShadowTable.open(url) as shadow:
-        return await Rebuild(shadow, progress).run(swap=swap)
-
-
-def compare_audit_index(url: str, progress: Callable[[int, int], None], *, repair: bool) -> IndexComparison:
-    """Compare the audit index with the log. With `repair`, make the differing parts again."""
-    return compare_index(url, progress, repair=repair)
-
-
 def migrate(url: str, report: Callable[[str], None]) -> int:
     """Apply the pending migrations, and publish the catalogue if it is new. Reports each, and returns the number of migrations."""
+    # Imported only here: a command that works on a migrated database publishes nothing.
+    from api.bootstrap import catalogues
+
     applied = migrations.migrate(url, lambda migration: report(f"applying {migration.number:04}_{migration.name}"))
     if (version := asyncio.run(catalogues.publish(url))) is not None:
         report(f"published catalogue version {version}")
     if (end := sequence.set_forward(url)) is not None:
         report(f"set the sequence of positions forward to the end of the log, {end}")
     return len(applied)
-
-
-@asynccontextmanager
-async def open_store(url: str) -> AsyncIterator[PostgresPreferencesStore]:
-    async with Database(url, size=1, connect_within=5, patience=OPERATOR_PATIENCE) as database:
-        yield PostgresPreferencesStore(database)
-
-
-@asynccontextmanager
-async def open_api_keys(url: str) -> AsyncIterator[PostgresApiKeys]:
-    async with Database(url, size=1, connect_within=5, patience=OPERATOR_PATIENCE) as database:
-        yield PostgresApiKeys(database)

@@ -1,9 +1,8 @@
 """Verifies decisions afterwards."""
 
-from api.bootstrap.databases import OPERATOR_PATIENCE
+from api.bootstrap.operator_database import operator_database
 from application.audit.explanations import ExplainAt, Explanations
 from infrastructure.decisions.basis import PostgresEvidenceStore
-from infrastructure.postgres.database import Database
 from projections.explained_decision import ExplainedDecision
 
 
@@ -11,5 +10,5 @@ async def explain(
     url: str, organization: str | None, user: str, channel: str, toggle: str, place: ExplainAt
 ) -> ExplainedDecision:
     """Raises `CannotExplain`."""
-    async with Database(url, size=1, connect_within=5, patience=OPERATOR_PATIENCE) as database:
+    async with operator_database(url) as database:
         return await Explanations(PostgresEvidenceStore(database)).explain(organization, user, channel, toggle, place)

@@ -1,13 +1,14 @@
 """The followers of the log: the list of them, running them, and operating them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
 import structlog
 
 from api.bootstrap.clock import clock_of
+from api.bootstrap.operator_database import operator_database
 from application import followers
 from application.followers import CannotReset, FollowerStatus
 from domain.errors import NotFound
@@ -15,7 +16,6 @@ from infrastructure.audit.index import AuditIndexer
 from infrastructure.followers.journal import Connection
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.followers.runner import FollowerRunner
-from infrastructure.postgres.database import Database
 from infrastructure.settings import Settings
 
 GRACE: Final = 5.0
@@ -23,9 +23,6 @@ GRACE: Final = 5.0
 
 LONGEST_REST: Final = 0.25
 """Seconds. Readers of the audit log see for how long it is complete, so on a busy log they wait this much longer."""
-
-PATIENCE: Final = 15.0
-"""Seconds that a person at the command line waits for the database to answer."""
 
 Follower: TypeAlias = followers.Follower[Connection]
 
@@ -64,16 +61,18 @@ async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.E
 class Followers:
     """The operations on followers for operators, by name. Raises `NotFound` if there is no follower of that name.
 
-    Other commands run the followers in `elsewhere`. These are listed after they have run for the first time.
+    Other commands run the followers that `elsewhere` makes. These are listed after they have run for the first time.
     """
 
-    def __init__(self, known: Sequence[Follower], elsewhere: Sequence[Follower], register: FollowerRegister) -> None:
-        self._known = [follower.name for follower in known]
-        self._resettable = {follower.name: follower for follower in (*known, *elsewhere)}
+    def __init__(
+        self, known: Sequence[Follower], elsewhere: Callable[[], Follower], register: FollowerRegister
+    ) -> None:
+        self._known = known
+        self._elsewhere = elsewhere
         self._register = register
 
     async def list(self) -> "list[FollowerStatus]":
-        return await self._register.statuses(self._known)
+        return await self._register.statuses([follower.name for follower in self._known])
 
     async def pause(self, name: str) -> None:
         await self._existing(name)
@@ -86,9 +85,10 @@ class Followers:
     async def reset(self, name: str, to: int) -> None:
         """Raises `CannotReset`."""
         await self._existing(name)
-        if name not in self._resettable:
+        follower = next((one for one in (*self._known, self._elsewhere()) if one.name == name), None)
+        if follower is None:
             raise CannotReset(f"{name} is unknown to this release: nobody knows what to undo")
-        await self._register.reset(self._resettable[name], to)
+        await self._register.reset(follower, to)
 
     async def _existing(self, name: str) -> None:
         if name not in {status.name for status in await self.list()}:
@@ -97,11 +97,14 @@ class Followers:
 
 @asynccontextmanager
 async def open_followers(settings: Settings, url: str) -> AsyncIterator[Followers]:
-    # Imported only here: they import the broker's library, which a server process doesn't need.
-    from infrastructure.nats.jetstream import BrokerStream
-    from infrastructure.nats.relay import Relay
+
+    def relay() -> Follower:
+        # Imported only here: they import the broker's library, which only a reset needs.
+        from infrastructure.nats.jetstream import BrokerStream
+        from infrastructure.nats.relay import Relay
+
+        return Relay(BrokerStream(settings.nats_url, settings.nats_stream))
 
     # A reset can take minutes, so there is no limit for the database's answer.
-    async with Database(url, size=1, connect_within=5, answer_within=0, patience=PATIENCE) as database:
-        relay = Relay(BrokerStream(settings.nats_url, settings.nats_stream))
-        yield Followers(registered(settings), [relay], FollowerRegister(database, await clock_of(database)))
+    async with operator_database(url, answer_within=0) as database:
+        yield Followers(registered(settings), relay, FollowerRegister(database, await clock_of(database)))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from api.bootstrap.catalogues import ever_known
-from api.bootstrap.relay import running_broker
 from api.bootstrap.replay_form import Form
 from application.feed.feed import Selection, select
 from application.feed.replay import Destination, Progress, Replayed, ReplayRefused, replay
@@ -15,7 +14,6 @@ from infrastructure.feed.event_feed import PostgresEventFeed
 from infrastructure.postgres.database import Database
 from infrastructure.replays.lines import LinesFile
 from infrastructure.replays.request import Request
-from infrastructure.replays.stream import StreamReplay
 from infrastructure.settings import Settings
 
 PIECE_WITHIN: Final = 75.0
@@ -48,12 +46,16 @@ async def replay_destination(
             with LinesFile.open(Path(output), request) as lines:
                 yield lines
         case Form.PARQUET:
-            # Imported only here, because it is larger than all the rest together.
+            # Imported only here, because its library is larger than all the rest together.
             from infrastructure.replays.parquet import ParquetFolder
 
             with ParquetFolder.open(Path(output), request) as folder:
                 yield folder
         case Form.NATS:
+            # The same for the broker's library.
+            from api.bootstrap.relay import running_broker
+            from infrastructure.replays.stream import StreamReplay
+
             _refuse_unsuitable(output, settings)
             credentials = str(settings.nats_credentials) if settings.nats_credentials else None
             with running_broker(settings) as servers:

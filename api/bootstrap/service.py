@@ -17,7 +17,8 @@ from api.bootstrap.audit import make_audit_log, make_audit_summary, make_reading
 from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed, open_feed_database
 from api.bootstrap.followers import registered
-from api.bootstrap.identities import session_verifier, sign_in, signing_keys
+from api.bootstrap.identities import session_verifier, signing_keys
+from api.bootstrap.sign_in import sign_in
 from api.bootstrap.unsubscribing import unsubscribing
 from api.documentation.document import document
 from api.http.authentication import Authenticator

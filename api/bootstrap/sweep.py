@@ -10,8 +10,8 @@ from typing import Final
 import psycopg
 import structlog
 
-from api.bootstrap.databases import OPERATOR_PATIENCE
 from api.bootstrap.evidence import Progress, note_reader
+from api.bootstrap.operator_database import operator_database
 from application.evidence.sweep import Finding, SweepStatus
 from infrastructure.evidence.checkpoint_file import CheckpointFile
 from infrastructure.evidence.sweep.daily_counts import DailyCountsLeg
@@ -21,7 +21,6 @@ from infrastructure.evidence.sweep.leg import Leg, check
 from infrastructure.evidence.sweep.log_leg import LogLeg
 from infrastructure.evidence.sweep.stream_leg import StreamLeg
 from infrastructure.evidence.sweep.sweeper import Sweeper, sweep_at_once
-from infrastructure.postgres.database import Database
 from infrastructure.settings import Settings
 
 PAUSE: Final = 5.0
@@ -42,21 +41,24 @@ def legs(settings: Settings) -> Sequence[Leg]:
 def check_beside(url: str, progress: Progress) -> list[Finding]:
     """Check at once, and in parallel, what is made from the log: the audit index, and the current preferences with the keys.
 
-    `progress` is called with the events of both legs together. After an interruption, each leg ends with its present step.
+    The streams take the longest, so two connections share them. Otherwise one core would be idle at the end.
+
+    `progress` is called with the events of all legs together. After an interruption, each leg ends with its present step.
     """
-    done: dict[str, tuple[int, int]] = {}
+    halves = StreamLeg.halves()
+    beside: Sequence[Leg] = [IndexLeg(), DailyCountsLeg(), *halves]
+    done: dict[Leg, tuple[int, int]] = {}
     stopped = threading.Event()
 
     def checked(leg: Leg) -> list[Finding]:
         def told(events: int, about: int) -> None:
             if stopped.is_set():
                 raise KeyboardInterrupt
-            done[leg.name] = events, about
+            done[leg] = events, max(events, about // 2) if leg in halves else about
             progress(sum(events for events, _ in done.values()), sum(about for _, about in done.values()))
 
         return check(url, leg, told)
 
-    beside: Sequence[Leg] = [IndexLeg(), DailyCountsLeg(), StreamLeg()]
     with ThreadPoolExecutor(len(beside)) as threads:
         try:
             return [finding for findings in threads.map(checked, beside) for finding in findings]
@@ -87,5 +89,5 @@ async def sweep_now(settings: Settings, url: str) -> None:
 
 
 async def swept(url: str) -> SweepStatus:
-    async with Database(url, size=1, connect_within=5, patience=OPERATOR_PATIENCE) as database:
+    async with operator_database(url) as database:
         return await sweep_status(database)

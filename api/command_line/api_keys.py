@@ -14,10 +14,7 @@ from api.command_line.console import notes, output
 
 PLATFORM: Final = "the platform"
 
-cli = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
-
-@cli.command()
 def create(
     label: Annotated[str, typer.Option(help="The purpose of the key. It is shown wherever the key is used.")],
     scope: Annotated[list[str], typer.Option(help="A scope of the key, e.g. audit:read. Repeat for several.")],
@@ -33,7 +30,7 @@ def create(
         raise typer.BadParameter("a key needs an organization, or --platform, and never both")
 
     async def run(url: str) -> str:
-        async with bootstrap.databases.open_api_keys(url) as keys:
+        async with bootstrap.api_keys.open_api_keys(url) as keys:
             return await keys.create(org, label, scope)
 
     with bootstrap.databases.migrated_database() as url:
@@ -45,14 +42,13 @@ def create(
     typer.echo(key)
 
 
-@cli.command("list")
 def list_keys(
     org: Annotated[str | None, typer.Option(help="Only the keys of this organization.")] = None,
 ) -> None:
     """List all keys, newest first, without the secret keys themselves."""
 
     async def run(url: str) -> "list[bootstrap.ListedKey]":
-        async with bootstrap.databases.open_api_keys(url) as keys:
+        async with bootstrap.api_keys.open_api_keys(url) as keys:
             return await keys.list(org)
 
     with bootstrap.databases.migrated_database() as url:
@@ -69,12 +65,11 @@ def list_keys(
     output.print(table)
 
 
-@cli.command()
 def revoke(key_id: Annotated[UUID, typer.Argument(help="The key's id, as `list` shows it.")]) -> None:
     """Revoke a key, at once and for good. Exit code 1 if there is no valid key with this id."""
 
     async def run(url: str) -> bool:
-        async with bootstrap.databases.open_api_keys(url) as keys:
+        async with bootstrap.api_keys.open_api_keys(url) as keys:
             return await keys.revoke(key_id)
 
     with bootstrap.databases.migrated_database() as url:

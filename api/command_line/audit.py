@@ -11,26 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from api import bootstrap
-from api.command_line import explain, sweep, verify
 from api.command_line.console import counted, notes, output
 from api.command_line.private_file import private_file
 from domain.preferences import stream_id
 from projections.consent import Consent, consents
 from projections.shown_actor import BEARER_LABEL, STAFF_LABEL
 
-cli = typer.Typer(help="Sign the log, verify that it is unaltered, and give out evidence.", no_args_is_help=True)
-cli.command()(explain.explain)
-cli.command()(verify.verify)
-cli.command()(sweep.sweep)
 
-
-@cli.command("public-key")
 def public_key() -> None:
     """Print the public key for verifying checkpoints. Give it to your verifiers by a way that they trust."""
     typer.echo(bootstrap.evidence.public_key(bootstrap.settings()))
 
 
-@cli.command()
 def checkpoint() -> None:
     """Sign the log as it is now. The checkpoint goes to the database and to CHECKPOINT_FILE.
 
@@ -45,7 +37,6 @@ def checkpoint() -> None:
     output.print(f"{counted(written.size, 'event')}, up to position {written.position}, root {written.root.hex()}")
 
 
-@cli.command()
 def bundle(
     user: Annotated[str, typer.Option(help="The user, e.g. user_ada.")],
     file: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
@@ -71,7 +62,6 @@ def bundle(
     )
 
 
-@cli.command("verify-bundle")
 def verify_bundle(
     file: Annotated[Path, typer.Argument(help="The file that `bundle` wrote.")],
     key: Annotated[str, typer.Option(help="The public key. Get it by a way that you trust.")],

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -11,12 +10,7 @@ from api.command_line.console import counted, notes, output
 from application.publishing import Impact
 from domain.catalogue_difference import Alteration
 
-cli = typer.Typer(
-    help="List the published catalogues, and show the changes of a new one. `migrate` publishes.", no_args_is_help=True
-)
 
-
-@cli.command("list")
 def list_published() -> None:
     """List the published catalogues, newest first, each with its changes."""
     with bootstrap.databases.migrated_database() as url:
@@ -34,7 +28,6 @@ def list_published() -> None:
     output.print(table)
 
 
-@cli.command()
 def diff() -> None:
     """Show the changes that publishing this release's catalogue would make, and for how many users. Migrates and publishes nothing.
 

@@ -56,7 +56,7 @@ def rebuild(
 
 def _repair_index(*, compare_only: bool) -> None:
     with bootstrap.databases.migrated_database() as url, bar("reading the log") as progress:
-        found = bootstrap.databases.compare_audit_index(url, progress, repair=not compare_only)
+        found = bootstrap.rebuilds.compare_audit_index(url, progress, repair=not compare_only)
     output.print(f"{counted(found.events, 'event')}, up to position {found.position}")
     if not found.differing and not found.wrong_counts:
         output.print("equal")
@@ -75,7 +75,7 @@ def _rebuild_preferences(*, compare_only: bool) -> None:
     # A rebuild makes no cyclic references, and the garbage collector would walk all of its objects again and again.
     gc.disable()
     with bootstrap.databases.migrated_database() as url, bar("reading the log") as progress:
-        result = asyncio.run(bootstrap.databases.rebuild(url, progress, swap=not compare_only))
+        result = asyncio.run(bootstrap.rebuilds.rebuild(url, progress, swap=not compare_only))
     output.print(
         f"{counted(result.events, 'event')}, {counted(result.users, 'user')}, up to position {result.position}"
     )

@@ -14,8 +14,6 @@ from api.command_line.companion import end_with_parent
 from api.command_line.console import notes, output
 from api.command_line.ending import exit_on_signal, stop_when_told
 
-cli = typer.Typer(help="List, pause, resume and reset the followers of the log.", no_args_is_help=True)
-
 Name = Annotated[str, typer.Argument(help="The follower's name, as `list` shows it.")]
 T = TypeVar("T")
 
@@ -45,7 +43,6 @@ def follow(
         asyncio.run(run(url))
 
 
-@cli.command("list")
 def list_followers() -> None:
     """List the followers: state, position, how far they are behind, and why a failed one stopped."""
     found = _with(lambda followers: followers.list())
@@ -60,21 +57,18 @@ def list_followers() -> None:
     output.print(table)
 
 
-@cli.command()
 def pause(name: Name) -> None:
     """Pause a follower at its position until `resume`. Exit code 1 if there is no such follower."""
     _with(lambda followers: followers.pause(name))
     notes.print(f"{name} is paused.", markup=False)
 
 
-@cli.command()
 def resume(name: Name) -> None:
     """Resume a follower that is paused, or that an event has stopped. Exit code 1 if there is no such follower."""
     _with(lambda followers: followers.resume(name))
     notes.print(f"{name} goes on.", markup=False)
 
 
-@cli.command()
 def reset(
     name: Name,
     to: Annotated[int, typer.Option(help="The position to go back to; 0 is the beginning.", min=0)] = 0,

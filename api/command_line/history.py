@@ -27,8 +27,7 @@ def history(
 
     async def run(url: str) -> list[ShownToggled]:
         stream = stream_id(org, user)
-        async with bootstrap.databases.open_store(url) as store:
-            changes = await store.changes(stream, up_to=None, limit=limit)
+        changes = await bootstrap.history.changes(url, stream, limit=limit)
         audience = Audience.of_user(org, user, "the user's history")
         shown = [audience.clear(event) for event in changes]
         asked = {"resource_stream": str(stream), "limit": limit}

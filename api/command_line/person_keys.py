@@ -14,10 +14,7 @@ from api.command_line.progress import bar
 SHOWN: Final = 20
 """Streams that are listed, at most."""
 
-cli = typer.Typer(help="Check and repair the keys that open the actors in the log.", no_args_is_help=True)
 
-
-@cli.command()
 def check(
     ignore_lost: Annotated[
         bool, typer.Option("--ignore-lost", help="Accept missing keys, e.g. after restoring a dump without keys.")
@@ -43,7 +40,6 @@ def check(
         raise typer.Exit(1)
 
 
-@cli.command()
 def repair(
     copy: Annotated[
         Path | None,

@@ -79,7 +79,9 @@ class RequestContext:
                 await answer(scope, receive, send_with_id)
         finally:
             seconds = perf_counter() - started
-            self._log_request(request_id, scope["method"], _logged(scope["path"]), status, seconds)
+            path = scope["path"]
+            # Asked here and not in the function, because every request pays for this line.
+            self._log_request(request_id, scope["method"], _logged(path) if LINKS in path else path, status, seconds)
             # Whatever found the route has left it there.
             request_durations.observe(scope["method"], getattr(scope.get("route"), "path_format", ""), status, seconds)
 

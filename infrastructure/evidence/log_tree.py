@@ -35,35 +35,24 @@ def leaves(connection: BlockingConnection, first: int = 1, limit: int | None = N
 
     The connection has `enable_sort` off: the index already has the order. A sort would first read the whole log, and may write it to
     disk.
+
+    All is in one loop, without a generator for the rows that came: it runs for each event of the log.
     """
     query = sql.SQL(_QUERIES["leaves"].rstrip(";")).format(first=sql.Literal(first), limit=sql.Literal(limit))
     with connection.cursor() as cursor, cursor.copy(query) as copy:
-        rows = _received(copy)
+        received = connection.pgconn.get_copy_data
         # One message holds the header and what follows it: the first row, the trailer of an empty log, or nothing.
-        behind = bytes(next(rows))[_COPY_HEADER:]
-        if len(behind) > len(_COPY_TRAILER):
-            yield behind
-        for row in rows:
-            if row != _COPY_TRAILER:
+        row: Buffer = bytes(copy.read())[_COPY_HEADER:] or copy.read()
+        while row:
+            # `read` waits for one row. The rows that came with it are taken without waiting, in half the time.
+            size = len(row)
+            while size > len(_COPY_TRAILER):
                 yield bytes(row)
-
-
-def _received(copy: psycopg.Copy) -> Iterator[Buffer]:
-    """The rows of a COPY. `read` waits for one row; the rows that came with it are taken without waiting, in half the time.
-
-    The trailer comes last, alone or after the header, and the `read` after it sees how the statement ended. An error in its place is
-    raised here. A row that ends like the trailer is also followed by a `read`, which is only slower.
-    """
-    pgconn = copy.connection.pgconn
-    while row := copy.read():
-        yield row
-        while row[-len(_COPY_TRAILER) :] != _COPY_TRAILER:
-            size, row = pgconn.get_copy_data(1)
-            if size == 0:
-                break
+                size, row = received(1)
             if size < 0:
-                raise error_from_result(copy.connection.wait(fetch_many(pgconn))[0])
-            yield row
+                raise error_from_result(connection.wait(fetch_many(connection.pgconn))[0])
+            # All that came is taken, or the trailer came, behind which `read` sees how the statement ended.
+            row = copy.read()
 
 
 def invalid_positions(connection: BlockingConnection) -> list[int]:

@@ -8,8 +8,6 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from application.identity import AUDIT_READ, SCOPES
-from infrastructure.evidence import signing_key as audit_key
-from infrastructure.evidence.signed_note import VerifierKey
 from infrastructure.settings.clerk import ClerkSettings, is_loopback, with_line_breaks
 from infrastructure.settings.http import HttpSettings
 from infrastructure.settings.unsubscribe import UnsubscribeSettings
@@ -180,13 +178,20 @@ class Settings(ClerkSettings, HttpSettings, UnsubscribeSettings):
     def _signs(cls, value: str | None) -> str | None:
         if value is None:
             return None
+        # Imported only here and below, with the libraries of keys: most commands run without these settings.
+        from infrastructure.evidence import signing_key
+
         pem = with_line_breaks(value)
-        audit_key.parse(pem)
+        signing_key.parse(pem)
         return pem
 
     @field_validator("audit_former_keys")
     @classmethod
     def _verify(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            return ()
+        from infrastructure.evidence.signed_note import VerifierKey
+
         return tuple(str(VerifierKey.parse(text)) for text in value)
 
     @field_validator("postgres_enable_db_functions")

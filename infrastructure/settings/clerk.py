@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from infrastructure.identity.key_set import FixedKey
-
 NO_ORIGIN: Final = "none"
 
 
@@ -93,6 +91,9 @@ class ClerkSettings(BaseSettings):
     def _usable_key(cls, value: str | None) -> str | None:
         if value is None:
             return None
+        # Imported only here, with the libraries of keys: most commands run without this setting.
+        from infrastructure.identity.key_set import FixedKey
+
         pem = with_line_breaks(value)
         FixedKey(pem)
         return pem

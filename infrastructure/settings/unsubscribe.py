@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from infrastructure.settings.clerk import is_loopback
-from infrastructure.unsubscribe.link_key import LinkKey
+from infrastructure.unsubscribe import link_secret
 
 LONGEST: Final = 150
 """Characters of the address. With the longest ids, the header line with the link then has the 998 characters that RFC 5322 allows."""
@@ -56,6 +56,6 @@ class UnsubscribeSettings(BaseSettings):
     @field_validator("unsubscribe_keys")
     @classmethod
     def _keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len({LinkKey.parse(text).id for text in value}) < len(value):
+        if len({link_secret.parse(text) for text in value}) < len(value):
             raise ValueError("must be different from each other")
         return value

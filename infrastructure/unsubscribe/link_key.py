@@ -1,8 +1,7 @@
 """A key that seals unsubscribe links: from the settings, or, in development mode, from this data directory."""
 
-import binascii
 import secrets
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +10,8 @@ from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from infrastructure.identity.key_file import write_once
+from infrastructure.unsubscribe import link_secret
 
-SECRET_BYTES: Final = 32
 _CIPHER_BYTES: Final = 64
 _ID_BYTES: Final = 4
 _PURPOSE: Final = b"notification-preferences: unsubscribe link, version 1"
@@ -31,23 +30,15 @@ class LinkKey:
 
     @classmethod
     def parse(cls, text: str) -> "LinkKey":
-        """Raises `ValueError` for anything but base64 of 32 bytes or more."""
-        try:
-            secret = b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            secret = b""
-        if len(secret) < SECRET_BYTES:
-            raise ValueError(
-                f"must be base64 of at least {SECRET_BYTES} bytes each (openssl rand -base64 {SECRET_BYTES})"
-            )
-        return cls(secret)
+        """Raises `ValueError`."""
+        return cls(link_secret.parse(text))
 
 
 def of_data_dir(data_dir: Path) -> LinkKey:
     """The key of a data directory. It is made on first use. Raises `ValueError`."""
     file = data_dir / "unsubscribe" / "key"
     if not file.exists():
-        write_once(file, b64encode(secrets.token_bytes(SECRET_BYTES)) + b"\n")
+        write_once(file, b64encode(secrets.token_bytes(link_secret.SECRET_BYTES)) + b"\n")
     try:
         return LinkKey.parse(file.read_text("utf-8").strip())
     except ValueError:

@@ -1,6 +1,7 @@
 """PgBouncer between the service and PostgreSQL: in session mode all works, and any other mode is refused by name."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +10,8 @@ import psycopg
 import pytest
 
 from infrastructure.embedded.postgres import EmbeddedPostgres
-from infrastructure.postgres.session import Session, connect
+from infrastructure.postgres import suitability
+from infrastructure.postgres.session import Session, UnsuitableDatabase, connect
 from tests.support import pooler
 from tests.support.command import Command, one_sentence
 from tests.support.eventually import until
@@ -83,6 +85,21 @@ def test_any_other_mode_is_refused_before_anything_is_done(
     assert "pool_mode = session" in checked.stdout
     with psycopg.connect(empty_url) as connection:
         assert connection.execute("SELECT to_regclass('schema_migrations')").fetchone() == (None,)
+
+
+def test_a_pooler_that_uses_its_connections_in_turn_is_refused_though_no_two_sessions_meet(
+    postgres: EmbeddedPostgres, empty_url: str, folder: Path
+) -> None:
+    with pooler.pooled(postgres, empty_url, folder, "transaction", "server_round_robin = 1") as url:
+        # given four connections of the pooler, so that two sessions of ours never get the same one by turns
+        with ExitStack() as held:
+            for _ in range(4):
+                held.enter_context(psycopg.connect(url)).execute("SELECT 1")
+        with psycopg.connect(url, autocommit=True) as connection:
+            numbers = [connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone() for _ in range(8)]
+        assert len(set(numbers)) == 4
+        with pytest.raises(UnsuitableDatabase, match="pool_mode = session"):
+            suitability.refuse(url, durable=False, trusted=True)
 
 
 def test_options_of_the_url_that_it_does_not_pass_on_are_told_with_what_to_do(

@@ -83,7 +83,7 @@ def machine(server: Server, client: httpx.Client) -> type[RuleBasedStateMachine]
 
         @rule()
         def rebuild(self) -> None:
-            result = asyncio.run(bootstrap.databases.rebuild(server.database_url, lambda done, total: None, swap=True))
+            result = asyncio.run(bootstrap.rebuilds.rebuild(server.database_url, lambda done, total: None, swap=True))
             assert result.equal, result.comparison.differences
 
         # Starting takes a second, and a rule is chosen as often as any other.

@@ -21,8 +21,8 @@ IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 SIZE: Final = {"width": 860, "height": 900}
 
 
-async def preferences(page: Page) -> None:
-    await page.get_by_label("User").fill("user_ada")
+async def preferences(page: Page, user: str) -> None:
+    await page.get_by_label("User").fill(user)
     await page.get_by_label("Organization").fill("org_math")
     await page.get_by_role("button", name="Sign in").click()
     for toggle in ("product_updates", "weekly_usage_digest"):
@@ -35,11 +35,11 @@ async def preferences(page: Page) -> None:
     await page.mouse.move(0, 0)
 
 
-async def unchanged(_: Page) -> None:
+async def unchanged(_: Page, __: str) -> None:
     return
 
 
-PICTURES: Final[dict[str, tuple[str, Callable[[Page], Awaitable[None]]]]] = {
+PICTURES: Final[dict[str, tuple[str, Callable[[Page, str], Awaitable[None]]]]] = {
     "sign-in": ("preferences", unchanged),
     "preferences": ("preferences", preferences),
 }
@@ -49,12 +49,13 @@ async def take(server: Server) -> None:
     IMAGES.mkdir(exist_ok=True)
     async with browser() as launched:
         for name, (address, prepare) in PICTURES.items():
-            for scheme in ("light", "dark"):
+            # Each picture has a person who has not chosen yet.
+            for scheme, user in (("light", "user_ada"), ("dark", "user_grace")):
                 context = await launched.new_context(viewport=SIZE, color_scheme=scheme, reduced_motion="reduce")
                 page = await context.new_page()
                 await page.goto(f"{server.url}/{address}")
                 await page.locator(".sign-in").wait_for()
-                await prepare(page)
+                await prepare(page, user)
                 await page.screenshot(path=IMAGES / f"{name}-{scheme}.png", full_page=True)
                 await context.close()
 

@@ -62,12 +62,11 @@ class SignedLog:
 
 
 def told_in_words(version: int):
-    """A catalogue with words and other characters than ASCII."""
-    toggles = [
-        {"name": "product_updates", "default": True, "mandatory": False},
-        {"name": "weekly_usage_digest", "default": False, "mandatory": False},
-    ]
-    return catalogue_published(version, channels=[{"name": "email", "toggles": toggles}])
+    """A catalogue, from version 2 on with words."""
+    digest = {"name": "weekly_usage_digest", "default": False, "mandatory": False}
+    words = {"title": "News <b>& more</b>", "description": "All “that” is new."} if version > 1 else {}
+    updates = {"name": "product_updates", **words, "default": True, "mandatory": False}
+    return catalogue_published(version, channels=[{"name": "email", "toggles": [updates, digest]}])
 
 
 def filled(seed: int = 1, origin: str = ORIGIN) -> SignedLog:
@@ -85,7 +84,7 @@ def filled(seed: int = 1, origin: str = ORIGIN) -> SignedLog:
         toggled(4, "product_updates", True, previous=False, catalogue_version=2),
         toggled(5, "gone_toggle", True, catalogue_version=3),
     )
-    log.append(toggled(3, "weekly_usage_digest", False, bob, previous=True))
+    log.append(toggled(3, "weekly_usage_digest", False, bob, previous=True, source="link"))
     return log
 
 

@@ -16,16 +16,29 @@ from infrastructure.log.sealing import opens
 from infrastructure.postgres.sql import queries
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("sweep_streams")
+_FIRST: Final = UUID(int=0)
 _LAST: Final = UUID(int=2**128 - 1)
 _FETCHED: Final = 2000
 """Streams that are fetched at once: what bounds the memory of a long step."""
 
 
 class StreamLeg(Leg):
-    """At once, a step is long: events of few streams lie on pages far apart, while with those of many each page is read once."""
+    """At once, a step is long: events of few streams lie on pages far apart, while with those of many each page is read once.
+
+    `first` and `last` bound the streams that a pass goes through.
+    """
 
     name: Final = "streams"
     at_once: Final = 500_000
+
+    def __init__(self, first: UUID = _FIRST, last: UUID = _LAST) -> None:
+        self._first = first
+        self._last = last
+
+    @classmethod
+    def halves(cls) -> tuple["StreamLeg", "StreamLeg"]:
+        """Two legs that together go through all streams. Ids of streams are hashes, so each has half of the events."""
+        return cls(last=UUID(int=_LAST.int // 2)), cls(first=UUID(int=_LAST.int // 2 + 1))
 
     @override
     def hold(self, connection: Connection) -> None:
@@ -34,24 +47,23 @@ class StreamLeg(Leg):
     @override
     @contextmanager
     def ready(self) -> Iterator[Look]:
-        yield look
+        yield self._look
 
-
-def look(connection: Connection, state: State, limit: int) -> Taken:
-    """The streams of so many events, and all rows and keys whose ids lie between them."""
-    first = UUID(int=0) if state is None else UUID(state["first"])
-    row = connection.execute(_QUERIES["last"], {"first": first, "limit": limit}).fetchone()
-    last = _LAST if row is None else row[0]
-    try:
-        with connection.transaction():
-            events, findings = _compared(connection, first, last)
-    except psycopg.DataError:
-        # Somebody has altered an event so that nothing can be made of it. The range is divided until it is that stream alone.
-        if limit > 1:
-            return look(connection, state, limit // 2)
-        place = f"stream {last}"
-        events, findings = 1, [Finding(Subject.EVENT, place, f"an event of {place} can't be read")]
-    return Taken(None if last == _LAST else {"first": str(UUID(int=last.int + 1))}, events, findings)
+    def _look(self, connection: Connection, state: State, limit: int) -> Taken:
+        """The streams of so many events, and all rows and keys whose ids lie between them."""
+        first = self._first if state is None else UUID(state["first"])
+        row = connection.execute(_QUERIES["last"], {"first": first, "limit": limit}).fetchone()
+        last = self._last if row is None else min(row[0], self._last)
+        try:
+            with connection.transaction():
+                events, findings = _compared(connection, first, last)
+        except psycopg.DataError:
+            # Somebody has altered an event so that nothing can be made of it. The range is divided until it is that stream alone.
+            if limit > 1:
+                return self._look(connection, state, limit // 2)
+            place = f"stream {last}"
+            events, findings = 1, [Finding(Subject.EVENT, place, f"an event of {place} can't be read")]
+        return Taken(None if last == self._last else {"first": str(UUID(int=last.int + 1))}, events, findings)
 
 
 def _compared(connection: Connection, first: UUID, last: UUID) -> tuple[int, list[Finding]]:

@@ -3,41 +3,36 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from typer.core import TyperGroup
 
-from tests.support.command import Command, Result
+from api.command_line.commands import CLI
+from api.command_line.late_command import LateCommand
+from tests.support.command import Command, Result, environment
 
-COMMANDS = [
-    [],
-    ["serve"],
-    ["migrate"],
-    ["token"],
-    ["api-keys"],
-    ["api-keys", "create"],
-    ["api-keys", "list"],
-    ["api-keys", "revoke"],
-    ["rebuild"],
-    ["follow"],
-    ["relay"],
-    ["followers"],
-    ["followers", "list"],
-    ["followers", "pause"],
-    ["followers", "resume"],
-    ["followers", "reset"],
-    ["history"],
-    ["replay"],
-    ["erase"],
-    ["check"],
-    ["audit", "export"],
-    ["audit", "reads"],
-    ["openapi"],
-]
+
+def listed(group: TyperGroup, *words: str) -> Iterator[tuple[list[str], LateCommand]]:
+    """Every command, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from listed(command, *words, name)
+        else:
+            assert isinstance(command, LateCommand)
+            yield [*words, name], command
+
+
+COMMANDS = {" ".join(words): command for words, command in listed(CLI)}
+GROUPS = ["", *sorted({words.rpartition(" ")[0] for words in COMMANDS if " " in words})]
 
 
 HEAVY = {"cryptography", "fastapi", "jwt", "nats", "psycopg", "pyarrow", "pydantic", "uvicorn"}
 """What takes time to load, and no help needs."""
+
+OF_OTHERS = {"fastapi", "nats", "pyarrow", "uvicorn"}
+"""What takes time to load, and most commands don't need."""
 
 
 @pytest.fixture
@@ -53,50 +48,81 @@ def test_the_script_is_installed(folder) -> None:
     assert "Usage: preferences" in result.stdout
 
 
-def loaded_by(*words: str) -> set[str]:
+def loaded_by(*calls: str, **settings: Any) -> set[str]:
+    """The modules that are loaded after these calls, one after the other in one process."""
     program = f"""
 import json, sys
 from api.command_line import main
-sys.argv = ["preferences", *{words!r}]
 try:
-    main()
+    for call in {calls!r}:
+        sys.argv = ["preferences", *call.split()]
+        try:
+            main()
+        except SystemExit:
+            pass
 finally:
     print(json.dumps(list(sys.modules)), file=sys.stderr)
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment(**settings)
+    )
+    assert "Traceback" not in result.stderr
     return set(json.loads(result.stderr.splitlines()[-1]))
 
 
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    loaded = loaded_by(*(f"{group} --help" for group in GROUPS))
+    places = {f"api.command_line.{command.place.partition('.')[0]}" for command in COMMANDS.values()}
+    assert len(places) > 10
+    assert not loaded & (places | HEAVY)
+
+
 def test_help_loads_nothing_that_only_a_command_needs() -> None:
-    # given the help of everything
-    loaded = loaded_by("--help")
+    # given the help of every command
+    loaded = loaded_by(*(f"{words} --help" for words in COMMANDS))
     # then it has loaded the commands, and no database, no web and no settings
     assert "api.command_line.serve" in loaded
     assert not loaded & HEAVY
 
 
-def test_a_command_loads_nothing_of_others() -> None:
-    # given a command that makes the service, but not what hands events on
-    loaded = loaded_by("openapi")
-    # then it has loaded the framework, and nothing of the broker or of Parquet
+def test_a_command_loads_nothing_of_others(database_url, folder) -> None:
+    settings = {"database_url": database_url, "database_storage": "durable", "data_dir": folder}
+    # given commands that work on a database
+    loaded = loaded_by("api-keys list", **settings)
+    assert "psycopg" in loaded
+    assert not loaded & (OF_OTHERS | {"cryptography", "jwt"})
+    loaded = loaded_by(
+        *("followers list", "catalogue list", "catalogue diff", "rebuild --compare-only", "history --user user_ada"),
+        *("audit checkpoint", "audit sweep", "audit reads", "token", "replay --to jsonl -o /dev/null"),
+        **settings,
+    )
+    assert "cryptography" in loaded
+    assert not loaded & OF_OTHERS
+    # and one that makes the service
+    loaded = loaded_by("openapi", **settings)
     assert "fastapi" in loaded
     assert not loaded & {"nats", "pyarrow"}
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_every_command_has_help(command, words: list[str]) -> None:
-    result = command(*words, "--help")
+@pytest.mark.parametrize(("words", "command"), COMMANDS.items(), ids=COMMANDS)
+def test_the_list_says_of_a_command_what_its_own_help_begins_with(words: str, command: LateCommand) -> None:
+    assert command.load().help.partition("\n\n")[0].replace("\n", " ") == command.help
+
+
+@pytest.mark.parametrize("words", [*GROUPS, *COMMANDS])
+def test_every_command_has_help(command, words: str) -> None:
+    result = command(*words.split(), "--help")
     assert result.returncode == 0
     assert result.stderr == ""
-    assert " ".join(["Usage: preferences", *words]) in result.stdout
+    assert f"Usage: preferences {words}".rstrip() in result.stdout
     description = result.stdout.split("╭")[0].split("Usage:")[1].splitlines()[1:]
     assert len(" ".join(description).split()) > 3
 
 
 def test_the_help_names_every_command(command) -> None:
     text = command("--help").stdout
-    for words in COMMANDS[1:]:
-        assert f" {words[0]} " in text
+    for words in COMMANDS:
+        assert f" {words.split()[0]} " in text
 
 
 def test_the_help_of_an_option_says_what_it_is_for(command) -> None:

@@ -19,6 +19,7 @@ from api.services import Services
 from application.audit.evidence import UserEvidence
 from application.audit.log import AuditLog
 from application.audit.reads import Readings, RecordOfReading
+from application.audit.summary import AuditSummary
 from application.audit.users import Users
 from application.decisions import Decisions
 from application.feed.live_feed import LiveFeed
@@ -262,6 +263,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         history=History(store),
         users=Users(store, History(store), Readings(store, iter(ulid_now, None), clock), clock),
         audit_log=AuditLog(store, Readings(store, iter(ulid_now, None), clock)),
+        audit_summary=AuditSummary(store, Readings(store, iter(ulid_now, None), clock), clock),
         evidence=UserEvidence(store, Readings(store, iter(ulid_now, None), clock)),
         reads=RecordOfReading(store, Readings(store, iter(ulid_now, None), clock)),
         feed=store,

@@ -246,6 +246,44 @@ async def test_whatever_is_altered_anywhere_is_found_with_its_place_at_once_and_
         connection.rollback()
 
 
+@pytest.mark.parametrize("limit", [40, 10**6])
+async def test_two_halves_of_the_streams_find_together_what_the_whole_finds(evidence: Evidence, limit: int) -> None:
+    with psycopg.connect(evidence.url) as connection:
+        # given: a row without events in each half, and at both sides of the border between them
+        for number in (0, 2**127 - 1, 2**127, 2**128 - 1):
+            connection.execute("INSERT INTO current_preferences VALUES (%s, 2, 5, now(), '{}')", [UUID(int=number)])
+        connection.execute("UPDATE person_keys SET key = sha256(key)")
+        # an event that nothing can be made of
+        [(unreadable,)] = connection.execute(
+            "UPDATE preferences_events SET state = '\\xff' WHERE notification_id = "
+            "(SELECT min(notification_id) FROM preferences_events WHERE originator_version > 1) RETURNING originator_id"
+        ).fetchall()
+    # when
+    whole = passed(evidence.url, StreamLeg(), limit)
+    first, second = (passed(evidence.url, half, limit) for half in StreamLeg.halves())
+    # then
+    assert sorted(first + second) == sorted(whole)
+    assert (Subject.EVENT, f"stream {unreadable}") in {(finding.subject, finding.place) for finding in whole}
+    for half, ends in ((first, (0, 2**127 - 1)), (second, (2**127, 2**128 - 1))):
+        assert {f"stream {UUID(int=number)}" for number in ends} <= {finding.place for finding in half}
+    # Control: neither finds it alone.
+    assert len(first) < len(whole) > len(second)
+
+
+def passed(url: str, leg: Leg, limit: int) -> list[Finding]:
+    """What a pass of a leg finds, in steps of so many events; without the sentences that count what one step has no room for."""
+    found: list[Finding] = []
+    with sweeping(url) as connection:
+        state, more = None, True
+        while more:
+            with leg.ready() as look, connection.transaction():
+                leg.hold(connection)
+                taken = look(connection, state, limit)
+            found += taken.findings
+            state, more = taken.state, taken.state is not None
+    return [finding for finding in found if "more findings" not in finding.sentence]
+
+
 async def test_a_repaired_index_is_what_the_log_says_and_only_what_differs_is_made_anew(evidence: Evidence) -> None:
     url = evidence.url
     assert compare_index(url, repair=False).differing == 0

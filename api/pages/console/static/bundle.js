@@ -3,19 +3,12 @@
  *
  * @import { Bytes } from "./bytes.js"
  * @import { Json } from "./json_text.js"
- * @import { Leaf } from "./leaf.js"
+ * @import { Leaf } from "./merkle.js"
  * @typedef {{index: bigint, leaf: Leaf, proof: Bytes[]}} Proven
- * @typedef {object} Bundle
- * @property {string | null} organization
- * @property {string} user
- * @property {Bytes | null} key
- * @property {string} checkpoint
- * @property {Proven[]} events
- * @property {Proven[]} catalogues
+ * @typedef {{organization: string | null, user: string, key: Bytes | null, checkpoint: string, events: Proven[], catalogues: Proven[]}} Bundle
  */
-import { equal, fromBase64, toBase64, utf8 } from "./bytes.js";
+import { digest, equal, fromBase64, fromHex, hex, joined, toBase64, utf8 } from "./bytes.js";
 import { decoded, parse, render } from "./json_text.js";
-import { uuid } from "./stream.js";
 
 const FORMAT = "notification-preferences evidence 1";
 
@@ -116,4 +109,42 @@ function number(value) {
 function string(value) {
   if (typeof value !== "string") throw new TypeError("not a string");
   return value;
+}
+
+/** The namespace of the ids of streams, which are UUIDs (RFC 9562, section 5.5). */
+const STREAMS = fromHex("b2a5e1f26d0b5a6f9c5e6f5c8d1f3a77");
+
+/** @param {string} name */
+async function named(name) {
+  const key = (await digest("SHA-1", joined(STREAMS, utf8(name)))).slice(0, 16);
+  key[6] = (key[6] & 0x0f) | 0x50;
+  key[8] = (key[8] & 0x3f) | 0x80;
+  return hex(key).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/** @param {string | null} organization @param {string} user */
+export const streamId = (organization, user) => named(`[${ascii(organization)},${ascii(user)}]`);
+
+/** The stream of the catalogue. */
+export const catalogueStream = () => named("catalogue");
+
+/** JSON with all characters other than ASCII escaped. @param {string | null} value */
+function ascii(value) {
+  return JSON.stringify(value).replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/**
+ * A stream's UUID in its usual form. A text that only Python's `UUID` would take comes back as it is: then the bundle isn't the exact text,
+ * which is another sentence than that it is none.
+ *
+ * @param {unknown} value
+ */
+function uuid(value) {
+  if (typeof value !== "string") throw new TypeError("a stream is a string");
+  const digits = [...value.replaceAll("urn:", "").replaceAll("uuid:", "").replace(/^[{}]+|[{}]+$/g, "").replaceAll("-", "")];
+  const number = digits.join("").replace(/\p{Nd}/gu, "0").trim();
+  if (digits.length !== 32 || !/^\+?(0[xX]_?)?[0-9A-Fa-f]+(_[0-9A-Fa-f]+)*$/.test(number)) {
+    throw new RangeError("not a UUID");
+  }
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value) ? value : `as Python reads ${value}`;
 }

@@ -29,6 +29,9 @@ export async function digest(name, data) {
   return new Uint8Array(await crypto.subtle.digest(name, data));
 }
 
+/** @param {string} text @returns {Bytes} */
+export const fromHex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+
 /** @param {Bytes} data */
 export const hex = (data) => Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -39,12 +42,7 @@ export function toBase64(data) {
   return btoa(binary);
 }
 
-/**
- * Decodes base64 as leniently as Python's `b64decode`, which skips characters outside of the alphabet: `verify-bundle` reads
- * with it, and finds afterwards that the text isn't the exact one.
- *
- * @param {unknown} text @returns {Bytes}
- */
+/** Decodes base64 as leniently as Python's `b64decode`: whether the text is exact is checked afterwards. @param {unknown} text @returns {Bytes} */
 export function fromBase64(text) {
   if (typeof text !== "string") throw new TypeError("base64 is a string");
   if (/[^\0-\x7f]/.test(text)) throw new RangeError("base64 is ASCII");

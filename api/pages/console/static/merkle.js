@@ -1,18 +1,23 @@
 /**
- * Inclusion in the Merkle tree of RFC 6962, section 2.1. Numbers of leaves are `bigint`, because they may exceed 2⁵³.
+ * The Merkle tree of RFC 6962, section 2.1. Numbers are `bigint`: they may exceed 2⁵³.
  *
  * @import { Bytes } from "./bytes.js"
+ * @typedef {{position: bigint, stream: string, version: bigint, topic: string, state: string, sealedActor: Bytes}} Leaf
  */
-import { digest, equal, joined } from "./bytes.js";
+import { digest, equal, fromHex, joined, utf8 } from "./bytes.js";
 
-const LEAF = new Uint8Array([0]);
-const NODE = new Uint8Array([1]);
+/** The hash of one stored event, bound to its position: `domain/leaf.py` has the layout. @param {Leaf} leaf */
+export function leafHash({ position, stream, version, topic, state, sealedActor }) {
+  const fields = [number(8, position), fromHex(stream.replaceAll("-", "")), number(8, version), utf8(topic), utf8(state), sealedActor];
+  const head = new Uint8Array([0, 0, fields.length]);
+  return digest("SHA-256", joined(head, ...fields.flatMap((field) => [number(4, BigInt(field.length)), field])));
+}
 
-/** @param {Bytes} data */
-export const leafHash = (data) => digest("SHA-256", joined(LEAF, data));
+/** @param {number} size @param {bigint} value @returns {Bytes} big-endian */
+const number = (size, value) => fromHex(value.toString(16).padStart(2 * size, "0"));
 
 /** @param {Bytes} left @param {Bytes} right */
-const nodeHash = (left, right) => digest("SHA-256", joined(NODE, left, right));
+const nodeHash = (left, right) => digest("SHA-256", joined(new Uint8Array([1]), left, right));
 
 /**
  * Whether the proof shows this leaf's hash at this index (RFC 9162, section 2.1.3.2).

@@ -1,10 +1,12 @@
 /**
- * Signed notes in C2SP's form (c2sp.org/signed-note), and the public keys that open them.
+ * Signed notes in C2SP's form (c2sp.org/signed-note), the public keys that open them, and the checkpoint in one (tlog-checkpoint).
  *
  * @import { Bytes } from "./bytes.js"
  * @typedef {{name: string, hash: string, key: CryptoKey}} VerifierKey
+ * @typedef {{origin: string, size: bigint, root: Bytes, position: bigint, time: string}} Checkpoint
  */
 import { digest, fromExactBase64, hex, joined, utf8 } from "./bytes.js";
+import { isInstant } from "./stored_event.js";
 
 /** What Python's `\s` matches. JavaScript's differs in six characters. */
 const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
@@ -65,4 +67,16 @@ function quoted(text) {
     return short ?? (code.length < 3 ? `\\x${code.padStart(2, "0")}` : code.length < 5 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`);
   });
   return mark + shown + mark;
+}
+
+const TEXT = /^([^\n]+)\n([1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\nposition ([1-9][0-9]{0,18})\ntime ([^\n]+)\n$/;
+
+/** Throws an error whose message is one phrase, for anything but the exact text of a checkpoint. @param {string} text @returns {Checkpoint} */
+export function parseCheckpoint(text) {
+  const found = TEXT.exec(text);
+  if (!found) throw new RangeError("not the text of a checkpoint");
+  const [, origin, size, encoded, position, time] = found;
+  const root = fromExactBase64(encoded);
+  if (!root || !isInstant(time)) throw new RangeError("not the exact text of a checkpoint");
+  return { origin, size: BigInt(size), root, position: BigInt(position), time };
 }

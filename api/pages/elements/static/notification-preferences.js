@@ -8,6 +8,7 @@
  * from), `history`, `heading-level`. Events: `preferences-read`, `preferences-changed`, `preferences-refused`. See docs/people.md.
  */
 
+import { Announcer } from "./announcer.js";
 import { Choices, pathOf } from "./choices.js";
 import { make } from "./dom.js";
 import { look } from "./look.js";
@@ -41,6 +42,7 @@ export class NotificationPreferences extends HTMLElement {
   #connection = null;
   /** @type {BroadcastChannel | null} */
   #tabs = null;
+  #says = new Announcer(() => this.reload());
   #unreachable = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
@@ -49,11 +51,9 @@ export class NotificationPreferences extends HTMLElement {
     super();
     const shadow = this.attachShadow({ mode: "open" });
     shadow.adoptedStyleSheets = [look()];
-    this.notice = make("div", { class: "notice", part: "notice", hidden: "" });
     this.body = make("div", { part: "body", "aria-busy": "true" });
-    this.announced = make("div", { class: "unseen", role: "status" });
-    this.alarmed = make("div", { class: "unseen", role: "alert" });
-    this.container = make("div", { part: "container" }, this.notice, this.body, this.announced, this.alarmed);
+    const { notice, announced, alarmed } = this.#says;
+    this.container = make("div", { part: "container" }, notice, this.body, announced, alarmed);
     shadow.append(this.container);
   }
 
@@ -121,7 +121,7 @@ export class NotificationPreferences extends HTMLElement {
     this.#drawn = null;
     this.#rows = new Map();
     this.container.lang = this.#texts.lang;
-    this.#tell("");
+    this.#says.tell("");
     this.body.setAttribute("aria-busy", "true");
     this.body.replaceChildren(make("p", { class: "loading", part: "loading" }, this.#texts.loading));
     return this.refresh();
@@ -143,7 +143,7 @@ export class NotificationPreferences extends HTMLElement {
   /** @param {string[]} elsewhere */
   #shown(elsewhere) {
     this.#draw();
-    this.#announce(elsewhere.map((path) => this.#rows.get(path)?.sentence(this.#on(path) ? "elsewhereOn" : "elsewhereOff") ?? "").join(" "));
+    this.#says.announce(elsewhere.map((path) => this.#rows.get(path)?.sentence(this.#on(path) ? "elsewhereOn" : "elsewhereOff") ?? "").join(" "));
     if (elsewhere.length > 0) this.#changes?.renew();
   }
 
@@ -176,7 +176,7 @@ export class NotificationPreferences extends HTMLElement {
   #drawChanges() {
     this.#changes = null;
     if (!this.hasAttribute("history") || this.#choices === null) return;
-    const failed = (/** @type {unknown} */ error) => this.#alarm(this.#because(error));
+    const failed = (/** @type {unknown} */ error) => this.#says.alarm(this.#because(error));
     this.#changes = new OwnChanges(this.#choices.service, this.#texts, this.#rows, (path) => this.#on(path), failed);
     this.body.append(this.#changes.section);
   }
@@ -203,7 +203,7 @@ export class NotificationPreferences extends HTMLElement {
 
   /** @param {ToggleRow} row */
   #pressed(row) {
-    if (row.mandatory) return this.#announce(this.#texts.locked);
+    if (row.mandatory) return this.#says.announce(this.#texts.locked);
     row.tell("");
     this.#choices?.choose(row.path, !this.#on(row.path));
     this.#draw();
@@ -218,7 +218,7 @@ export class NotificationPreferences extends HTMLElement {
     const row = this.#rows.get(path);
     if (row && !this.#choices?.waiting(path)) {
       row.saved();
-      this.#announce(row.sentence(enabled ? "becameOn" : "becameOff"));
+      this.#says.announce(row.sentence(enabled ? "becameOn" : "becameOff"));
     }
     this.#changes?.renew();
     this.#tabs?.postMessage("changed");
@@ -235,10 +235,10 @@ export class NotificationPreferences extends HTMLElement {
     this.#draw();
     const sentence = this.#because(refusal);
     this.#rows.get(path)?.tell(sentence);
-    this.#alarm(sentence);
+    this.#says.alarm(sentence);
     this.#report(refusal);
     if (refusal.reason === "unreachable") this.#later();
-    if (refusal.reason === "signedOut") this.#tell(this.#texts.notSignedIn, this.#texts.signInAgain);
+    if (refusal.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
     if (refusal.reason === "gone") this.refresh();
   }
 
@@ -248,8 +248,8 @@ export class NotificationPreferences extends HTMLElement {
     this.#report(refusal);
     if (refusal?.reason === "unreachable" || refusal?.reason === "busy") this.#later(refusal.seconds);
     // What is shown stays, unless nobody is signed in.
-    if (refusal?.reason === "signedOut") this.#tell(this.#texts.notSignedIn, this.#texts.signInAgain);
-    else if (this.#drawn === null) this.#tell(refusal || !(error instanceof Error) ? this.#texts.notRead : error.message, this.#texts.again);
+    if (refusal?.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
+    else if (this.#drawn === null) this.#says.tell(refusal || !(error instanceof Error) ? this.#texts.notRead : error.message, this.#texts.again);
     if (this.#drawn === null) this.body.replaceChildren();
     this.body.removeAttribute("aria-busy");
   }
@@ -262,9 +262,9 @@ export class NotificationPreferences extends HTMLElement {
 
   #reachable() {
     this.#unreachable = 0;
-    this.#tell("");
+    this.#says.tell("");
     for (const row of this.#rows.values()) row.tell("");
-    this.#announce(this.#texts.connected);
+    this.#says.announce(this.#texts.connected);
   }
 
   /** @param {Refusal | null} refusal */
@@ -277,33 +277,6 @@ export class NotificationPreferences extends HTMLElement {
   #because(error) {
     if (!(error instanceof Refusal)) return this.#texts.refused;
     return filled(this.#texts[error.reason], { seconds: error.seconds || 60 });
-  }
-
-  /**
-   * A sentence about the whole, with a button that tries again; or none.
-   * @param {string} sentence
-   * @param {string} [action]
-   */
-  #tell(sentence, action = "") {
-    this.notice.hidden = sentence === "";
-    this.notice.replaceChildren(make("p", {}, sentence));
-    if (action) {
-      const again = make("button", { type: "button", class: "again", part: "again" }, action);
-      again.addEventListener("click", () => this.reload());
-      this.notice.append(again);
-    }
-    if (sentence) this.#alarm(sentence);
-  }
-
-  /** @param {string} sentence */
-  #announce(sentence) {
-    if (sentence) this.announced.textContent = sentence;
-  }
-
-  /** @param {string} sentence */
-  #alarm(sentence) {
-    this.alarmed.textContent = "";
-    if (sentence) requestAnimationFrame(() => (this.alarmed.textContent = sentence));
   }
 }
 

@@ -29,8 +29,7 @@ TAKEN_THOUGH = ["catalogues is []"]
 MODULES = Path(console.__file__).parent / "static"
 VERIFY = """
 async (cases) => {
-    const { verifyBundle } = await import("/verify.js");
-    const { verdict } = await import("/verdict.js");
+    const { verdict, verifyBundle } = await import("/verify.js");
     const answers = [];
     for (const [data, key] of cases) {
         const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
@@ -108,10 +107,12 @@ async def test_of_a_good_bundle_both_show_the_same(page: Page, command) -> None:
             assert " ".join(line_of_it.split()) in " ".join(said)
         shown = [re.split(r"\s{2,}", line.strip()) for line in result.stdout.splitlines() if line.startswith("  2026-")]
         assert shown == answer["rows"]
+    assert 'Catalogue 2, email.product_updates: "News <b>& more</b>" (All “that” is new.)' in answers[0]["foot"]
     assert [len(answer["rows"]) for answer in answers] == [4, 2, 0, 3, 1, 0]
     assert {row[4] for answer in answers for row in answer["rows"]} == {
         "user_ada",
         "user_bob",
+        "unsubscribe link of user_bob",
         "user_staff for user_ada",
         "erased",
     }

@@ -1,0 +1,89 @@
+/**
+ * Asks the service, with the session of the person who is signed in.
+ *
+ * @typedef {{name: string, title?: string | null, description?: string | null, default: boolean, mandatory: boolean}} Toggle
+ * @typedef {{name: string, title?: string | null, toggles: Toggle[]}} Channel
+ * @typedef {{version: number, published_at: string, channels: Channel[]}} Catalogue
+ */
+import { getToken, refused, root } from "../../static/session.js";
+
+/** A refusal, in one sentence for people. */
+export class Refusal extends Error {
+  /** @param {number} status @param {string} sentence */
+  constructor(status, sentence) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+/** @type {Record<number, string>} */
+const SENTENCES = {
+  403: "Your session may not read the audit log. It needs a role with audit:read in an organization.",
+  404: "There is nothing here.",
+  429: "Too many requests. Try again in a moment.",
+  503: "The service can't answer at the moment. Try again.",
+};
+
+/**
+ * @param {string} path @param {Record<string, string | number | null | undefined>} [parameters]
+ * @param {{accept?: string, signal?: AbortSignal}} [how] @returns {Promise<Response>}
+ */
+export async function ask(path, parameters = {}, { accept = "application/json", signal } = {}) {
+  const url = new URL(path, root);
+  for (const [name, value] of Object.entries(parameters)) if (value) url.searchParams.set(name, String(value));
+  for (let attempt = 0; ; attempt++) {
+    const answer = await fetch(url, { headers: { Authorization: `Bearer ${await getToken()}`, Accept: accept }, signal, cache: "no-store" }).catch((error) => {
+      if (signal?.aborted) throw error;
+      throw new Refusal(0, "The service can't be reached.");
+    });
+    if (answer.ok) return answer;
+    if (answer.status === 401 && attempt === 0) {
+      refused();
+      continue;
+    }
+    throw await refusal(answer);
+  }
+}
+
+/** The answer's whole document. @param {string} path @param {Record<string, string | number | null | undefined>} [parameters] @param {AbortSignal} [signal] @returns {Promise<any>} */
+export async function read(path, parameters, signal) {
+  return (await ask(path, parameters, { signal })).json();
+}
+
+/** @param {Response} answer */
+async function refusal(answer) {
+  const { error } = await answer.json().catch(() => ({ error: {} }));
+  const faults = Object.entries(error.details ?? {}).map(([name, fault]) => `${name} ${fault}`);
+  const sentence = faults.length ? `The service refused: ${faults.join("; ")}.` : SENTENCES[answer.status] ?? `The service refused: ${error.message ?? answer.status}.`;
+  return new Refusal(answer.status, answer.status >= 500 && error.request_id ? `${sentence} Request ${error.request_id}.` : sentence);
+}
+
+/** Gives the person a file. @param {Blob} content @param {string} name */
+export function save(content, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** @type {Promise<Catalogue[]> | null} */
+let published = null;
+
+/** Every catalogue that was ever published, oldest first. @returns {Promise<Catalogue[]>} */
+export function catalogues() {
+  published ??= read("v1/audit-log/catalogues").then(
+    (answer) => answer.data,
+    (error) => {
+      published = null;
+      throw error;
+    },
+  );
+  return published;
+}
+
+/** @param {Catalogue[]} all @param {number | undefined} version @param {string} channel @param {string} toggle @returns {Toggle | undefined} */
+export function told(all, version, channel, toggle) {
+  const catalogue = all.find((one) => one.version === version);
+  return catalogue?.channels.find((one) => one.name === channel)?.toggles.find((one) => one.name === toggle);
+}
