@@ -24,7 +24,8 @@ def earlier(*changed: Toggle, without: tuple[str, ...] = (), version: int = BEFO
     """A catalogue that differs from ours in these toggles of `email`, and lacks those."""
     others = {toggle.name: toggle for toggle in changed}
     kept = (others.pop(toggle.name, toggle) for toggle in EMAIL.toggles if toggle.name not in without)
-    return Catalogue(version, (Channel("email", (*kept, *others.values()), EMAIL.words),))
+    email = Channel("email", (*kept, *others.values()), EMAIL.words)
+    return Catalogue(version, (email, *CATALOGUE.channels[1:]))
 
 
 def toggle(name: str) -> Toggle:
