@@ -7,7 +7,7 @@ import { Refusal } from "./service.js";
  * @typedef {import("./service.js").Preferences} Preferences
  * @typedef {{
  *   saved: (path: string, enabled: boolean) => void,
- *   refused: (path: string, wanted: boolean, refusal: Refusal) => void,
+ *   refused: (path: string, refusal: Refusal) => void,
  *   shown: (elsewhere: string[]) => void,
  * }} Listener
  * `saved`: the service has recorded a choice. `refused`: it has not, and the toggle is back at what is recorded. `shown`: something
@@ -90,7 +90,7 @@ export class Choices {
         this.listener.saved(path, enabled);
       } catch (error) {
         this.#wanted.delete(path);
-        this.listener.refused(path, enabled, error instanceof Refusal ? error : new Refusal("refused"));
+        this.listener.refused(path, error instanceof Refusal ? error : new Refusal("refused"));
       }
     }
   }

@@ -13,6 +13,7 @@ import { Choices, pathOf } from "./choices.js";
 import { make } from "./dom.js";
 import { look } from "./look.js";
 import { OwnChanges } from "./own_changes.js";
+import { Retry } from "./retry.js";
 import { Refusal, Service } from "./service.js";
 import { completed, filled } from "./texts.js";
 import { section, ToggleRow } from "./toggle_row.js";
@@ -21,8 +22,6 @@ import { section, ToggleRow } from "./toggle_row.js";
 
 const NAME = "notification-preferences";
 const ROOT = new URL("../", import.meta.url);
-const FIRST_RETRY = 2000; // milliseconds until the element asks again after the service could not be reached
-const LAST_RETRY = 60_000;
 
 export class NotificationPreferences extends HTMLElement {
   static observedAttributes = ["service", "history", "heading-level"];
@@ -43,9 +42,7 @@ export class NotificationPreferences extends HTMLElement {
   /** @type {BroadcastChannel | null} */
   #tabs = null;
   #says = new Announcer(() => this.reload());
-  #unreachable = 0;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #retry;
+  #retry = new Retry(() => this.refresh());
 
   constructor() {
     super();
@@ -99,7 +96,7 @@ export class NotificationPreferences extends HTMLElement {
   disconnectedCallback() {
     this.#connection?.abort();
     this.#tabs?.close();
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     this.#connection = this.#tabs = this.#choices = null;
   }
 
@@ -110,12 +107,11 @@ export class NotificationPreferences extends HTMLElement {
   /** Shows the preferences of the person whom `getToken` names now, and forgets those of anyone else. */
   reload() {
     if (!this.isConnected || this.#getToken === null) return Promise.resolve();
-    const service = new Service(new URL(this.getAttribute("service") ?? ROOT, document.baseURI), this.#getToken);
-    const root = service.root.href;
-    if (!root.endsWith("/")) service.root = new URL(`${root}/`);
+    const address = new URL(this.getAttribute("service") ?? ROOT, document.baseURI).href;
+    const service = new Service(new URL(address.endsWith("/") ? address : `${address}/`), this.#getToken);
     this.#choices = new Choices(service, {
       saved: (path, enabled) => this.#saved(path, enabled),
-      refused: (path, wanted, refusal) => this.#refused(path, wanted, refusal),
+      refused: (path, refusal) => this.#refused(path, refusal),
       shown: (elsewhere) => this.#shown(elsewhere),
     });
     this.#drawn = null;
@@ -131,24 +127,22 @@ export class NotificationPreferences extends HTMLElement {
   async refresh() {
     const choices = this.#choices;
     if (choices === null) return;
-    clearTimeout(this.#retry);
+    this.#retry.stop();
     try {
       await choices.read();
-      if (this.#unreachable > 0) this.#reachable();
+      if (this.#retry.answered()) this.#reachable();
     } catch (error) {
       if (choices === this.#choices) this.#notRead(error);
     }
   }
 
-  /** @param {string[]} elsewhere */
-  #shown(elsewhere) {
+  #shown(/** @type {string[]} */ elsewhere) {
     this.#draw();
     this.#says.announce(elsewhere.map((path) => this.#rows.get(path)?.sentence(this.#on(path) ? "elsewhereOn" : "elsewhereOff") ?? "").join(" "));
     if (elsewhere.length > 0) this.#changes?.renew();
   }
 
-  /** @param {string} path */
-  #on(path) {
+  #on(/** @type {string} */ path) {
     return this.#choices?.enabled(path) ?? true;
   }
 
@@ -191,18 +185,14 @@ export class NotificationPreferences extends HTMLElement {
     return section(channel, this.#texts, this.getAttribute("heading-level"), rows);
   }
 
-  /** @param {ToggleRow} row */
-  #pressed(row) {
+  #pressed(/** @type {ToggleRow} */ row) {
     if (row.mandatory) return this.#says.announce(this.#texts.locked);
     row.tell("");
     this.#choices?.choose(row.path, !this.#on(row.path));
     this.#draw();
   }
 
-  /**
-   * @param {string} path
-   * @param {boolean} enabled
-   */
+  /** @param {string} path @param {boolean} enabled */
   #saved(path, enabled) {
     this.#draw();
     const row = this.#rows.get(path);
@@ -216,27 +206,22 @@ export class NotificationPreferences extends HTMLElement {
     this.dispatchEvent(new CustomEvent("preferences-changed", { bubbles: true, composed: true, detail: { channel, toggle, enabled } }));
   }
 
-  /**
-   * @param {string} path
-   * @param {boolean} _wanted
-   * @param {Refusal} refusal
-   */
-  #refused(path, _wanted, refusal) {
+  /** @param {string} path @param {Refusal} refusal */
+  #refused(path, refusal) {
     this.#draw();
     const sentence = this.#because(refusal);
     this.#rows.get(path)?.tell(sentence);
     this.#report(refusal);
-    if (refusal.reason === "unreachable") this.#later();
+    if (refusal.reason === "unreachable") this.#retry.later();
     if (refusal.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
     this.#says.alarm(sentence);
     if (refusal.reason === "gone") this.refresh();
   }
 
-  /** @param {unknown} error */
-  #notRead(error) {
+  #notRead(/** @type {unknown} */ error) {
     const refusal = error instanceof Refusal ? error : null;
     this.#report(refusal);
-    if (refusal?.reason === "unreachable" || refusal?.reason === "busy") this.#later(refusal.seconds);
+    if (refusal?.reason === "unreachable" || refusal?.reason === "busy") this.#retry.later(refusal.seconds);
     // What is shown stays, unless nobody is signed in.
     if (refusal?.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
     else if (this.#drawn === null) this.#says.tell(refusal || !(error instanceof Error) ? this.#texts.notRead : error.message, this.#texts.again);
@@ -244,27 +229,18 @@ export class NotificationPreferences extends HTMLElement {
     this.body.removeAttribute("aria-busy");
   }
 
-  #later(seconds = 0) {
-    this.#unreachable++;
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.refresh(), Math.max(seconds * 1000, Math.min(FIRST_RETRY * 2 ** (this.#unreachable - 1), LAST_RETRY)));
-  }
-
   #reachable() {
-    this.#unreachable = 0;
     this.#says.tell("");
     for (const row of this.#rows.values()) row.tell("");
     this.#says.announce(this.#texts.connected);
   }
 
-  /** @param {Refusal | null} refusal */
-  #report(refusal) {
+  #report(/** @type {Refusal | null} */ refusal) {
     const detail = { reason: refusal?.reason ?? "unknown" };
     this.dispatchEvent(new CustomEvent("preferences-refused", { bubbles: true, composed: true, detail }));
   }
 
-  /** @param {unknown} error */
-  #because(error) {
+  #because(/** @type {unknown} */ error) {
     if (!(error instanceof Refusal)) return this.#texts.refused;
     return filled(this.#texts[error.reason], { seconds: error.seconds || 60 });
   }
