@@ -26,8 +26,8 @@ class ForeignPage(ServiceError):
     message = "only a page of this service may ask"
 
 
-def described(sign_in: SignIn, root: str = "") -> Markup:
-    """The part of a page's head that tells `session.js` how to sign in."""
+def described(sign_in: SignIn, root: str = "", *, auditor: bool = False) -> Markup:
+    """The part of a page's head that tells `session.js` how to sign in. `auditor`: the page is of no use without `audit:read`."""
     if sign_in.development is not None:
         way, key = "development", ""
     elif sign_in.publishable_key is not None:
@@ -36,12 +36,13 @@ def described(sign_in: SignIn, root: str = "") -> Markup:
         way, key = "none", ""
     return markup(
         '<meta name="sign-in" content="{way}" data-root="{root}" data-key="{key}" data-front-end="{front_end}" '
-        'data-audit-role="{role}">\n',
+        'data-audit-role="{role}" data-auditor="{auditor}">\n',
         way=way,
         root=root or "./",
         key=key,
         front_end=sign_in.front_end or "",
         role=sign_in.audit_role or "",
+        auditor="yes" if auditor else "",
     )
 
 

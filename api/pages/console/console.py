@@ -22,7 +22,7 @@ def add(app: FastAPI, services: Services) -> None:
                 '<p class="unseen" role="status"></p>\n</main>\n'
                 "<noscript><p>The console needs JavaScript.</p></noscript>\n"
             ),
-            head=described(sign_in),
+            head=described(sign_in, auditor=True),
             front_end=sign_in.front_end,
             styles=("console.css", "console_data.css"),
             scripts=("console.js",),

@@ -87,7 +87,7 @@ async function signIn() {
   if (way !== "development") throw new Error("This service has no way to sign people in on its pages: CLERK_PUBLISHABLE_KEY isn't set.");
   const kept = readKept();
   if (kept !== null) return developmentSession(kept);
-  const asked = showForm(new URL("development/session", root), auditRole, { again: askedBefore });
+  const asked = showForm(new URL("development/session", root), auditRole, { again: askedBefore, auditor: Boolean(dataset.auditor) });
   askedBefore = true;
   return developmentSession(keep(await asked));
 }

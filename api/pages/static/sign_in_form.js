@@ -8,12 +8,13 @@ const DEFAULTS = { user: "user_demo", organization: "org_demo" };
  * Shows the form in `<main>` until a person has signed in with it.
  * @param {URL} address where tokens are made
  * @param {string} auditRole the role that may read the audit log, or an empty text
- * @param {{ again: boolean }} asked `again`: somebody was signed in on this page before, so the focus moves to the form
+ * @param {{ again: boolean, auditor: boolean }} asked `again`: somebody was signed in on this page before, so the focus moves to the
+ * form. `auditor`: that role is chosen at first
  * @returns {Promise<Made>}
  */
-export function showForm(address, auditRole, { again }) {
+export function showForm(address, auditRole, { again, auditor }) {
   const main = document.querySelector("main") ?? document.body;
-  const { section, form, fault, submit } = build(auditRole);
+  const { section, form, fault, submit } = build(auditRole, auditor);
   main.dataset.signedOut = "";
   main.append(section);
   if (again) form.querySelector("input")?.focus();
@@ -62,12 +63,12 @@ async function ask(address, data) {
   return { ...answer.data, user, organization };
 }
 
-/** @param {string} auditRole */
-function build(auditRole) {
+/** @param {string} auditRole @param {boolean} auditor */
+function build(auditRole, auditor) {
   const fault = element("p", { className: "fault", role: "alert" });
   const submit = element("button", { type: "submit", textContent: "Sign in" });
-  const roles = [role("", "Member", "Reads and changes their own preferences.", true)];
-  if (auditRole) roles.push(role(auditRole, "Compliance", `Has the role ${auditRole}, which may read the audit log (audit:read).`, false));
+  const roles = [role("", "Member", "Reads and changes their own preferences.", !auditor)];
+  if (auditRole) roles.push(role(auditRole, "Compliance", `Has the role ${auditRole}, which may read the audit log (audit:read).`, auditor));
   const form = element(
     "form",
     {},
