@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
+import structlog
+
 from api.command_line import main
 from tests.support.forked import Preferences
 
@@ -72,6 +74,7 @@ class Command:
                 patch.setenv(name, value)
             patch.setattr(sys, "argv", ["preferences", *arguments])
             former = {ending: signal.getsignal(ending) for ending in (signal.SIGTERM, signal.SIGHUP)}
+            logging_of_the_tests = structlog.get_config()
             try:
                 main()
                 code = 0
@@ -80,6 +83,7 @@ class Command:
             finally:
                 for ending, heeded in former.items():
                     signal.signal(ending, heeded)
+                structlog.configure(**logging_of_the_tests)
         printed = capsys.readouterr()
         return Result([*arguments], code, printed.out, printed.err)
 

@@ -63,10 +63,13 @@ def test_a_postgres_that_can_not_start_is_tried_again_until_it_can(folder: Path,
         # Given a server that has died, and that refuses its settings
         configuration.write_text(f"{kept}\nno_such_setting = 1\n")
         kill(server.pid)
-        said = ""
-        while "server did not start" not in said:
-            said += capfd.readouterr().out
-            time.sleep(0.05)
+        said: list[str] = []
+
+        def told() -> bool:
+            said.extend(capfd.readouterr())
+            return "server did not start" in "".join(said)
+
+        until(told)
         assert not answers(server)
         # when they are right again, then it runs.
         configuration.write_text(kept)
