@@ -160,7 +160,8 @@ class Replica:
     def _count(self, event: HandedOn) -> None:
         row = self._kept.execute("SELECT version FROM streams WHERE key = ?", (event.key,)).fetchone()
         due, version = (row[0] if row else 0) + 1, event.data["version"]
-        if version != due:
+        # A release that is skipped never publishes its catalogue. All other streams are without gaps.
+        if version < due or (version > due and event.type != CATALOGUE_PUBLISHED):
             raise Unusable(f"position {event.position} is version {version} of {event.key}, where {due} is due")
         self._kept.execute("INSERT OR REPLACE INTO streams VALUES (?, ?)", (event.key, version))
 

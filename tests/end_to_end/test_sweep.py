@@ -25,6 +25,7 @@ from tests.support.tokens import bearer
 
 USERS, CHANGES = 8, 72
 CRITICAL = "the sweep found what isn't as the log says"
+LEGS = 4
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def await_passes(server: Server, more: int) -> None:
 
     def done() -> bool:
         legs = dict(run(server, "SELECT leg, pass FROM sweep WHERE completed_at >= began_at"))
-        return len(legs) == 3 and all(number >= began.get(leg, 0) + more for leg, number in legs.items())
+        return len(legs) == LEGS and all(number >= began.get(leg, 0) + more for leg, number in legs.items())
 
     until(done)
 
@@ -78,7 +79,7 @@ def metrics(server: Server) -> Counter[str]:
     text = httpx.get(f"{server.url}/metrics", timeout=10).text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     completed = [one for one in samples if one.name == "preferences_sweep_last_completed_timestamp_seconds"]
-    assert len(completed) == 3
+    assert len(completed) == LEGS
     found = {one.labels["kind"]: int(one.value) for one in samples if one.name == "preferences_sweep_findings"}
     assert len(found) == 7
     return +Counter(found)
@@ -115,7 +116,15 @@ def test_an_old_event_that_was_altered_is_found_though_it_is_signed_over(server:
 def test_what_is_beside_the_log_is_found_and_named_and_so_is_that_it_is_mended(server: Server) -> None:
     streams = [stream_id("org_math", f"user_{number}") for number in range(USERS)]
     surplus, orphan = stream_id("org_math", "user_nobody"), stream_id("org_math", "user_none")
-    tables = ("log_tiles", "checkpoints", "current_preferences", "person_keys", "audit_entries", "audit_classes")
+    tables = (
+        "log_tiles",
+        "checkpoints",
+        "current_preferences",
+        "person_keys",
+        "audit_entries",
+        "audit_classes",
+        "audit_daily_counts",
+    )
     with psycopg.connect(server.database_url) as connection:
         for table in (*tables, "followers"):
             connection.execute(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}")
@@ -159,8 +168,8 @@ def test_what_is_beside_the_log_is_found_and_named_and_so_is_that_it_is_mended(s
     assert expected <= set(found)
     assert {kind for kind, _ in found} == {"tile", "checkpoint", "read_model", "key", "audit_index", "follower"}
     told = metrics(server)
-    # The class that was altered is that of the events that open a stream.
-    assert (told["read_model"], told["key"], told["audit_index"], told["follower"]) == (4, 5, 6 + USERS, 1)
+    # The class that was altered is that of the events that open a stream. The entry that was moved to another class makes the counts of two wrong.
+    assert (told["read_model"], told["key"], told["audit_index"], told["follower"]) == (4, 5, 6 + USERS + 2, 1)
     # and when all is put back
     with psycopg.connect(server.database_url) as connection:
         for table in tables:
