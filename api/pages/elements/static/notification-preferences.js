@@ -1,11 +1,5 @@
 /**
- * `<notification-preferences>`: a person sees and changes which notifications they get.
- *
- *     import "https://…/elements/notification-preferences.js";
- *     document.querySelector("notification-preferences").getToken = () => session.getToken();
- *
- * Properties: `getToken` (required), `texts`. Attributes: `service` (the service's address; by default the one that this file came
- * from), `history`, `heading-level`. Events: `preferences-read`, `preferences-changed`, `preferences-refused`. See docs/people.md.
+ * `<notification-preferences>`: a person sees and changes which notifications they get. docs/people.md says how to use it.
  */
 
 import { Announcer } from "./announcer.js";
