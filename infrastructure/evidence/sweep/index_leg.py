@@ -52,17 +52,22 @@ def look(connection: Connection, state: State, limit: int) -> Taken:
     of = stretch(connection, after, limit)
     try:
         with connection.transaction():
-            rows = _rows(connection, "compare", after=after, up_to=of.up_to, most=MAX_FINDINGS)
-            findings = [*differing(rows, after, of.up_to)]
+            findings = _compared(connection, after, of.up_to)
     except psycopg.DataError:
         # Somebody has altered an event so that nothing can be made of it. The stretch is divided until it is that event alone.
         if limit > 1:
             return look(connection, state, limit // 2)
         place = f"position {of.up_to}"
         findings = [Finding(Subject.EVENT, place, f"the event at {place} can't be read")]
+        # Entries before it, at positions that have no event.
+        findings += _compared(connection, after, of.up_to - 1)
     if of.complete:
         findings += [*outside(connection, of.stands_at), *_ahead(connection)]
     return Taken(None if of.complete else {"after": of.up_to}, of.events, findings)
+
+
+def _compared(connection: Connection, after: int, up_to: int) -> list[Finding]:
+    return [*differing(_rows(connection, "compare", after=after, up_to=up_to, most=MAX_FINDINGS), after, up_to)]
 
 
 def outside(connection: Connection, stands_at: int) -> list[Finding]:

@@ -63,6 +63,9 @@ class StreamLeg(Leg):
                 return self._look(connection, state, limit // 2)
             place = f"stream {last}"
             events, findings = 1, [Finding(Subject.EVENT, place, f"an event of {place} can't be read")]
+            if first < last:
+                # Rows and keys before it, which no event belongs to.
+                findings += _compared(connection, first, UUID(int=last.int - 1))[1]
         return Taken(None if last == self._last else {"first": str(UUID(int=last.int + 1))}, events, findings)
 
 
