@@ -29,7 +29,7 @@ def prism(program: Path, description: Path, service: str) -> Iterator[httpx.Clie
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60  # Node takes its time on a busy machine.
             while time.monotonic() < deadline:
                 try:
                     client.get("/healthz")
