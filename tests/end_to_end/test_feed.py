@@ -29,6 +29,8 @@ SECONDS = os.environ.get("FEED_TEST_SECONDS")
 """How long they write, where the environment says so: longer for a search, shorter for a look."""
 CHANGES_A_SECOND = 20
 """What eight writers surpass many times over, also on a slow and busy machine."""
+LEAST = 20
+"""Changes that each writer makes, however slow the machine is."""
 ORGANIZATIONS = ("org_math", "org_chess")
 TOGGLES = [toggle.name for toggle in CATALOGUE.channels[0].visible]
 
@@ -88,7 +90,7 @@ async def write(server: Server, number: int, deadline: float) -> int:
     tokens = [bearer(f"user_{user}", organization) for user in range(USERS) for organization in ORGANIZATIONS]
     written = 0
     async with KeepAlive(server.url) as connection:
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or written < LEAST:
             wanted = {name: chance.choice([True, False]) for name in chance.sample(TOGGLES, chance.randint(1, 4))}
             reply = await connection.patch(chance.choice(tokens), {"email": wanted})
             assert reply.status == 200, reply
