@@ -60,7 +60,7 @@ def positions(url: str) -> list[int]:
 
 async def record(url: str, events: int, stream: UUID | None = None) -> None:
     """Append a new stream of so many events to the log, as the service does."""
-    async with Database(url, size=1) as database:
+    async with Database(url, size=1, connect_within=30, patience=30) as database:
         await PostgresPreferencesStore(database).append([appended(stream or uuid4(), events)])
 
 
