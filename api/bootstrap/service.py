@@ -53,8 +53,8 @@ from infrastructure.postgres import migrations
 from infrastructure.postgres.database import POINT_LOOKUP_OPTIONS, Database
 from infrastructure.postgres.database_clock import DatabaseClock
 from infrastructure.preferences.event_store import PostgresPreferencesStore
-from infrastructure.request_log import RequestLog
 from infrastructure.settings import Settings
+from infrastructure.telemetry.request_log import RequestLog
 
 log = structlog.get_logger("service")
 
