@@ -22,6 +22,7 @@ checks       makes the checks of `preferences check`
 person_keys  checks and repairs the keys of persons
 evidence     signs checkpoints, and verifies the log against them
 sweep        runs the sweep
+tracing      records spans
 demo         fills a development database
 unsubscribing  wires unsubscribe links
 clock        makes the clock of all of them
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         replays,
         service,
         sweep,
+        tracing,
         unsubscribing,
     )
     from application.audit.reads import ListedReading as ListedReading
@@ -84,6 +86,7 @@ __all__ = [
     "replays",
     "service",
     "sweep",
+    "tracing",
     "unsubscribing",
 ]
 

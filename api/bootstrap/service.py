@@ -4,7 +4,7 @@ import gc
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from ulid_transform import ulid_now
 
 from api import app
-from api.bootstrap import evidence
+from api.bootstrap import evidence, tracing
 from api.bootstrap.audit import make_audit_log, make_audit_summary, make_readings
 from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed, open_feed_database
@@ -31,7 +31,7 @@ from application.audit.users import Users
 from application.decisions import Decisions
 from application.identity import SessionVerifier
 from application.preferences.history import History
-from application.preferences.preferences import Preferences
+from application.preferences.preferences import Preferences, TraceBatch
 from application.publishing import CatalogueLog
 from domain.catalogue import CATALOGUE
 from infrastructure import logs
@@ -64,11 +64,21 @@ def create_app() -> ASGIApp:
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
     log_request = RequestLog(settings.log_level, probed=PROBED, write=logs.StandardError().write)
-    return app.create(*wire(settings), ulid_now, log_request, page_origins=settings.page_origins)
+    recording = ExitStack()
+    spans = recording.enter_context(tracing.recording(settings))
+    services, lifespan = wire(settings, None if spans is None else spans.change_batch)
+
+    @asynccontextmanager
+    async def recorded() -> AsyncIterator[None]:
+        with recording:
+            async with lifespan():
+                yield
+
+    return app.create(services, recorded, ulid_now, log_request, page_origins=settings.page_origins, tracing=spans)
 
 
-def wire(settings: Settings) -> tuple[Services, Lifespan]:
-    """The real services and their lifespan. This connects, fetches and starts nothing yet."""
+def wire(settings: Settings, trace: TraceBatch | None = None) -> tuple[Services, Lifespan]:
+    """The real services and their lifespan. This connects, fetches and starts nothing yet. `trace` records batches of changes as spans."""
     assert settings.database_url is not None
     database = Database(settings.database_url, options=POINT_LOOKUP_OPTIONS)
     keys = signing_keys(settings)
@@ -77,7 +87,7 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
     store = PostgresPreferencesStore(database)
     feed_database = open_feed_database(settings.database_url)
     recorded_feed, live_feed = feed(settings, feed_database)
-    preferences = Preferences(store, iter(ulid_now, None), new_key)
+    preferences = Preferences(store, iter(ulid_now, None), new_key, trace=trace)
     catalogues = PostgresCatalogues(database)
     decisions = Decisions(PostgresStreamStates(database), clock, partial(_catalogue_held, catalogues))
     history = History(store)

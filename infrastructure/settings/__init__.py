@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from application.identity import AUDIT_READ, SCOPES
 from infrastructure.settings.clerk import ClerkSettings, is_loopback, with_line_breaks
 from infrastructure.settings.http import HttpSettings
+from infrastructure.settings.tracing import TracingSettings
 from infrastructure.settings.unsubscribe import UnsubscribeSettings
 
 
@@ -17,7 +18,7 @@ class SettingsError(Exception):
     """Every missing or wrong setting, one sentence each."""
 
 
-class Settings(ClerkSettings, HttpSettings, UnsubscribeSettings):
+class Settings(ClerkSettings, HttpSettings, TracingSettings, UnsubscribeSettings):
     """The settings of one process. Each description names the unit; the README's table lists every setting."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

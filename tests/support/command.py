@@ -33,6 +33,7 @@ _OURS = (
     "UNSUBSCRIBE_",
     "SWEEP_",
     "NATS_",
+    "OTEL_",
 )
 
 
