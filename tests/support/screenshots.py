@@ -85,7 +85,9 @@ async def take(server: Server) -> None:
                     "document.activeElement?.shadowRoot?.activeElement?.blur(); document.activeElement?.blur()"
                 )
                 await page.mouse.move(0, 0)
-                await page.screenshot(path=IMAGES / f"{name}-{scheme}.png", full_page=name != "console-log")
+                await page.screenshot(
+                    path=IMAGES / f"{name}-{scheme}.png", full_page=name in ("preferences", "console-time")
+                )
                 await context.close()
 
 
