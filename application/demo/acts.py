@@ -36,14 +36,14 @@ class Sign(NamedTuple):
 
 
 class Look(NamedTuple):
-    """An officer of the organization reads data of its users. `asked` and `count` are as in the record of reading."""
+    """An officer of the organization reads data of its users. `asked` is as in the record of reading, `shown` counts entries."""
 
     at: datetime
     organization: str
     officer: str
     action: str
     asked: dict[str, Any]
-    count: int
+    shown: int
 
 
 Act: TypeAlias = Choose | Erase | Look | Publish | Sign

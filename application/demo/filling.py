@@ -85,7 +85,7 @@ class Filling:
                 stream = stream_id(act.organization, act.officer)
                 reader = OrganizationReader(act.organization, f"user:{act.officer}", stream)
                 readings = Readings(self._reads, ids, lambda: act.at)
-                await readings.record(reader, act.action, act.asked, count=act.count, request_id=next(ids))
+                await readings.record(reader, act.action, act.asked, count=act.shown, request_id=next(ids))
             case _:
                 self._sign(act.at)
 

@@ -92,8 +92,8 @@ def readings(chance: Random, began: datetime, everybody: list[Person]) -> Iterat
             if chance.random() < 0.3:
                 asked = {"resource_stream": str(stream_id(organization, chance.choice(users))), "limit": 50}
                 yield Look(monday + HOUR, organization, officer, READ_HISTORY, asked, chance.randint(0, 12))
-        for day in (INCIDENT + 0.4, INCIDENT + 0.6, INCIDENT + 1.4):
-            yield Look(began + day * DAY, organization, officer, READ, {**incident, "limit": 50}, 50)
+        for later in (0.4, 0.6, 1.4):
+            yield Look(began + (INCIDENT + later) * DAY, organization, officer, READ, {**incident, "limit": 50}, 50)
         exported = {**incident, "format": "text/csv"}
         yield Look(began + (INCIDENT + 2.4) * DAY, organization, officer, EXPORT, exported, len(users) // 5)
 
