@@ -22,7 +22,6 @@ from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from domain.provenance import Provenance, Source
 from infrastructure.log.sealing import new_key
-from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 from infrastructure.preferences import event_store
 from infrastructure.preferences.event_store import PostgresPreferencesStore
@@ -30,6 +29,7 @@ from tests.support import processes
 from tests.support.figures import figures
 from tests.support.folded_log import Answered, FoldedLog
 from tests.support.keep_alive import KeepAlive
+from tests.support.patient_database import patient_database
 from tests.support.server import Server
 from tests.support.soak import rounds, soak
 from tests.support.tailing_reader import TailingReader
@@ -266,7 +266,7 @@ async def race(database_url: str, append_with: AppendWith) -> tuple[list[str], i
         draft.decide(Change(stream, wanted, provenance()), ids)
         return draft.append(new_key)
 
-    async with Database(database_url, size=1) as one, Database(database_url, size=1) as other:
+    async with patient_database(database_url, size=1) as one, patient_database(database_url, size=1) as other:
         stores: Sequence[PostgresPreferencesStore] = [PostgresPreferencesStore(one), PostgresPreferencesStore(other)]
         for number in range(ROUNDS):
             rows = [(await store.load([stream])).get(stream) for store in stores]

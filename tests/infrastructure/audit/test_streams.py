@@ -23,13 +23,14 @@ from projections.as_of import PreferencesAsOf
 from tests.support.catalogues import catalogue, publish
 from tests.support.events import ADA, BOB, NOON, erased, opened, row_after, toggled
 from tests.support.filled_log import fill
+from tests.support.patient_database import patient_database
 
 CATALOGUE = catalogue(1, news=True)
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with Database(database_url, connect_within=5) as database:
+    async with patient_database(database_url) as database:
         yield database
 
 
