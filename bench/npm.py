@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench.contender import SERVERS
 
-LEAST = 20
-"""The oldest version of Node that all packages run on."""
+LEAST = (20, 19)
+"""The oldest version of Node that all packages run on: the first in which one kind of module can load the other."""
 
 
 class Missing(Exception):
@@ -31,7 +31,7 @@ def left_out(names: Iterable[str]) -> dict[str, str]:
 def _install(folder: Path) -> None:
     """Raises `Missing`."""
     if version() < LEAST or shutil.which("npm") is None:
-        raise Missing(f"it needs Node {LEAST} or newer and npm")
+        raise Missing(f"it needs Node {'.'.join(map(str, LEAST))} or newer and npm")
     # npm writes the first of these files when it is done.
     installed, lock = folder / "node_modules" / ".package-lock.json", folder / "package-lock.json"
     if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
@@ -47,9 +47,9 @@ def _install(folder: Path) -> None:
         raise Missing(f"npm could not install the packages of {folder.name}: {done.stderr.strip()[-300:]}")
 
 
-def version() -> int:
-    """The main number of the version of Node; 0 without Node."""
+def version() -> tuple[int, ...]:
+    """Of Node; empty without Node."""
     if shutil.which("node") is None:
-        return 0
+        return ()
     said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    return int(said.removeprefix("v").split(".")[0])
+    return tuple(map(int, said.strip().removeprefix("v").split(".")))

@@ -1,7 +1,8 @@
 """What a contender's database has recorded."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import psycopg
 
@@ -13,7 +14,7 @@ OWN = "bench"
 """The name under which the benchmark's own connections are known to PostgreSQL."""
 
 STILL_FOR = 0.15
-"""Seconds without a new event after which the last requests of a load have come to an end."""
+"""Seconds without a new event, at least, after which the last requests of a load have come to an end."""
 
 INDEXING = f"preferences follower {FOLLOWER}"
 """The name of the audit index's connection."""
@@ -75,10 +76,10 @@ class Record:
             return 0
         return int(self._one(self._contender.inconsistent.format(after=after)))
 
-    def wait_until_still(self) -> None:
-        """Return when what was on its way has arrived, or never will."""
+    def wait_until_still(self, patience: float) -> None:
+        """Return when what was on its way has arrived, or never will. `patience`: the seconds that a slow request takes."""
         before, since = -1, time.monotonic()
-        while time.monotonic() - since < STILL_FOR:
+        while time.monotonic() - since < max(STILL_FOR, patience):
             time.sleep(0.03)
             now = int(self._one(f"SELECT last_value FROM {self._log.sequence}")) if self.has_log else 0
             if now != before:
@@ -105,24 +106,33 @@ class Record:
         return [pid for (pid,) in ours], [pid for (pid,) in indexing]
 
     def with_newest_gone(self, number: int, after: int) -> int:
-        """What `events` says when that many of the newest events are taken away, for a moment and for nobody else."""
+        """By how many `events` is lower when that many of the newest events are taken away, for a moment and for nobody else."""
         log = self._log
-        with self._connection.transaction(force_rollback=True):
+        with self._snapshot():
+            before = self.events(after)
             self._connection.execute(
                 f"DELETE FROM {log.table} WHERE {log.position} IN "
                 f"(SELECT {log.position} FROM {log.table} WHERE {log.change} ORDER BY 1 DESC LIMIT {number})"
             )
-            return self.events(after)
+            return before - self.events(after)
 
     def with_newest_doubled(self, after: int) -> int:
-        """The same, when the newest event is there twice."""
+        """By how many it is higher when the newest event is there twice."""
         log = self._log
-        with self._connection.transaction(force_rollback=True):
+        with self._snapshot():
+            before = self.events(after)
             self._connection.execute(
                 f"INSERT INTO {log.table} ({log.version}, {log.copied}) SELECT {log.version} + 1, {log.copied} FROM {log.table} "
                 f"WHERE {log.change} ORDER BY {log.position} DESC LIMIT 1"
             )
-            return self.events(after)
+            return self.events(after) - before
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """A transaction that sees no event of others that arrives meanwhile, and is rolled back."""
+        with self._connection.transaction(force_rollback=True):
+            self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield
 
     @property
     def _log(self) -> Log:
