@@ -12,6 +12,11 @@ from tests.support.eventually import until
 
 MOVE = "INSERT INTO followers (name, position) VALUES ('audit-index', %s) ON CONFLICT (name) DO UPDATE SET position = excluded.position"
 
+# Whether a connection has asked for the events behind since an instant.
+LOOKED = (
+    "SELECT query_start > %s AND state = 'idle' AND query LIKE 'SELECT count%%' FROM pg_stat_activity WHERE pid = %s"
+)
+
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[psycopg.Connection]:
@@ -46,9 +51,11 @@ def test_a_watch_keeps_the_most_that_the_index_was_behind(connection: psycopg.Co
     connection.execute(MOVE, [end_of(connection) - 5])
     with psycopg.connect(database_url, autocommit=True) as beside, LagWatch(beside) as watch:
         until(lambda: watch.most.events)
-        # when it catches up before the watch ends,
+        # when it catches up, and the watch looks again,
         connection.execute(MOVE, [end_of(connection)])
-    # then the watch has seen it.
+        caught_up = connection.execute("SELECT clock_timestamp()").fetchall()[0][0]
+        until(lambda: connection.execute(LOOKED, [caught_up, beside.info.backend_pid]).fetchall()[0][0])
+    # then the watch still has what it has seen before.
     assert watch.most.events == 5
 
 
