@@ -14,6 +14,8 @@ sign_in      lets people sign in on the pages
 followers    makes and runs the followers
 replays      replays the log into files or a stream
 replay_form  lists the forms of a replay
+read_replica  lets a server process read from a standby
+standby      lets a command read from a standby
 audit        opens the audit log, and records who reads it
 erasure      erases a person
 relay        runs the relay, with a broker of its own in development
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
         replay_form,
         replays,
         service,
+        standby,
         sweep,
         tracing,
         unsubscribing,
@@ -85,6 +88,7 @@ __all__ = [
     "replay_form",
     "replays",
     "service",
+    "standby",
     "sweep",
     "tracing",
     "unsubscribing",

@@ -29,6 +29,7 @@ _OURS = (
     "FOLLOWERS",
     "ROLE_",
     "POSTGRES_",
+    "READ_",
     "PUBLIC_",
     "UNSUBSCRIBE_",
     "SWEEP_",

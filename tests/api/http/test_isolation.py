@@ -17,6 +17,7 @@ from domain.events import Event
 from domain.preferences import stream_id
 from infrastructure.audit.log import PostgresAuditLog
 from infrastructure.feed.event_feed import PostgresEventFeed
+from infrastructure.postgres.read_database import ReadDatabase
 from tests.support.catalogues import published
 from tests.support.corruption import Corruption
 from tests.support.events import erased, opened, toggled
@@ -201,7 +202,8 @@ async def test_without_the_check_the_same_breakage_shows_what_is_foreign(broken)
     server, corruption = broken
     seen = {"audit log": 0, "feed": 0}
     async with patient_database(server.database_url, size=1) as database:
-        audit_log, feed = PostgresAuditLog(database), PostgresEventFeed(database)
+        reads = ReadDatabase(database)
+        audit_log, feed = PostgresAuditLog(reads), PostgresEventFeed(reads)
         for _ in range(25):
             corruption.strike()
             for name, read in (

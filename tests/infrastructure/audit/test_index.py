@@ -18,6 +18,7 @@ from infrastructure.audit.index import AuditIndexer
 from infrastructure.audit.log import PostgresAuditLog
 from infrastructure.log.event_codec import encode
 from infrastructure.log.event_log import read_after
+from infrastructure.postgres.read_database import ReadDatabase
 from projections.audit_log import Action
 from projections.shown_actor import ActorKind
 from tests.support.audit import newest_first, place
@@ -34,7 +35,7 @@ FILTERS = rounds(60, 600)
 @pytest.fixture
 async def audit_log(database_url: str) -> AsyncIterator[PostgresAuditLog]:
     async with patient_database(database_url) as database:
-        yield PostgresAuditLog(database)
+        yield PostgresAuditLog(ReadDatabase(database))
 
 
 async def everything(url: str) -> list[Recorded]:

@@ -17,6 +17,7 @@ from domain.published_catalogues import STREAM
 from infrastructure.audit.log import open_database
 from infrastructure.audit.streams import PostgresStreams
 from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import ReadDatabase
 from infrastructure.postgres.sql import queries
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from projections.as_of import PreferencesAsOf
@@ -40,7 +41,7 @@ async def append(database: Database, *events: PreferencesEvent) -> None:
 
 
 async def until(database: Database, instant: datetime = LATER_THAN_ANY_EVENT) -> HistoryAsOf:
-    return await PostgresStreams(database).evidence(ADA, instant)
+    return await PostgresStreams(ReadDatabase(database), lambda: NOON).evidence(ADA, instant)
 
 
 @pytest.mark.parametrize("seed", range(5))
