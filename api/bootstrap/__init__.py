@@ -24,6 +24,7 @@ evidence     signs checkpoints, and verifies the log against them
 sweep        runs the sweep
 demo         fills a development database
 unsubscribing  wires unsubscribe links
+figures      collects the figures of a server process for its metrics
 clock        makes the clock of all of them
 errors       lists the errors that the command line shows as one sentence
 

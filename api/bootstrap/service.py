@@ -16,6 +16,7 @@ from api.bootstrap import evidence
 from api.bootstrap.audit import make_audit_log, make_audit_summary, make_readings
 from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed, open_feed_database
+from api.bootstrap.figures import build, counted, figures
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.bootstrap.sign_in import sign_in
@@ -44,7 +45,6 @@ from infrastructure.evidence.sweep.journal import sweep_status
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.identity.development_keys import DevelopmentKeys
-from infrastructure.log import unreadable_actors
 from infrastructure.log.catalogues import PostgresCatalogues
 from infrastructure.log.continuation import moves
 from infrastructure.log.readiness import readiness
@@ -84,10 +84,23 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
     audit_database = open_database(settings.database_url)
     readings = make_readings(audit_database, clock)
     audit_log = make_audit_log(audit_database, readings)
+    unsubscribed = unsubscribing(settings, preferences, clock)
+    rate_limit, unsubscribe_rate_limit = (
+        RateLimit(settings.change_rate_limit),
+        RateLimit(settings.unsubscribe_rate_limit),
+    )
+    of_process = figures(
+        {"requests": database, "feed": feed_database, "audit": audit_database},
+        preferences,
+        decisions,
+        live_feed,
+        unsubscribed,
+        {"changes": rate_limit, "unsubscribe_clicks": unsubscribe_rate_limit},
+    )
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with database, feed_database, audit_database, kept_in_step(clock, database):
+        async with database, feed_database, audit_database, kept_in_step(clock, database), of_process.published():
             migrations.available()  # Read and cached now, while files can still be opened: `/readyz` needs the list later.
             await keys.start()
             # All objects made so far live as long as the process, so the garbage collector need not walk them again and again.
@@ -125,13 +138,16 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
         followers=partial(
             FollowerRegister(database, clock).statuses, [follower.name for follower in registered(settings)]
         ),
-        counted=unreadable_actors.collect,
+        counted=partial(counted, of_process),
+        checkpoint_interval=settings.checkpoint_interval,
+        sweep_within=settings.sweep_within,
+        build=build(),
         swept=partial(sweep_status, database),
         moves=partial(moves, database),
         signing=PostgresSigning(database, clock).status,
-        rate_limit=RateLimit(settings.change_rate_limit),
-        unsubscribing=unsubscribing(settings, preferences, clock),
-        unsubscribe_rate_limit=RateLimit(settings.unsubscribe_rate_limit),
+        rate_limit=rate_limit,
+        unsubscribing=unsubscribed,
+        unsubscribe_rate_limit=unsubscribe_rate_limit,
         clock=clock,
         clock_offset=clock.offset,
         sign_in=sign_in(settings, sessions),

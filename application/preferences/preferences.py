@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from application.batching import Batcher
+from application.batching import Batcher, BatchFigures
 from application.preferences.draft import Draft
 from application.preferences.remembered import RememberedRows
 from application.preferences.state import Change, State
@@ -44,7 +44,8 @@ class Preferences:
     """Reads and changes preferences. Calls that arrive at the same moment share their round trips to the store.
 
     `event_ids` yields fresh ULIDs. `new_key` makes keys that seal actors. If the answer to a commit is lost, the service
-    tries for `resolve_for` seconds to find out whether the commit took effect.
+    tries for `resolve_for` seconds to find out whether the commit took effect. `appended` is how many events were appended so far;
+    it lacks those whose commit was found out about only later.
     """
 
     def __init__(
@@ -62,6 +63,11 @@ class Preferences:
         self._remembered = RememberedRows()
         self._reads: Batcher[UUID, State] = Batcher(self._read_together, gather=True)
         self._changes: Batcher[Change, State] = Batcher(self._change_together)
+        self.appended = 0
+
+    @property
+    def batches(self) -> Mapping[str, BatchFigures]:
+        return {"reads": self._reads.figures, "changes": self._changes.figures}
 
     async def read(self, stream: UUID) -> State:
         return await self._reads.submit(stream)
@@ -154,7 +160,9 @@ class Preferences:
         """The streams that were appended to. If the database refuses the batch, each append is tried alone, so one bad append
         never harms the others."""
         try:
-            return await self._store.append(appends)
+            there = await self._store.append(appends)
+            self.appended += sum([len(append.events) for append in appends if append.row.stream in there])
+            return there
         except OutcomeUnknown:
             streams = {append.row.stream for append in appends}
             for attempt in attempts:
