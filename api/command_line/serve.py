@@ -91,10 +91,11 @@ def serve(
             proxy_headers=False,  # Nothing here uses the caller's address.
             timeout_graceful_shutdown=math.ceil(STOP_WITHIN - settings.drain),
         )
-        base = _base(settings.host, listener.getsockname()[1])
-        if settings.development and settings.public_url is None:
-            os.environ["PUBLIC_URL"] = base
-        _greet(settings, base)
+        bound = listener.getsockname()[1]
+        for_people = settings.public_url or _base(settings.loopback, bound)
+        if settings.development:
+            os.environ["PUBLIC_URL"] = for_people
+        _greet(settings, _base(settings.host, bound), for_people)
         server = PatientServer(config)
         if alone:
             server.run(sockets=[listener])
@@ -145,17 +146,22 @@ def _base(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _greet(settings: "bootstrap.Settings", base: str) -> None:
+def _greet(settings: "bootstrap.Settings", base: str, for_people: str) -> None:
     notes.print(f"[bold]Notification preferences[/] on {base} — documentation: {base}/docs")
     if not settings.development:
         return
     token = bootstrap.identities.development_token(settings, "user_demo", "org_demo", "admin", lifetime=24 * 3600)
-    url = shlex.quote(f"{base}/v1/me/notifications")
+    url = shlex.quote(f"{for_people}/v1/me/notifications")
+    reach = (
+        f"Listening on {settings.host}, because DEVELOPMENT_IN_CONTAINER is on: publish the port on 127.0.0.1 only."
+        if settings.development_in_container
+        else "Listening on loopback only."
+    )
     notes.print(
         "[bold yellow]DEVELOPMENT MODE:[/] no CLERK_ISSUER is set, so whoever can run `preferences token` can be any user. "
-        "Listening on loopback only."
+        + reach
     )
-    notes.print(f"\n[bold]Open {base}/preferences[/] and sign in as any user.")
+    notes.print(f"\n[bold]Open {for_people}/preferences[/] and sign in as any user.")
     notes.print("\nOr try the API: a token that is valid for a day, and the two requests that matter.\n")
     typer.echo(
         f"TOKEN={token}\n"
