@@ -25,6 +25,10 @@ everything else, this is less than the 30 s that supervisors usually wait."""
 LISTEN_WITHIN: Final = 2.0
 """Seconds to wait for the port. The workers of a server that was killed release it within this time."""
 
+WORKER_SILENT_FOR: Final = 30
+"""Seconds after which a worker that doesn't answer its master is replaced. A worker answers only when its modules are imported, which takes
+this long on a machine without a free core, or in a container with a CPU limit. With uvicorn's 5 s, no worker would ever start there."""
+
 BACKLOG: Final = 2048
 
 COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -89,6 +93,7 @@ def serve(
             log_config=None,
             server_header=False,
             proxy_headers=False,  # Nothing here uses the caller's address.
+            timeout_worker_healthcheck=WORKER_SILENT_FOR,
             timeout_graceful_shutdown=math.ceil(STOP_WITHIN - settings.drain),
         )
         bound = listener.getsockname()[1]
