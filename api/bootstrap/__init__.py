@@ -22,6 +22,7 @@ checks       makes the checks of `preferences check`
 person_keys  checks and repairs the keys of persons
 evidence     signs checkpoints, and verifies the log against them
 sweep        runs the sweep
+replication  says whether readers wait for standbys
 demo         fills a development database
 unsubscribing  wires unsubscribe links
 clock        makes the clock of all of them
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         relay,
         replay_form,
         replays,
+        replication,
         service,
         sweep,
         unsubscribing,
@@ -82,6 +84,7 @@ __all__ = [
     "relay",
     "replay_form",
     "replays",
+    "replication",
     "service",
     "sweep",
     "unsubscribing",

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from api.bootstrap.replication import replicated_end
 from api.feed.server_sent_events import encode
 from application.feed.live_feed import LiveFeed
 from application.feed.live_tail import LiveTail
@@ -21,6 +22,9 @@ def open_feed_database(url: str) -> Database:
 def feed(settings: Settings, database: Database) -> tuple[PostgresEventFeed, LiveFeed]:
     """The feed of recorded events, and the live feed of new ones."""
     assert settings.database_url is not None
-    recorded = PostgresEventFeed(database)
-    tail = LiveTail(partial(PostgresLogWatch.open, settings.database_url, f"{APPLICATION} tail"), encode)
+    # One for both: the tail must not be further than what its readers can read.
+    replicated = replicated_end(settings)
+    recorded = PostgresEventFeed(database, replicated=replicated)
+    watch = partial(PostgresLogWatch.open, settings.database_url, f"{APPLICATION} tail", replicated=replicated)
+    tail = LiveTail(watch, encode)
     return recorded, LiveFeed(recorded, tail, encode, most_readers=settings.feed_readers)

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from api.bootstrap.databases import migrated_database
+from api.bootstrap.replication import replicated_end
 from infrastructure import logs
 from infrastructure.embedded.nats_server import NatsServer, NatsServerError
 from infrastructure.embedded.server_keeper import ServerKeeper
@@ -68,7 +69,15 @@ async def run_relay(settings: Settings, url: str, servers: Sequence[str], stop: 
         except BrokerUnavailable as error:
             log.warning("broker is away", reason=str(error))
         await _tell_durability(settings)
-        runner = FollowerRunner(url, relay, stands_at=relay.stands_at, poll=POLL, rest=REST, patience=PATIENCE)
+        runner = FollowerRunner(
+            url,
+            relay,
+            stands_at=relay.stands_at,
+            poll=POLL,
+            rest=REST,
+            patience=PATIENCE,
+            replicated=replicated_end(settings),
+        )
         await runner.run(stop)
     finally:
         await relay.close()

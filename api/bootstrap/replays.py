@@ -8,6 +8,7 @@ from typing import Final
 
 from api.bootstrap.catalogues import ever_known
 from api.bootstrap.replay_form import Form
+from api.bootstrap.replication import replicated_end
 from application.feed.feed import Selection, select
 from application.feed.replay import Destination, Progress, Replayed, ReplayRefused, replay
 from infrastructure.feed.event_feed import PostgresEventFeed
@@ -29,9 +30,12 @@ async def replay_selection(
     return await ever_known(url, lambda catalogue: select(catalogue, organization, kind, channel, toggle))
 
 
-async def replay_into(url: str, destination: Destination, selection: Selection, progress: Progress) -> Replayed:
+async def replay_into(
+    settings: Settings, url: str, destination: Destination, selection: Selection, progress: Progress
+) -> Replayed:
     async with Database(url, size=2, connect_within=5, answer_within=60, application="preferences replay") as database:
-        return await replay(PostgresEventFeed(database, within=PIECE_WITHIN), selection, destination, progress)
+        feed = PostgresEventFeed(database, within=PIECE_WITHIN, replicated=replicated_end(settings))
+        return await replay(feed, selection, destination, progress)
 
 
 @asynccontextmanager

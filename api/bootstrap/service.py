@@ -18,6 +18,7 @@ from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed, open_feed_database
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
+from api.bootstrap.replication import replicated_end, replication_status
 from api.bootstrap.sign_in import sign_in
 from api.bootstrap.unsubscribing import unsubscribing
 from api.documentation.document import document
@@ -74,7 +75,7 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
     keys = signing_keys(settings)
     sessions = session_verifier(settings, keys)
     clock = DatabaseClock()
-    store = PostgresPreferencesStore(database)
+    store = PostgresPreferencesStore(database, replicated_end(settings))
     feed_database = open_feed_database(settings.database_url)
     recorded_feed, live_feed = feed(settings, feed_database)
     preferences = Preferences(store, iter(ulid_now, None), new_key)
@@ -129,6 +130,7 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
         swept=partial(sweep_status, database),
         moves=partial(moves, database),
         signing=PostgresSigning(database, clock).status,
+        replication=partial(replication_status, settings, database),
         rate_limit=RateLimit(settings.change_rate_limit),
         unsubscribing=unsubscribing(settings, preferences, clock),
         unsubscribe_rate_limit=RateLimit(settings.unsubscribe_rate_limit),

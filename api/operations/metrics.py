@@ -21,6 +21,7 @@ from api.services import Services
 from application.evidence.signing import SigningStatus
 from application.evidence.sweep import Subject, SweepStatus
 from application.followers import FollowerStatus
+from application.log import Replication
 from domain.continued_log import Moves
 from domain.errors import Unavailable
 
@@ -44,6 +45,7 @@ def add(app: FastAPI, services: Services) -> None:
             stored = [*_followers([], known=False)]
         with suppress(Unavailable):
             stored += [*_sweep(await services.swept()), *_signing(await services.signing())]
+            stored += _replication(await services.replication())
         families = [*request_durations.collect(), *services.counted(), *stored, *_clock(services)]
         text = generate_latest(_Collected(families))
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
@@ -65,6 +67,19 @@ def _signing(status: SigningStatus) -> Iterable[Metric]:
         yield GaugeMetricFamily("preferences_checkpoint_last_timestamp_seconds", what, value=status.last.timestamp())
     what = "For how long the first event behind it has waited for the next one."
     yield GaugeMetricFamily("preferences_checkpoint_lag_seconds", what, value=status.lag_seconds)
+
+
+def _replication(status: Replication | None) -> Iterable[Metric]:
+    """Only where readers wait for standbys. Without enough of them it is unknown what is confirmed, and nothing new is."""
+    if status is None:
+        return
+    what = "Synchronous standbys that are connected."
+    yield GaugeMetricFamily("preferences_replication_standbys", what, value=status.standbys)
+    what = "Synchronous standbys that a commit waits for."
+    yield GaugeMetricFamily("preferences_replication_standbys_wanted", what, value=status.wanted)
+    if status.unconfirmed_bytes is not None:
+        what = "Bytes of the database's WAL that these standbys have not confirmed."
+        yield GaugeMetricFamily("preferences_replication_unconfirmed_bytes", what, value=status.unconfirmed_bytes)
 
 
 def _clock(services: Services) -> Iterable[Metric]:

@@ -42,12 +42,12 @@ class Replayed(NamedTuple):
 
 
 async def replay(feed: EventFeed, selection: Selection, destination: Destination, progress: Progress) -> Replayed:
-    """Bring the destination up to the present end of the log.
+    """Bring the destination up to the present end of the log, as far as it may be shown.
 
     Raises `UnreadableEvent` for an event that can't be read; the destination then has all events before it. Raises
     `ReplayRefused` for a destination that is further than the log.
     """
-    end = await feed.end()
+    shown, end = await feed.shown_end(), await feed.end()
     begin = position = destination.position
     if begin > end:
         raise ReplayRefused(
@@ -55,6 +55,7 @@ async def replay(feed: EventFeed, selection: Selection, destination: Destination
             "or is another one"
         )
     continuations = await feed.continuations()
+    end = max(begin, shown)
     events = 0
     try:
         async with aclosing(slices(feed, begin, end, selection)) as pieces:

@@ -58,6 +58,14 @@ class PreferencesStore(Protocol):
         """The ids of those of these events that are in the log."""
         ...
 
+    async def confirm(self) -> None:
+        """Return once everything that can be read now will outlive the loss of the database's server. Raises `Unavailable` if that is
+        not known in time.
+
+        An append confirms itself. An answer that rests on what is recorded already has to ask.
+        """
+        ...
+
     async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:
         """The newest recorded choices of a stream, newest first. If `up_to` is given, none above that version."""
         ...

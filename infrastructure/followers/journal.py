@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from application.followers import FollowerState, Journal
 from application.log import Recorded, UnreadableEvent
-from infrastructure.log.event_log import read_after
+from infrastructure.log.event_log import LAST, read_after
+from infrastructure.log.replicated_end import ReplicatedEnd
 from infrastructure.postgres.connection import ConnectionLost, translated
 from infrastructure.postgres.sql import queries
 
@@ -21,15 +22,19 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("followers")
 
+CONFIRMED_WITHIN: Final = 1.0
+"""Seconds for which a follower waits for standbys before it counts as caught up, and looks whether it must stop."""
+
 log = structlog.get_logger("followers")
 
 
 class PostgresJournal(Journal[Connection]):
-    """Needs a connection in autocommit mode, and uses it alone."""
+    """Needs a connection in autocommit mode, and uses it alone. With `replicated`, the log ends where synchronous standbys have it."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, replicated: ReplicatedEnd | None = None) -> None:
         self._connection = connection
         self._name = name
+        self._replicated = replicated
 
     async def register(self) -> None:
         await self._run("register")
@@ -49,7 +54,10 @@ class PostgresJournal(Journal[Connection]):
     @override
     async def read_after(self, position: int, limit: int) -> list[Recorded]:
         with self.translated():
-            return await read_after(self._connection, position, limit)
+            up_to = LAST
+            if self._replicated is not None:
+                up_to = await self._replicated.beyond(self._connection, position, CONFIRMED_WITHIN)
+            return await read_after(self._connection, position, limit, up_to)
 
     @override
     @asynccontextmanager

@@ -52,6 +52,9 @@ class MemoryFeed(EventFeed, LogWatch):
     async def end(self) -> int:
         return self.positions[-1] if self.log else 0
 
+    async def shown_end(self) -> int:
+        return await self.end()
+
     async def continuations(self) -> Sequence[Continuation]:
         return [Continuation.of(*one) for one in self.log if isinstance(one.event, LogContinued)]
 
