@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import nats.errors
 import psycopg
 import pytest
@@ -136,6 +137,9 @@ async def test_what_no_standby_has_is_neither_shown_nor_handed_on_nor_signed(
         # and readers, the index, the relay and the checkpoints look for it and stop before it.
         await asyncio.to_thread(eventually.until, lambda: service.said().count(WAITING) >= 3)
         assert not any((await service.seen(position)).values())
+        metrics = (await asyncio.to_thread(httpx.get, f"{service.server.url}/metrics")).text
+        assert re.search(r"^preferences_replication_standbys 1\.0$", metrics, re.MULTILINE)
+        assert re.search(r"^preferences_replication_unconfirmed_bytes [1-9]", metrics, re.MULTILINE)
         # When the standby takes the primary's place,
         await asyncio.to_thread(pair.fail_over)
         await asyncio.to_thread(pair.follow)
