@@ -20,6 +20,7 @@ from application.evidence.sweep import SweepStatus
 from application.feed.feed import EventFeed
 from application.feed.live_feed import LiveFeed
 from application.followers import FollowerStatus
+from application.log import Replication
 from application.preferences.history import History
 from application.preferences.preferences import Preferences
 from application.unsubscribing import Unsubscribing
@@ -44,6 +45,9 @@ LogMoves = Callable[[], Awaitable[Moves]]
 
 Signing = Callable[[], Awaitable[SigningStatus]]
 """How far the log is signed. Raises `Unavailable`."""
+
+ReplicationStatus = Callable[[], Awaitable[Replication | None]]
+"""What synchronous standbys have confirmed; None if readers don't wait for them. Raises `Unavailable`."""
 
 MakeSession = Callable[[str, str | None, str | None], Awaitable[tuple[str, datetime]]]
 """A session token for a user, an organization and a role, and when it expires. Raises `ValueError` for values that a token can't have."""
@@ -96,6 +100,7 @@ class Services:
     swept: Swept
     moves: LogMoves
     signing: Signing
+    replication: ReplicationStatus
     rate_limit: RateLimit
     unsubscribing: Unsubscribing
     unsubscribe_rate_limit: RateLimit

@@ -20,6 +20,16 @@ class Recorded(NamedTuple):
     event: Event
 
 
+class Replication(NamedTuple):
+    """What synchronous standbys have confirmed. A commit waits for `wanted` of them, and `standbys` are connected. `unconfirmed_bytes` is the
+    part of the database's WAL that too few of them have; None if too few are connected.
+    """
+
+    standbys: int
+    wanted: int
+    unconfirmed_bytes: int | None
+
+
 class UnreadableEvent(Exception):
     """A stored event that this release can't read. A reader stops there; it never skips the event.
 

@@ -25,6 +25,7 @@ person_keys  checks and repairs the keys of persons
 evidence     signs checkpoints, and verifies the log against them
 sweep        runs the sweep
 tracing      records spans
+replication  says whether readers wait for standbys
 demo         fills a development database
 unsubscribing  wires unsubscribe links
 figures      collects the figures of a server process for its metrics
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         relay,
         replay_form,
         replays,
+        replication,
         service,
         standby,
         sweep,
@@ -88,6 +90,7 @@ __all__ = [
     "relay",
     "replay_form",
     "replays",
+    "replication",
     "service",
     "standby",
     "sweep",

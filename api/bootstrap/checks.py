@@ -10,6 +10,7 @@ from api.bootstrap import catalogues
 from api.bootstrap.databases import running_database
 from api.bootstrap.evidence import checkpoint_fault
 from api.bootstrap.identities import signing_keys
+from api.bootstrap.replication import replicated
 from api.bootstrap.unsubscribing import links_finding
 from domain.catalogue import CATALOGUE
 from domain.errors import ServiceError
@@ -47,7 +48,7 @@ def findings() -> Iterator[Finding]:
 
 
 def _of_the_database(settings: Settings, url: str) -> Iterator[Finding]:
-    server = suitability.look_at(url, trusted=settings.database_storage == "durable")
+    server = suitability.look_at(url, trusted=settings.database_storage == "durable", replicated=replicated(settings))
     yield "database", f"PostgreSQL {server.version}", False
     for fault in server.faults:
         yield "database", fault.sentence, True

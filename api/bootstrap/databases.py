@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import structlog
 
+from api.bootstrap.replication import replicated
 from infrastructure import logs
 from infrastructure.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
 from infrastructure.embedded.server_keeper import ServerKeeper
@@ -39,7 +40,12 @@ def suitable_database(settings: Settings, *, serving: bool = False) -> Iterator[
     with running_database(settings, serving=serving) as url:
         if settings.database_url is not None:
             durable = serving and not settings.development
-            suitability.refuse(url, durable=durable, trusted=settings.database_storage == "durable")
+            suitability.refuse(
+                url,
+                durable=durable,
+                trusted=settings.database_storage == "durable",
+                replicated=serving and replicated(settings),
+            )
         yield url
 
 

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import psycopg
 import structlog
 
+from api.bootstrap.replication import replicated
 from api.bootstrap.standby import caught_up
 from application.evidence.bundle import Bundle, Opened, open_bundle
 from application.evidence.bundling import make_bundle
@@ -194,7 +195,7 @@ def _measure(clock: DatabaseClock, url: str) -> None:
 def _checkpointer(settings: Settings, url: str, clock: Callable[[], datetime]) -> Checkpointer:
     signer = _signer(settings)
     return Checkpointer(
-        PostgresTreeStore(url),
+        PostgresTreeStore(url, replicated=replicated(settings)),
         CheckpointFile(settings.published_checkpoints),
         signer,
         NoteReader(signer.verifier, *_former(settings)),

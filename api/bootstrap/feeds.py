@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
+from api.bootstrap.replication import replicated_end
 from api.feed.server_sent_events import encode
 from api.operations import read_replica as metrics
 from application.feed.live_feed import LiveFeed
@@ -11,6 +12,7 @@ from application.feed.live_tail import LiveTail, LogWatch
 from infrastructure.feed.event_feed import PostgresEventFeed
 from infrastructure.feed.log_watch import PostgresLogWatch
 from infrastructure.feed.replica_log_watch import ReplicaLogWatch
+from infrastructure.log.replicated_end import ReplicatedEnd
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.read_database import ReadDatabase
 from infrastructure.postgres.read_replica import ReadReplica
@@ -28,16 +30,23 @@ def feed(
     settings: Settings, database: ReadDatabase, replica: ReadReplica | None = None
 ) -> tuple[PostgresEventFeed, LiveFeed]:
     """The feed of recorded events, and the live feed of new ones."""
-    recorded = PostgresEventFeed(database)
-    tail = LiveTail(_watch(settings, replica), encode)
+    # One for both: the tail must not be further than what its readers can read.
+    replicated = replicated_end(settings)
+    if replicated is not None:
+        # Only the primary knows what standbys have confirmed.
+        database, replica = ReadDatabase(database.primary), None
+    recorded = PostgresEventFeed(database, replicated=replicated)
+    tail = LiveTail(_watch(settings, replica, replicated), encode)
     return recorded, LiveFeed(recorded, tail, encode, most_readers=settings.feed_readers)
 
 
-def _watch(settings: Settings, replica: ReadReplica | None) -> Callable[[], AbstractAsyncContextManager[LogWatch]]:
+def _watch(
+    settings: Settings, replica: ReadReplica | None, replicated: ReplicatedEnd | None
+) -> Callable[[], AbstractAsyncContextManager[LogWatch]]:
     assert settings.database_url is not None
     name = f"{APPLICATION} tail"
     if settings.read_database_url is None or replica is None:
-        return partial(PostgresLogWatch.open, settings.database_url, name)
+        return partial(PostgresLogWatch.open, settings.database_url, name, replicated=replicated)
     return partial(
         ReplicaLogWatch.open, settings.database_url, settings.read_database_url, name, replica, metrics.count
     )

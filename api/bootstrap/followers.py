@@ -16,6 +16,7 @@ from infrastructure.audit.index import AuditIndexer
 from infrastructure.followers.journal import Connection
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.followers.runner import FollowerRunner
+from infrastructure.log.replicated_end import ReplicatedEnd
 from infrastructure.settings import Settings
 
 GRACE: Final = 5.0
@@ -34,11 +35,18 @@ def registered(_of: Settings) -> list[Follower]:
     return [AuditIndexer()]
 
 
-async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.Event) -> None:
-    """Run all followers until `stop` is set. An unexpected error in one of them ends all of them, so that an operator notices it."""
+async def run_followers(
+    url: str, followers: Sequence[Follower], stop: asyncio.Event, replicated: ReplicatedEnd | None = None
+) -> None:
+    """Run all followers until `stop` is set. With `replicated`, they get only events that synchronous standbys have.
+
+    An unexpected error in one of them ends all of them, so that an operator notices it."""
     log.info("following", followers=[follower.name for follower in followers])
     runners = [
-        asyncio.create_task(FollowerRunner(url, follower, longest_rest=LONGEST_REST).run(stop), name=follower.name)
+        asyncio.create_task(
+            FollowerRunner(url, follower, longest_rest=LONGEST_REST, replicated=replicated).run(stop),
+            name=follower.name,
+        )
         for follower in followers
     ]
     stopping = asyncio.create_task(stop.wait())

@@ -9,6 +9,7 @@ import structlog
 
 from api.bootstrap import tracing
 from api.bootstrap.databases import migrated_database
+from api.bootstrap.replication import replicated_end
 from infrastructure import logs
 from infrastructure.embedded.nats_server import NatsServer, NatsServerError
 from infrastructure.embedded.server_keeper import ServerKeeper
@@ -71,7 +72,15 @@ async def run_relay(settings: Settings, url: str, servers: Sequence[str], stop: 
         await _tell_durability(settings)
         with tracing.recording(settings) as spans:
             [follower] = tracing.traced([relay], spans)
-            runner = FollowerRunner(url, follower, stands_at=relay.stands_at, poll=POLL, rest=REST, patience=PATIENCE)
+            runner = FollowerRunner(
+                url,
+                follower,
+                stands_at=relay.stands_at,
+                poll=POLL,
+                rest=REST,
+                patience=PATIENCE,
+                replicated=replicated_end(settings),
+            )
             await runner.run(stop)
     finally:
         await relay.close()

@@ -8,6 +8,7 @@ from typing import Final
 
 from api.bootstrap.catalogues import ever_known
 from api.bootstrap.replay_form import Form
+from api.bootstrap.replication import replicated_end
 from application.feed.feed import Selection, select
 from application.feed.replay import Destination, Progress, Replayed, ReplayRefused, replay
 from infrastructure.feed.event_feed import PostgresEventFeed
@@ -31,12 +32,22 @@ async def replay_selection(
 
 
 async def replay_into(
-    url: str, standby: str | None, destination: Destination, selection: Selection, progress: Progress
+    settings: Settings,
+    url: str,
+    standby: str | None,
+    destination: Destination,
+    selection: Selection,
+    progress: Progress,
 ) -> Replayed:
-    """`standby` is the URL of a standby that has all that the primary has now, if there is one."""
-    database = ReadDatabase(_database(url), None if standby is None else Replica(_database(standby), CaughtUp()))
+    """`standby` is the URL of a standby that has all that the primary has now, if there is one. Only the primary knows what standbys have
+    confirmed, so it is read if that matters.
+    """
+    replicated = replicated_end(settings)
+    replica = None if standby is None or replicated is not None else Replica(_database(standby), CaughtUp())
+    database = ReadDatabase(_database(url), replica)
     async with database.opened():
-        return await replay(PostgresEventFeed(database, within=PIECE_WITHIN), selection, destination, progress)
+        feed = PostgresEventFeed(database, within=PIECE_WITHIN, replicated=replicated)
+        return await replay(feed, selection, destination, progress)
 
 
 @asynccontextmanager

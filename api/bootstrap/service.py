@@ -20,6 +20,7 @@ from api.bootstrap.figures import build, counted, figures
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.bootstrap.read_replica import read_databases
+from api.bootstrap.replication import replicated_end, replication_status
 from api.bootstrap.sign_in import sign_in
 from api.bootstrap.unsubscribing import unsubscribing
 from api.documentation.document import document
@@ -85,7 +86,7 @@ def wire(settings: Settings, trace: TraceBatch | None = None) -> tuple[Services,
     keys = signing_keys(settings)
     sessions = session_verifier(settings, keys)
     clock = DatabaseClock()
-    store = PostgresPreferencesStore(database)
+    store = PostgresPreferencesStore(database, replicated_end(settings))
     reads = read_databases(settings, database)
     recorded_feed, live_feed = feed(settings, reads.feed, reads.replica)
     preferences = Preferences(store, iter(ulid_now, None), new_key, trace=trace)
@@ -155,6 +156,7 @@ def wire(settings: Settings, trace: TraceBatch | None = None) -> tuple[Services,
         swept=partial(sweep_status, database),
         moves=partial(moves, database),
         signing=PostgresSigning(database, clock).status,
+        replication=partial(replication_status, settings, database),
         rate_limit=rate_limit,
         unsubscribing=unsubscribed,
         unsubscribe_rate_limit=unsubscribe_rate_limit,

@@ -31,7 +31,7 @@ def follow(
         if beside:
             end_with_parent()
         await asyncio.gather(
-            bootstrap.followers.run_followers(url, followers, stop),
+            bootstrap.followers.run_followers(url, followers, stop, bootstrap.replication.replicated_end(settings)),
             bootstrap.evidence.checkpoint_regularly(settings, url, stop),
             bootstrap.sweep.sweep_regularly(settings, url, stop),
         )

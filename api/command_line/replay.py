@@ -41,7 +41,7 @@ def replay(
         async with bootstrap.replays.replay_destination(settings, to, output_, after, selection) as destination:
             # Show the bar only after the destination could be opened.
             with bar("replaying") as progress:
-                return await bootstrap.replays.replay_into(url, standby, destination, selection, progress)
+                return await bootstrap.replays.replay_into(settings, url, standby, destination, selection, progress)
 
     with bootstrap.databases.migrated_database(settings) as url:
         done = asyncio.run(run(url, bootstrap.standby.caught_up(settings, url)))

@@ -52,9 +52,11 @@ class FeedAnswers:
         if limit is not None:
             piece = await self._piece(after, limit, selection, _as_line)
             return self._lines(_once(piece.made), piece.position, trailer=trailer)
-        end = await self.feed.end(at_least=after)
+        end = await self.feed.shown_end(at_least=after)
         if after > end:
-            raise BeyondTheEnd(end)
+            if after > (last := await self.feed.end(at_least=after)):
+                raise BeyondTheEnd(last)
+            end = after
         return self._lines(_until(self.feed, after, end, selection), end, trailer=trailer)
 
     def stream(self, after: int, selection: Selection, still_allowed: StillAllowed) -> Streamed:

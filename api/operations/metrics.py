@@ -22,6 +22,7 @@ from api.services import Services
 from application.evidence.signing import SigningStatus
 from application.evidence.sweep import Subject, SweepStatus
 from application.followers import FollowerStatus
+from application.log import Replication
 from domain.continued_log import Moves
 from domain.errors import Unavailable
 
@@ -48,6 +49,7 @@ def add(app: FastAPI, services: Services) -> None:
             stored = [*_followers([], known=False)]
         with suppress(Unavailable):
             stored += [*_sweep(await services.swept()), *_signing(await services.signing())]
+            stored += _replication(await services.replication())
         stored += [_readiness(await services.readiness())]
         # With several workers, this writes the figures of this process to where the next line reads those of all.
         counted = [*services.counted()]
@@ -99,6 +101,19 @@ def _settings(services: Services) -> Iterable[Metric]:
     family = GaugeMetricFamily("preferences_build_info", what, labels=[*services.build])
     family.add_metric([*services.build.values()], 1)
     yield family
+
+
+def _replication(status: Replication | None) -> Iterable[Metric]:
+    """Only where readers wait for standbys. Without enough of them it is unknown what is confirmed, and nothing new is."""
+    if status is None:
+        return
+    what = "Synchronous standbys that are connected."
+    yield GaugeMetricFamily("preferences_replication_standbys", what, value=status.standbys)
+    what = "Synchronous standbys that a commit waits for."
+    yield GaugeMetricFamily("preferences_replication_standbys_wanted", what, value=status.wanted)
+    if status.unconfirmed_bytes is not None:
+        what = "Bytes of the database's WAL that these standbys have not confirmed."
+        yield GaugeMetricFamily("preferences_replication_unconfirmed_bytes", what, value=status.unconfirmed_bytes)
 
 
 def _clock(services: Services) -> Iterable[Metric]:

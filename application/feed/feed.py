@@ -115,6 +115,10 @@ class EventFeed(Protocol):
         """The last position of the log; 0 while it is empty."""
         ...
 
+    async def shown_end(self, *, at_least: int = 0) -> int:
+        """The last position that readers may see: before the end of the log while standbys don't have the last events."""
+        ...
+
     async def continuations(self) -> Sequence[Continuation]:
         """The places where the log was continued on another server, in log order."""
         ...

@@ -42,19 +42,20 @@ class Replayed(NamedTuple):
 
 
 async def replay(feed: EventFeed, selection: Selection, destination: Destination, progress: Progress) -> Replayed:
-    """Bring the destination up to the present end of the log.
+    """Bring the destination up to the present end of the log, as far as it may be shown.
 
     Raises `UnreadableEvent` for an event that can't be read; the destination then has all events before it. Raises
     `ReplayRefused` for a destination that is further than the log.
     """
     begin = position = destination.position
-    end = await feed.end(at_least=begin)
+    shown, end = await feed.shown_end(at_least=begin), await feed.end(at_least=begin)
     if begin > end:
         raise ReplayRefused(
             f"what was replayed stands at position {begin}, and the log ends at position {end}: it has lost its end, "
             "or is another one"
         )
     continuations = await feed.continuations()
+    end = max(begin, shown)
     events = 0
     try:
         async with aclosing(slices(feed, begin, end, selection)) as pieces:

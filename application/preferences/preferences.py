@@ -143,17 +143,19 @@ class Preferences:
         proven = sum(stream in recorded for stream in tried)
         self._remembered.judge(proven, len(tried) - proven)
         self._remembered.put(append.row for append in written if append.row.stream in recorded)
-        unchanged = {draft.stream for draft in drafts if not draft.events}
-        settled = (unchanged - guesses.keys()) | recorded
-        for attempt in attempts:
-            if attempt.outcome is None and attempt.change.stream in settled:
-                attempt.outcome = attempt.decided
+        _settle(attempts, recorded)
+        unchanged = {draft.stream for draft in drafts if not draft.events} - guesses.keys()
+        if unchanged:
+            await self._store.confirm()
+            _settle(attempts, unchanged)
 
     async def _recognise(self, attempts: Sequence[Attempt]) -> None:
         """Set the outcome of each attempt whose unconfirmed event is in the log."""
         unsure = [(attempt, event, outcome) for attempt in attempts for event, outcome in attempt.unsure]
         if unsure:
             recorded = await self._store.recorded([event for _, event, _ in unsure])
+            if recorded:
+                await self._store.confirm()
             for attempt, event, outcome in unsure:
                 if event.event_id in recorded:
                     attempt.outcome = outcome
@@ -190,11 +192,15 @@ class Preferences:
                 for append in appends:
                     recorded |= await self._append([append], attempts)
                     # Set the outcome now: if the next append loses its connection, this one keeps its outcome.
-                    for attempt in attempts:
-                        if attempt.outcome is None and attempt.change.stream in recorded:
-                            attempt.outcome = attempt.decided
+                    _settle(attempts, recorded)
                 return recorded
             for attempt in attempts:
                 if attempt.change.stream == appends[0].row.stream:
                     attempt.outcome = error
             return frozenset()
+
+
+def _settle(attempts: Sequence[Attempt], streams: AbstractSet[UUID]) -> None:
+    for attempt in attempts:
+        if attempt.outcome is None and attempt.change.stream in streams:
+            attempt.outcome = attempt.decided

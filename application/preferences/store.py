@@ -63,3 +63,11 @@ class PreferencesStore(Changes, Protocol):
     async def recorded(self, events: Sequence[PreferencesEvent]) -> AbstractSet[str]:
         """The ids of those of these events that are in the log."""
         ...
+
+    async def confirm(self) -> None:
+        """Return once everything that can be read now will outlive the loss of the database's server. Raises `Unavailable` if that is
+        not known in time.
+
+        An append confirms itself. An answer that rests on what is recorded already has to ask.
+        """
+        ...

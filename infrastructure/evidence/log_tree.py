@@ -18,6 +18,8 @@ from domain.continued_log import STREAM, Continuation
 from domain.events import LogContinued
 from domain.merkle import TILE, Tile
 from infrastructure.log.event_codec import decode
+from infrastructure.log.event_log import LAST
+from infrastructure.log.replicated_end import replicated_end
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 from infrastructure.postgres.sql import queries
@@ -28,17 +30,23 @@ _COPY_HEADER: Final = 19
 _COPY_TRAILER: Final = b"\xff\xff"
 _READ_WITHIN: Final = 300.0
 """Seconds in which the server must send the next row: an operator's command may wait, but not for ever."""
+_CONFIRMED_WITHIN: Final = 5.0
+"""Seconds that a checkpoint waits until standbys have the end of the log. Meanwhile it keeps others from writing one."""
 
 
-def leaves(connection: BlockingConnection, first: int = 1, limit: int | None = None) -> Iterator[bytes]:
-    """The log from a position on, as leaf data, row by row as the server sends it.
+def leaves(
+    connection: BlockingConnection, first: int = 1, limit: int | None = None, last: int = LAST
+) -> Iterator[bytes]:
+    """The log from a position on, as leaf data, row by row as the server sends it. No event after `last` is read.
 
     The connection has `enable_sort` off: the index already has the order. A sort would first read the whole log, and may write it to
     disk.
 
     All is in one loop, without a generator for the rows that came: it runs for each event of the log.
     """
-    query = sql.SQL(_QUERIES["leaves"].rstrip(";")).format(first=sql.Literal(first), limit=sql.Literal(limit))
+    query = sql.SQL(_QUERIES["leaves"].rstrip(";")).format(
+        first=sql.Literal(first), last=sql.Literal(last), limit=sql.Literal(limit)
+    )
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         received = connection.pgconn.get_copy_data
         # One message holds the header and what follows it: the first row, the trailer of an empty log, or nothing.
@@ -83,8 +91,11 @@ def _split(hashes: bytes | None) -> list[bytes]:
 
 
 class PostgresTree(StoredTree):
-    def __init__(self, connection: BlockingConnection) -> None:
+    """No event after `last` is taken in, as if the log ended there."""
+
+    def __init__(self, connection: BlockingConnection, last: int = LAST) -> None:
         self._connection = connection
+        self._last = last
 
     @override
     def invalid_positions(self) -> list[int]:
@@ -102,7 +113,7 @@ class PostgresTree(StoredTree):
 
     @override
     def leaves(self, first: int, limit: int) -> Iterator[bytes]:
-        return leaves(self._connection, first, limit)
+        return leaves(self._connection, first, limit, self._last)
 
     @override
     def write(self, tiles: Sequence[Tile], positions: bytes, first: int) -> None:
@@ -135,11 +146,12 @@ class PostgresTree(StoredTree):
 
 class PostgresTreeStore(TreeStore):
     """`patience`: seconds that one process waits for another. It is also how long a process may be suspended before the server lets the
-    next one go on. A step takes a fraction of that.
+    next one go on. A step takes a fraction of that. `replicated`: only what synchronous standbys have is taken in.
     """
 
-    def __init__(self, url: str, patience: float = 30.0) -> None:
+    def __init__(self, url: str, patience: float = 30.0, *, replicated: bool = False) -> None:
         self._url = url
+        self._replicated = replicated
         limit = f"{int(patience * 1000)}"
         self._session = Session(
             application="preferences checkpoint",
@@ -154,7 +166,9 @@ class PostgresTreeStore(TreeStore):
     def exclusively(self) -> Iterator[PostgresTree]:
         with connect_blocking(self._url, self._session) as connection:
             connection.execute(_QUERIES["hold"])
-            yield PostgresTree(connection)
+            # Looked at only now, so the end is not before the end of the tree, which another process may just have extended.
+            last = replicated_end(connection, _CONFIRMED_WITHIN) if self._replicated else LAST
+            yield PostgresTree(connection, last)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from application.feed.feed import CHUNK, EVERYTHING, EventFeed, Selection, Slice
 from application.log import BrokenStream, Recorded, UnreadableEvent
 from domain import continued_log, published_catalogues
 from domain.continued_log import Continuation
+from domain.errors import Unavailable
 from domain.events import (
     CataloguePublished,
     Event,
@@ -22,6 +23,7 @@ from domain.events import (
 from infrastructure.audit.index import AuditIndexer
 from infrastructure.log import event_log
 from infrastructure.log.continuation import continuations
+from infrastructure.log.replicated_end import ReplicatedEnd
 from infrastructure.postgres.connection import Connection
 from infrastructure.postgres.read_database import ReadDatabase
 from infrastructure.postgres.sql import queries
@@ -32,6 +34,10 @@ SEARCHED: Final = 20_000
 
 READ_WITHIN: Final = 15.0
 """Seconds for one piece of the feed, with the time that its reader waits for a connection."""
+
+CONFIRMED_WITHIN: Final = 0.1
+"""Seconds for which a piece waits until standbys have the end of the log. Without them it ends where they were. A reader of a piece holds one
+of few connections."""
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("event_feed")
 
@@ -54,18 +60,33 @@ class PostgresEventFeed(EventFeed):
 
     A piece that takes longer than `within` seconds is given up, together with its connection. Otherwise a few pieces that never arrive
     would block the whole pool.
+
+    With `replicated`, pieces end where synchronous standbys have the log, and `Unavailable` is raised while that isn't known.
     """
 
-    def __init__(self, database: ReadDatabase, *, within: float = READ_WITHIN) -> None:
+    def __init__(
+        self, database: ReadDatabase, *, within: float = READ_WITHIN, replicated: ReplicatedEnd | None = None
+    ) -> None:
         self._database = database
         self._within = within
+        self._replicated = replicated
 
     @override
     async def read(self, after: int, limit: int, selection: Selection, *, at_least: int = 0) -> Slice:
         async def read(connection: Connection) -> Slice:
-            if selection.organization is None:
-                return await _search(connection, after, limit, selection)
-            return await _of_organization(connection, after, limit, selection)
+            replicated = self._replicated
+            if replicated is None:
+                return await _read(connection, after, limit, selection, event_log.LAST)
+            end = await replicated.look(connection)
+            up_to = replicated.position
+            piece = await _read(connection, after, limit, selection, up_to)
+            # A piece that ends within the log needs no later confirmation.
+            if piece.more or up_to >= end:
+                return piece
+            if await replicated.until(connection, end, CONFIRMED_WITHIN) > up_to:
+                return await _read(connection, after, limit, selection, replicated.position)
+            _refuse_unknown(replicated)
+            return piece
 
         async def has_what_is_known(piece: Slice, connection: Connection) -> bool:
             # Where a piece says that nothing comes after it, the server's log ends there: `at_least` must not come later.
@@ -83,11 +104,36 @@ class PostgresEventFeed(EventFeed):
         return await self._database.read_within(self._within, event_log.end_of_log, enough=has_it)
 
     @override
+    async def shown_end(self, *, at_least: int = 0) -> int:
+        replicated = self._replicated
+        if replicated is None:
+            return await self.end(at_least=at_least)
+
+        async def read(connection: Connection) -> int:
+            await replicated.until(connection, await replicated.look(connection), CONFIRMED_WITHIN)
+            _refuse_unknown(replicated)
+            return replicated.position
+
+        return await self._database.read_within(self._within, read)
+
+    @override
     async def continuations(self) -> list[Continuation]:
         return await self._database.read_within(self._within, continuations)
 
 
-async def _of_organization(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
+def _refuse_unknown(replicated: ReplicatedEnd) -> None:
+    if not replicated.known:
+        raise Unavailable("no synchronous standby has confirmed the log since this process has looked")
+
+
+async def _read(connection: Connection, after: int, limit: int, selection: Selection, up_to: int) -> Slice:
+    """No event after `up_to` is read, as if the log ended there."""
+    if selection.organization is None:
+        return await _search(connection, after, limit, selection, up_to)
+    return await _of_organization(connection, after, limit, selection, up_to)
+
+
+async def _of_organization(connection: Connection, after: int, limit: int, selection: Selection, up_to: int) -> Slice:
     """Reads through the audit index up to the index's position, and from there searches the log.
 
     So an organization does not pay for the events of others, and sees its own events before they are in the index.
@@ -103,6 +149,7 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
         "toggle": selection.toggle,
         "common": [_COMMON[kind] for kind in wanted if kind in _COMMON],
         "after": after,
+        "up_to": up_to,
         "limit": limit + 1,
     }
     rows = await (await connection.execute(_QUERIES["of_organization"], parameters, prepare=False)).fetchall()
@@ -117,7 +164,7 @@ async def _of_organization(connection: Connection, after: int, limit: int, selec
         return Slice(events, positions[limit - 1], more=True)
     reached = max(after, rows[0][0] if rows else 0)
     try:
-        rest = await _search(connection, reached, limit - len(events), selection)
+        rest = await _search(connection, reached, limit - len(events), selection, up_to)
     except UnreadableEvent:
         if reached == after:
             raise
@@ -141,14 +188,14 @@ async def _readable_at(connection: Connection, positions: Sequence[int]) -> tupl
                 raise
 
 
-async def _search(connection: Connection, after: int, limit: int, selection: Selection) -> Slice:
+async def _search(connection: Connection, after: int, limit: int, selection: Selection, up_to: int) -> Slice:
     """Searches the log itself for the selected events."""
     if selection == EVERYTHING:
-        return Slice(*await event_log.fetch_after(connection, after, limit))
+        return Slice(*await event_log.fetch_after(connection, after, limit, up_to))
     found: list[Recorded] = []
     position = after
     for _ in range(0, SEARCHED, CHUNK):
-        looked_at = await event_log.fetch_after(connection, position, CHUNK)
+        looked_at = await event_log.fetch_after(connection, position, CHUNK, up_to)
         try:
             for recorded in looked_at.events:
                 if len(found) == limit:

@@ -16,6 +16,7 @@ from application.log import Cleared
 from domain.errors import Unavailable
 from domain.isolation import PLATFORM
 from infrastructure.log import event_log
+from infrastructure.log.replicated_end import ReplicatedEnd
 from infrastructure.postgres.connection import Connection, translated
 from infrastructure.postgres.session import Session, connect
 from infrastructure.postgres.wal import Mark, Standing, mark_of, standing_of
@@ -25,17 +26,25 @@ CHANNEL: Final = "preferences_log"
 LOOK_WITHIN: Final = 5.0
 """Seconds for one read of the log. After that the watcher reads again on another connection."""
 
+CONFIRMED_WITHIN: Final = 1.0
+"""Seconds for which one read of the log waits for standbys."""
+
 log = structlog.get_logger("feed")
 
 
 class PostgresLogWatch(LogWatch):
-    def __init__(self, connection: Connection, within: float) -> None:
+    """With `replicated`, the log ends where synchronous standbys have it."""
+
+    def __init__(self, connection: Connection, within: float, replicated: ReplicatedEnd | None = None) -> None:
         self._connection = connection
         self._within = within
+        self._replicated = replicated
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, application: str, *, within: float = LOOK_WITHIN) -> AsyncIterator[Self]:
+    async def open(
+        cls, url: str, application: str, *, within: float = LOOK_WITHIN, replicated: ReplicatedEnd | None = None
+    ) -> AsyncIterator[Self]:
         """Raises `Unavailable` now, or later when the connection is lost or has not answered `within` so many seconds.
 
         The caller goes on without an error, so this logs the reason.
@@ -44,7 +53,7 @@ class PostgresLogWatch(LogWatch):
             async with await _connected(url, application) as connection:
                 with connection.answering_by(monotonic() + within):
                     await connection.execute(f"LISTEN {CHANNEL}")
-                yield cls(connection, within)
+                yield cls(connection, within, replicated)
         except (psycopg.Error, Unavailable) as error:
             log.warning("the log can't be watched", reason=str(error))
             raise (translated(error) if isinstance(error, psycopg.Error) else error) from error
@@ -70,7 +79,10 @@ class PostgresLogWatch(LogWatch):
     @override
     async def read_after(self, position: int, limit: int) -> list[Cleared]:
         with self._connection.answering_by(monotonic() + self._within):
-            found = await event_log.fetch_after(self._connection, position, limit)
+            up_to = event_log.LAST
+            if self._replicated is not None:
+                up_to = await self._replicated.beyond(self._connection, position, CONFIRMED_WITHIN)
+            found = await event_log.fetch_after(self._connection, position, limit, up_to)
         return readable(Slice(*found), PLATFORM, lambda recorded: recorded).made
 
     @override

@@ -14,7 +14,8 @@ from typing_extensions import override
 from application.followers import FollowerState, Journal, Stretch
 from application.log import Recorded, UnreadableEvent
 from infrastructure.log.event_codec import TYPES
-from infrastructure.log.event_log import read_after
+from infrastructure.log.event_log import LAST, read_after
+from infrastructure.log.replicated_end import ReplicatedEnd
 from infrastructure.postgres.connection import ConnectionLost, translated
 from infrastructure.postgres.sql import queries
 
@@ -22,15 +23,19 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("followers")
 
+CONFIRMED_WITHIN: Final = 1.0
+"""Seconds for which a follower waits for standbys before it counts as caught up, and looks whether it must stop."""
+
 log = structlog.get_logger("followers")
 
 
 class PostgresJournal(Journal[Connection]):
-    """Needs a connection in autocommit mode, and uses it alone."""
+    """Needs a connection in autocommit mode, and uses it alone. With `replicated`, the log ends where synchronous standbys have it."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, replicated: ReplicatedEnd | None = None) -> None:
         self._connection = connection
         self._name = name
+        self._replicated = replicated
 
     async def register(self) -> None:
         await self._run("register")
@@ -50,17 +55,23 @@ class PostgresJournal(Journal[Connection]):
     @override
     async def read_after(self, position: int, limit: int) -> list[Recorded]:
         with self.translated():
-            return await read_after(self._connection, position, limit)
+            return await read_after(self._connection, position, limit, await self._end(position))
 
     @override
     async def stretch_after(self, position: int, limit: int) -> Stretch:
-        parameters = {"position": position, "limit": limit, "types": [*TYPES]}
         with self.translated():
+            parameters = {"position": position, "limit": limit, "types": [*TYPES], "end": await self._end(position)}
             cursor = await self._connection.execute(_QUERIES["stretch"], parameters, prepare=False)
             [(up_to, events, unknown)] = await cursor.fetchall()
             if unknown is not None:
                 await read_after(self._connection, unknown - 1, 1)
         return Stretch(position, up_to or position, events)
+
+    async def _end(self, position: int) -> int:
+        """Where the log ends for this follower, which stands at `position`."""
+        if self._replicated is None:
+            return LAST
+        return await self._replicated.beyond(self._connection, position, CONFIRMED_WITHIN)
 
     @override
     @asynccontextmanager

@@ -15,6 +15,9 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("event_log")
 
+LAST: Final = 2**63 - 1
+"""The greatest position that is possible."""
+
 
 class Fetched(Iterable[Recorded]):
     """Events as the database sent them. They are decoded during iteration, so that they need not all be in memory at once.
@@ -44,17 +47,17 @@ class Chunk(NamedTuple):
     more: bool
 
 
-async def fetch_after(connection: Connection, position: int, limit: int) -> Chunk:
-    """The first `limit` events after a position."""
+async def fetch_after(connection: Connection, position: int, limit: int, up_to: int = LAST) -> Chunk:
+    """The first `limit` events after a position. No event after `up_to` is read, as if the log ended there."""
     # Reads one event more than asked for, to see whether there is more.
-    found = await _rows(connection, "after", [position, limit + 1])
+    found = await _rows(connection, "after", [position, up_to, limit + 1])
     rows = found[:limit]
     return Chunk(Fetched(rows), rows[-1][0] if rows else position, len(found) > limit)
 
 
-async def read_after(connection: Connection, position: int, limit: int) -> list[Recorded]:
-    """The first `limit` events after a position. Raises `UnreadableEvent`, with the position of the first unreadable event."""
-    return [*(await fetch_after(connection, position, limit)).events]
+async def read_after(connection: Connection, position: int, limit: int, up_to: int = LAST) -> list[Recorded]:
+    """The same events in a list. Raises `UnreadableEvent`, with the position of the first unreadable event."""
+    return [*(await fetch_after(connection, position, limit, up_to)).events]
 
 
 async def read_at(connection: Connection, positions: Sequence[int]) -> list[Recorded]:

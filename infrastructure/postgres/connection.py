@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg.abc import RV, PQGen
+from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from typing_extensions import override
@@ -24,6 +25,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     patience = inf
     """Seconds that each statement may take."""
     _deadline = inf
+    _wait_cancelled = False
 
     @cached_property
     def kept_cursor(self) -> psycopg.AsyncCursor[TupleRow]:
@@ -32,7 +34,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     async def rows(
         self, query: Any, parameters: Any = (), *, prepare: bool = True, deadline: float | None = None
     ) -> list[TupleRow]:
-        """Raises `NoAnswer` if the server has not answered by `deadline`, a time of the monotonic clock."""
+        """Raises `NoAnswer` if the server has not answered by `deadline`, a time of the monotonic clock, and `Unconfirmed`."""
         before = self._deadline
         if deadline is not None:
             self._deadline = deadline
@@ -40,7 +42,15 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
             await self.kept_cursor.execute(query, parameters, prepare=prepare)
         finally:
             self._deadline = before
+        if self._wait_cancelled:
+            self._wait_cancelled = False
+            raise Unconfirmed("the commit's wait for its standby was cancelled: a failover can lose what it recorded")
         return await self.kept_cursor.fetchall()
+
+    def heed(self, notice: Diagnostic) -> None:
+        """PostgreSQL reports a cancelled wait as a success, with a warning. Only the warning's place in PostgreSQL's code is in no language."""
+        if notice.source_function == "SyncRepWaitForLSN":
+            self._wait_cancelled = True
 
     @contextmanager
     def answering_by(self, deadline: float) -> Iterator[None]:
@@ -104,6 +114,10 @@ class NoAnswer(Unavailable):
 
 class ConnectionLost(Unavailable):
     """The connection broke, or was never made. The outcome of the statement that ran on it is unknown."""
+
+
+class Unconfirmed(Unavailable):
+    """The commit is done on this server. But it did not wait for its synchronous standby to the end, so a failover can lose it."""
 
 
 class ReadOnly(Unavailable):

@@ -130,6 +130,7 @@ async def _begun(connection: Opened, session: Session) -> Opened:
         connection.pgconn.finish()
         raise
     connection.patience = session.answer_within
+    connection.add_notice_handler(connection.heed)
     return connection
 
 

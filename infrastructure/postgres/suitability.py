@@ -20,6 +20,16 @@ _SHARED: Final = (
 _OPTIONS: Final = "the pooler doesn't pass on the `options` of DATABASE_URL: leave them out, and set them with ALTER ROLE … SET for the role instead"
 
 
+_UNSEEN: Final = (
+    "the role {role} may not see what standbys have confirmed, which DATABASE_REPLICATION=synchronous needs: "
+    "GRANT pg_read_all_stats TO {role}"
+)
+_NO_STANDBYS: Final = (
+    "synchronous_standby_names is empty, so commits wait for no standby, and with DATABASE_REPLICATION=synchronous followers and readers of "
+    "the feed wait until it is set"
+)
+
+
 class Weight(Enum):
     """What a fault prevents."""
 
@@ -27,6 +37,8 @@ class Weight(Enum):
     """The service can start, but it is not ready until the fault has passed."""
     DURABLE = auto()
     """In production the service must not serve, because an acknowledged change can be lost."""
+    UNSEEN = auto()
+    """Nothing could be followed, shown or signed."""
     ALL = auto()
     """The service does nothing with such a database."""
 
@@ -41,15 +53,15 @@ class Server(NamedTuple):
     faults: list[Fault]
 
 
-def look_at(url: str, *, trusted: bool) -> Server:
-    """`trusted`: the storage below the database keeps writes that PostgreSQL itself does not sync. Raises psycopg's errors, and
-    `UnsuitableDatabase`, if there is no connection to check.
+def look_at(url: str, *, trusted: bool, replicated: bool = False) -> Server:
+    """`trusted`: the storage below the database keeps writes that PostgreSQL itself does not sync. `replicated`: readers of the log wait for
+    synchronous standbys. Raises psycopg's errors, and `UnsuitableDatabase`, if there is no connection to check.
     """
     try:
         with connect_blocking(url, _SESSION, autocommit=True) as connection:
             row = connection.execute(queries("suitability")["server"]).fetchone()
             assert row is not None
-            encoding, fsync, full_page_writes, read_only = row
+            encoding, fsync, full_page_writes, read_only, role, sees_standbys, standby_names = row
             faults = []
             if encoding != "UTF8":
                 faults.append(Fault(Weight.ALL, f"its encoding is {encoding}: create it with ENCODING 'UTF8'"))
@@ -64,6 +76,10 @@ def look_at(url: str, *, trusted: bool) -> Server:
                             "on; where the storage itself keeps what is written, set DATABASE_STORAGE=durable",
                         )
                     )
+            if replicated and not sees_standbys:
+                faults.append(Fault(Weight.UNSEEN, _UNSEEN.format(role=role)))
+            if replicated and not standby_names:
+                faults.append(Fault(Weight.READY, _NO_STANDBYS))
             if read_only:
                 faults.append(Fault(Weight.READY, f"it {READ_ONLY}"))
             return Server(spelt(connection.info.server_version), faults)
@@ -73,10 +89,12 @@ def look_at(url: str, *, trusted: bool) -> Server:
         raise
 
 
-def refuse(url: str, *, durable: bool, trusted: bool) -> None:
-    """Raises `UnsuitableDatabase` if the database can't be used at all or, with `durable`, if an acknowledged change can be lost."""
-    weights = {Weight.ALL, Weight.DURABLE} if durable else {Weight.ALL}
-    for fault in look_at(url, trusted=trusted).faults:
+def refuse(url: str, *, durable: bool, trusted: bool, replicated: bool = False) -> None:
+    """Raises `UnsuitableDatabase` if the database can't be used at all, with `durable` if an acknowledged change can be lost, and with
+    `replicated` if nobody can see what standbys have confirmed.
+    """
+    weights = {Weight.ALL, Weight.UNSEEN, *([Weight.DURABLE] if durable else [])}
+    for fault in look_at(url, trusted=trusted, replicated=replicated).faults:
         if fault.weight in weights:
             raise UnsuitableDatabase(f"the database can't be used: {fault.sentence}")
 

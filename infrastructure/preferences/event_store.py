@@ -13,9 +13,11 @@ from psycopg import errors
 from typing_extensions import override
 
 from application.preferences.store import Append, AppendRefused, OutcomeUnknown, PreferencesStore
+from domain.errors import Unavailable
 from domain.events import NotificationToggled, PreferencesEvent
 from infrastructure.log.continuation import continue_on
 from infrastructure.log.event_codec import decode, encode
+from infrastructure.log.replicated_end import ReplicatedEnd
 from infrastructure.postgres.connection import ConnectionLost, LogElsewhere, NoAnswer
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
@@ -26,10 +28,16 @@ NEWEST = 2**63 - 1
 ANSWERED_WITHIN: Final = 5.0
 """Seconds. A server that has not answered an append by then counts as lost, so that it does not block all changes for ever."""
 
+CONFIRMED_WITHIN: Final = 0.5
+"""Seconds that a repeated choice waits for standbys. Other changes of this process wait with it."""
+
 
 class PostgresPreferencesStore(PreferencesStore):
-    def __init__(self, database: Database) -> None:
+    """With `replicated`, `confirm` waits for synchronous standbys."""
+
+    def __init__(self, database: Database, replicated: ReplicatedEnd | None = None) -> None:
         self._database = database
+        self._replicated = replicated
         self._queries = queries("preferences")
 
     @override
@@ -74,6 +82,18 @@ class PostgresPreferencesStore(PreferencesStore):
         places = [[event.originator_id for event in events], [event.originator_version for event in events]]
         rows = await self._database.fetch_in_time(self._queries["recorded"], places)
         return {decode(*row).event_id for row in rows}
+
+    @override
+    async def confirm(self) -> None:
+        if self._replicated is None:
+            return
+        async with self._database.connection() as connection:
+            with connection.answering_by(monotonic() + ANSWERED_WITHIN):
+                end = await self._replicated.look(connection)
+                if await self._replicated.until(connection, end, CONFIRMED_WITHIN) < end:
+                    raise Unavailable(
+                        f"no standby has confirmed the log up to position {end} within {CONFIRMED_WITHIN} s"
+                    )
 
     @override
     async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:

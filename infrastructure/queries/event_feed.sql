@@ -1,10 +1,10 @@
 -- name: of_organization
 -- The position of the audit index, and the first events of an organization after a position. Takes up to `limit` entries of each class by
 -- the primary key, then the first of all these, together with the few events of the catalogue and of the log itself, which concern all
--- organizations. One statement reads one snapshot: up to its position the index is complete, and no event from after it is taken twice.
+-- organizations. No event after `up_to` is taken, as if the log ended there. One statement reads one snapshot: up to its position the index is complete, and no event from after it is taken twice.
 -- Never prepared: a plan for any number of classes would read whole classes.
 WITH reached AS MATERIALIZED (
-    SELECT position FROM followers WHERE name = %(follower)s
+    SELECT least(position, %(up_to)s) AS position FROM followers WHERE name = %(follower)s
 ), fitting AS MATERIALIZED (
     SELECT class FROM audit_classes
     WHERE organization = %(organization)s AND action = ANY (%(actions)s)

@@ -1,9 +1,9 @@
 -- name: after
--- The log after a position, in its order, with the keys that no erasure destroyed. Never prepared: a plan made while the log was empty
--- would scan for ever.
+-- The log after a position and up to another one, in its order, with the keys that no erasure destroyed. Never prepared: a plan made while
+-- the log was empty would scan for ever.
 SELECT notification_id, originator_id, originator_version, topic, state, sealed_actor, key
 FROM events_with_keys
-WHERE notification_id > %s
+WHERE notification_id > %s AND notification_id <= %s
 ORDER BY notification_id
 LIMIT %s;
 

@@ -29,11 +29,11 @@ SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1;
 INSERT INTO checkpoints (size, position, root, note, created_at) VALUES (%s, %s, %s, %s, %s);
 
 -- name: leaves
--- The log from a position on, in its order. COPY writes a row in exactly the layout of a leaf. COPY takes no parameters.
+-- The log from a position on, up to another one, in its order. COPY writes a row in exactly the layout of a leaf. COPY takes no parameters.
 COPY (
     SELECT notification_id, originator_id, originator_version, topic, state, sealed_actor
     FROM preferences_events
-    WHERE notification_id >= {first}
+    WHERE notification_id >= {first} AND notification_id <= {last}
     ORDER BY notification_id
     LIMIT {limit}
 ) TO STDOUT (FORMAT binary);

@@ -36,7 +36,7 @@ SELECT position, paused, failed_position FROM followers WHERE name = %(name)s;
 SELECT max(notification_id), count(*), min(notification_id) FILTER (WHERE topic <> ALL (%(types)s))
 FROM (
     SELECT notification_id, topic FROM preferences_events
-    WHERE notification_id > %(position)s ORDER BY notification_id LIMIT %(limit)s
+    WHERE notification_id > %(position)s AND notification_id <= %(end)s ORDER BY notification_id LIMIT %(limit)s
 ) AS next;
 
 -- name: move

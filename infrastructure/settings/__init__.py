@@ -31,6 +31,10 @@ class Settings(ClerkSettings, HttpSettings, ReadReplicaSettings, TracingSettings
         default="",
         description="`durable` where the storage below PostgreSQL keeps what it doesn't sync itself (fsync or full_page_writes off).",
     )
+    database_replication: Literal["", "synchronous"] = Field(
+        default="",
+        description="`synchronous` where commits wait for a standby: readers then get only what standbys have.",
+    )
     data_dir: Path = Field(
         default=Path("data"), description="Folder of the embedded PostgreSQL and of the development key."
     )

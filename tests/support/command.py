@@ -19,7 +19,7 @@ _OURS = (
     "AUDIT_",
     "CHECKPOINT_",
     "CLERK_",
-    "DATABASE_URL",
+    "DATABASE_",
     "DATA_DIR",
     "DEVELOPMENT_",
     "HOST",

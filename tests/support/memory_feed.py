@@ -52,6 +52,9 @@ class MemoryFeed(EventFeed, LogWatch):
     async def end(self, *, at_least: int = 0) -> int:
         return self.positions[-1] if self.log else 0
 
+    async def shown_end(self, *, at_least: int = 0) -> int:
+        return await self.end()
+
     async def continuations(self) -> Sequence[Continuation]:
         return [Continuation.of(*one) for one in self.log if isinstance(one.event, LogContinued)]
 

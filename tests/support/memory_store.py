@@ -19,6 +19,7 @@ class MemoryStore(PreferencesStore):
         self.loads = 0
         self.appends = 0
         self.unreachable: list[Exception] = []
+        self.unconfirmed: list[Exception] = []
 
     async def load(self, streams: Sequence[UUID]) -> dict[UUID, CurrentPreferences]:
         self.loads += 1
@@ -45,6 +46,10 @@ class MemoryStore(PreferencesStore):
 
     async def recorded(self, events: Sequence[PreferencesEvent]) -> AbstractSet[str]:
         return {event.event_id for event in self.log} & {event.event_id for event in events}
+
+    async def confirm(self) -> None:
+        if self.unconfirmed:
+            raise self.unconfirmed.pop(0)
 
     async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:
         found = [event for event in reversed(self.log) if isinstance(event, NotificationToggled)]

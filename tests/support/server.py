@@ -14,7 +14,7 @@ from tests.support.forked import Preferences
 from tests.support.tokens import ISSUER, public_pem
 
 PATH = "/v1/me/notifications"
-READY_WITHIN = 60.0
+READY_WITHIN = 120.0
 """Seconds after which one that doesn't answer never will, also on a busy machine."""
 COMPLAINTS = ("never retrieved", "graceful shutdown exceeded")
 """What no server may ever say: that a task's error was nobody's, or that a task didn't end when it was told to."""

@@ -278,6 +278,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         build={},
         swept=readiness,
         moves=readiness,
+        replication=readiness,
         signing=readiness,
         rate_limit=RateLimit(0),
         unsubscribing=Unsubscribing(preferences, CATALOGUE, clock, SealedTokens([LinkKey.parse(SECRET)]), None),

@@ -387,3 +387,40 @@ async def test_a_link_of_a_person_who_was_not_erased_says_whose_it_was(preferenc
     for wish in (change(news=False), change(digest=False)):
         await preferences.change(wish._replace(provenance=wish.provenance._replace(source=Source.ONE_CLICK)))
     assert [event.actor for event in store.log] == [{"user": "user_ada"}] * 3
+
+
+# What no standby has
+
+
+async def test_a_repeated_choice_is_acknowledged_only_once_it_is_confirmed(preferences, store) -> None:
+    # Given a recorded choice, which the loss of the server could undo
+    await preferences.change(change(digest=True))
+    store.unconfirmed.append(Unavailable("no standby"))
+    # when it is repeated, then nothing is promised;
+    with pytest.raises(Unavailable, match="no standby"):
+        await preferences.change(change(digest=True))
+    # and once it is confirmed, nothing needs to be recorded.
+    assert (await preferences.change(change(digest=True))).choices == {DIGEST: True}
+    assert toggles(store) == [(DIGEST, True)]
+
+
+async def test_a_change_beside_a_repeated_choice_keeps_its_answer(preferences, store) -> None:
+    await preferences.change(change(digest=True))
+    store.unconfirmed.append(Unavailable("no standby"))
+    repeated, changed = await asyncio.gather(
+        preferences.change(change(digest=True)), preferences.change(change(BOB, news=False)), return_exceptions=True
+    )
+    assert isinstance(repeated, Unavailable)
+    assert isinstance(changed, State)
+
+
+async def test_a_commit_whose_answer_was_lost_is_acknowledged_only_once_it_is_confirmed(store) -> None:
+    preferences = Preferences(store, (f"event-{n}" for n in itertools.count()), lambda: KEY, resolve_for=0.2)
+    store.mishaps.append(Raise(OutcomeUnknown(), after=True))
+    store.unconfirmed += [Unavailable("no standby")]
+    assert (await preferences.change(change(digest=True))).choices == {DIGEST: True}
+    assert store.unconfirmed == []
+    store.mishaps.append(Raise(OutcomeUnknown(), after=True))
+    store.unconfirmed += [Unavailable("no standby")] * 1000
+    with pytest.raises(Unavailable, match="no standby"):
+        await preferences.change(change(digest=False))
