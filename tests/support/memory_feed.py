@@ -53,7 +53,7 @@ class MemoryFeed(EventFeed, LogWatch):
         return self.positions[-1] if self.log else 0
 
     async def shown_end(self, *, at_least: int = 0) -> int:
-        return await self.end()
+        return await self.end(at_least=at_least)
 
     async def continuations(self) -> Sequence[Continuation]:
         return [Continuation.of(*one) for one in self.log if isinstance(one.event, LogContinued)]
