@@ -1,16 +1,13 @@
 """Records spans, if the settings name a collector."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
 
-from application.followers import Follower
-from infrastructure.followers.journal import Connection
 from infrastructure.settings import Settings
 from infrastructure.telemetry.sampling import Sampling
-from infrastructure.telemetry.traced_follower import TracedFollower
 
 if TYPE_CHECKING:
     from infrastructure.telemetry.spans import Spans
@@ -39,10 +36,3 @@ def recording(settings: Settings) -> Iterator["Spans | None"]:
         yield Spans(provider, sampling)
     finally:
         collector.close(provider)
-
-
-def traced(followers: Sequence[Follower[Connection]], spans: "Spans | None") -> Sequence[Follower[Connection]]:
-    """The same followers. With `spans`, their batches are recorded."""
-    if spans is None:
-        return followers
-    return [TracedFollower(follower, spans.follower_batch) for follower in followers]

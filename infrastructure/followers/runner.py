@@ -10,7 +10,7 @@ import structlog
 
 from application.followers import LARGEST, ConfirmedPosition, Follower, Following, Step
 from domain.errors import Unavailable
-from infrastructure.followers.journal import Connection, PostgresJournal
+from infrastructure.followers.journal import Connection, PostgresJournal, TraceBatch
 from infrastructure.log.continuation import continue_where_moved
 from infrastructure.postgres.connection import NoAnswer, translated
 from infrastructure.postgres.session import Session, connect
@@ -55,7 +55,7 @@ class FollowerRunner:
     seconds, it lets events gather after it has caught up, so that a busy log is handled in batches and not event by event. While the log
     stays busy, each rest is twice as long as the one before, up to `longest_rest`, because a batch of a few events costs nearly as much as
     one of some hundreds. `patience`: how long, in seconds, its `handle` may send nothing to the database before the server considers it
-    dead.
+    dead. `trace` is given only if spans are recorded.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class FollowerRunner:
         rest: float = 0.02,
         longest_rest: float = 0.02,
         patience: int = 60,
+        trace: TraceBatch | None = None,
     ) -> None:
         self._url = url
         self._follower = follower
@@ -78,6 +79,7 @@ class FollowerRunner:
         self._rest = rest
         self._longest_rest = longest_rest
         self._patience = patience
+        self._trace = trace
         self._pause = FIRST_PAUSE
         self._answer_within = FIRST_PATIENCE
 
@@ -96,7 +98,7 @@ class FollowerRunner:
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     async def _run(self, connection: Connection, stop: asyncio.Event) -> None:
-        journal = PostgresJournal(connection, self._follower.name)
+        journal = PostgresJournal(connection, self._follower.name, self._trace)
         await journal.register()
         with journal.translated():
             await continue_where_moved(connection)
