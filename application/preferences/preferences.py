@@ -121,7 +121,7 @@ class Preferences:
         """Read, decide, append. An attempt without an outcome afterwards was overtaken by another writer and needs another round.
 
         A remembered row saves a read, but it is only a guess. If an append to it succeeds, the version check has proven it.
-        If not, or if there is nothing to append, the row is read in the next round.
+        If not, or if there is nothing to append, the row is read in the next round. While guesses are wrong, all rows are read.
         """
         streams = {attempt.change.stream for attempt in attempts}
         guesses = self._remembered.take(streams)
@@ -133,6 +133,9 @@ class Preferences:
         drafts = self._decide([attempt for attempt in attempts if attempt.outcome is None], rows)
         written = [draft.append(self._new_key) for draft in drafts if draft.events]
         recorded = await self._append(written, attempts) if written else frozenset()
+        tried = [append.row.stream for append in written if append.row.stream in guesses]
+        proven = sum(stream in recorded for stream in tried)
+        self._remembered.judge(proven, len(tried) - proven)
         self._remembered.put(append.row for append in written if append.row.stream in recorded)
         unchanged = {draft.stream for draft in drafts if not draft.events}
         settled = (unchanged - guesses.keys()) | recorded

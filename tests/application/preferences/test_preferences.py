@@ -317,6 +317,20 @@ async def test_what_was_seen_lately_and_changed_elsewhere_is_never_believed(pref
     assert toggles(store) == [(DIGEST, True), (DIGEST, False), (DIGEST, True)]
 
 
+async def test_two_processes_that_change_the_same_user_in_turns_soon_read_instead_of_guessing(store, ids) -> None:
+    # Given two processes, each of which remembers rows that the other one changes
+    processes = [Preferences(store, ids, lambda: KEY) for _ in range(2)]
+    # when a user's changes are spread over both,
+    for number in range(10):
+        await processes[0].change(change(digest=number % 2 == 0))
+        await processes[1].change(change(news=number % 2 == 0))
+    # then each change takes the two round trips that it takes without a memory, except for one wrong guess of each process.
+    assert len(toggles(store)) == 20
+    assert store.loads + store.appends == 2 * 20 + 2
+    for process in processes:
+        await process.close()
+
+
 async def test_a_precondition_is_never_refused_because_of_what_was_seen_lately(preferences, store) -> None:
     await preferences.change(change(digest=True))
     record(store, change(news=False))
