@@ -1,5 +1,6 @@
 """The log and a follower's position in it, read and written on the follower's own connection."""
 
+import re
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
@@ -25,6 +26,9 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("followers")
 TraceBatch: TypeAlias = Callable[[str, Sequence[str], int], AbstractContextManager[None]]
 """The context in which the follower of this name handles a batch and commits, for a tracing system: with the `traceparent`s of the batch's
 events, and the position of its last one."""
+
+_is_ours: Final = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]").fullmatch
+"""The form in which this service writes a `traceparent`."""
 
 log = structlog.get_logger("followers")
 
@@ -85,7 +89,8 @@ class PostgresJournal(Journal[Connection]):
         if self._trace is None:
             return nullcontext()
         rows = await self._run("traces", position=position, to=to)
-        return self._trace(self._name, [traceparent for (traceparent,) in rows], to)
+        # What another writer has put there must not stop the follower.
+        return self._trace(self._name, [traceparent for (traceparent,) in rows if _is_ours(traceparent)], to)
 
     async def _run(self, name: str, **parameters: object) -> list[TupleRow]:
         with self.translated():
