@@ -13,7 +13,7 @@ from application import followers
 from application.followers import CannotReset, FollowerStatus
 from domain.errors import NotFound
 from infrastructure.audit.index import AuditIndexer
-from infrastructure.followers.journal import Connection
+from infrastructure.followers.journal import Connection, TraceBatch
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.followers.runner import FollowerRunner
 from infrastructure.log.replicated_end import ReplicatedEnd
@@ -36,15 +36,21 @@ def registered(_of: Settings) -> list[Follower]:
 
 
 async def run_followers(
-    url: str, followers: Sequence[Follower], stop: asyncio.Event, replicated: ReplicatedEnd | None = None
+    url: str,
+    followers: Sequence[Follower],
+    stop: asyncio.Event,
+    *,
+    replicated: ReplicatedEnd | None = None,
+    trace: TraceBatch | None = None,
 ) -> None:
     """Run all followers until `stop` is set. With `replicated`, they get only events that synchronous standbys have.
 
-    An unexpected error in one of them ends all of them, so that an operator notices it."""
+    An unexpected error in one of them ends all of them, so that an operator notices it.
+    """
     log.info("following", followers=[follower.name for follower in followers])
     runners = [
         asyncio.create_task(
-            FollowerRunner(url, follower, longest_rest=LONGEST_REST, replicated=replicated).run(stop),
+            FollowerRunner(url, follower, longest_rest=LONGEST_REST, replicated=replicated, trace=trace).run(stop),
             name=follower.name,
         )
         for follower in followers

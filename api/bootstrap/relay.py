@@ -71,15 +71,15 @@ async def run_relay(settings: Settings, url: str, servers: Sequence[str], stop: 
             log.warning("broker is away", reason=str(error))
         await _tell_durability(settings)
         with tracing.recording(settings) as spans:
-            [follower] = tracing.traced([relay], spans)
             runner = FollowerRunner(
                 url,
-                follower,
+                relay,
                 stands_at=relay.stands_at,
                 poll=POLL,
                 rest=REST,
                 patience=PATIENCE,
                 replicated=replicated_end(settings),
+                trace=None if spans is None else spans.follower_batch,
             )
             await runner.run(stop)
     finally:

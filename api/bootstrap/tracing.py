@@ -1,16 +1,13 @@
 """Records spans, if the settings name a collector."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
 
-from api.bootstrap.followers import Follower
-from application.followers import StretchFollower
 from infrastructure.settings import Settings
 from infrastructure.telemetry.sampling import Sampling
-from infrastructure.telemetry.traced_follower import TracedFollower
 
 if TYPE_CHECKING:
     from infrastructure.telemetry.spans import Spans
@@ -39,13 +36,3 @@ def recording(settings: Settings) -> Iterator["Spans | None"]:
         yield Spans(provider, sampling)
     finally:
         collector.close(provider)
-
-
-def traced(followers: Sequence[Follower], spans: "Spans | None") -> Sequence[Follower]:
-    """The same followers. With `spans`, the batches of those that read events are recorded. What reads none can't say whose they are."""
-    if spans is None:
-        return followers
-    return [
-        follower if isinstance(follower, StretchFollower) else TracedFollower(follower, spans.follower_batch)
-        for follower in followers
-    ]
