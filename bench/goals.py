@@ -61,6 +61,7 @@ GOALS = (
     Goal("sweep.rate", "holding all that there is against the log, at once", "≥", 200_000, "events/s"),
     Goal("sweep.patch", "PATCH/s with the sweep at its default speed, against without", "≥", 0.98),
     Goal("sweep.get", "GET/s with the sweep at its default speed, against without", "≥", 0.98),
+    Goal("replica.p99", "p99 of PATCH while a standby is read from end to end, against nothing beside it", "≤", 1.2),
     Goal("relay.rate", "handing on to NATS, against a bare nats-py publisher", "≥", 0.7),
     Goal("relay.p99", "p99 from acknowledged PATCH to a JetStream consumer, at half load", "≤", 100, "ms"),
     Goal("audit_log.p99", "a page of the audit log in the database, p99 of the slowest filter", "≤", 10, "ms"),

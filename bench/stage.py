@@ -17,6 +17,7 @@ from bench.processor import Account
 from bench.record import Record
 from bench.server import running
 from bench.size import Size
+from bench.standby import standby_of
 from bench.stored_log import fill
 from bench.trial import Trial
 from bench.users import ISSUER, Issuer, User, Users, numbered
@@ -87,6 +88,16 @@ class Stage:
             migrations.migrate(url)
             fill(url, map(numbered, range(users)), events)
             yield url
+
+    @contextmanager
+    def standby(self, url: str) -> Iterator[str]:
+        """The URL of the same database on a standby of this PostgreSQL."""
+        home = Path(str(self.setting("data_directory"))).parent
+        folder = self.work / f"standby-{next(self._numbers)}"
+        with standby_of(
+            self._postgres.database_url("postgres"), home / "password", folder, self.cores.others
+        ) as standby:
+            yield standby.database_url(str(psycopg.conninfo.conninfo_to_dict(url)["dbname"]))
 
     @contextmanager
     def trial(
