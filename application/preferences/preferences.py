@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from application.batching import Batcher
+from application.batching import Batcher, BatchFigures
 from application.preferences.draft import Draft
 from application.preferences.remembered import RememberedRows
 from application.preferences.state import Change, State
@@ -50,6 +50,7 @@ class Preferences:
 
     `event_ids` yields fresh ULIDs. `new_key` makes keys that seal actors. If the answer to a commit is lost, the service
     tries for `resolve_for` seconds to find out whether the commit took effect. `trace` is given only if spans are recorded.
+    `appended` is how many events were appended so far; it lacks those whose commit was found out about only later.
     """
 
     def __init__(
@@ -70,6 +71,11 @@ class Preferences:
         self._changes: Batcher[Change, State] = Batcher(
             self._change_together if trace is None else partial(self._change_traced, trace)
         )
+        self.appended = 0
+
+    @property
+    def batches(self) -> Mapping[str, BatchFigures]:
+        return {"reads": self._reads.figures, "changes": self._changes.figures}
 
     async def read(self, stream: UUID) -> State:
         return await self._reads.submit(stream)
@@ -121,7 +127,7 @@ class Preferences:
         """Read, decide, append. An attempt without an outcome afterwards was overtaken by another writer and needs another round.
 
         A remembered row saves a read, but it is only a guess. If an append to it succeeds, the version check has proven it.
-        If not, or if there is nothing to append, the row is read in the next round.
+        If not, or if there is nothing to append, the row is read in the next round. While guesses are wrong, all rows are read.
         """
         streams = {attempt.change.stream for attempt in attempts}
         guesses = self._remembered.take(streams)
@@ -133,6 +139,9 @@ class Preferences:
         drafts = self._decide([attempt for attempt in attempts if attempt.outcome is None], rows)
         written = [draft.append(self._new_key) for draft in drafts if draft.events]
         recorded = await self._append(written, attempts) if written else frozenset()
+        tried = [append.row.stream for append in written if append.row.stream in guesses]
+        proven = sum(stream in recorded for stream in tried)
+        self._remembered.judge(proven, len(tried) - proven)
         self._remembered.put(append.row for append in written if append.row.stream in recorded)
         unchanged = {draft.stream for draft in drafts if not draft.events}
         settled = (unchanged - guesses.keys()) | recorded
@@ -166,7 +175,9 @@ class Preferences:
         """The streams that were appended to. If the database refuses the batch, each append is tried alone, so one bad append
         never harms the others."""
         try:
-            return await self._store.append(appends)
+            there = await self._store.append(appends)
+            self.appended += sum([len(append.events) for append in appends if append.row.stream in there])
+            return there
         except OutcomeUnknown:
             streams = {append.row.stream for append in appends}
             for attempt in attempts:

@@ -137,6 +137,14 @@ async def test_a_batch_is_recorded_within_the_context_that_traces_it(store, ids)
     assert [(before, after) for _, before, after in batches][-1][1] == len(store.log) == 6
 
 
+async def test_what_was_appended_is_counted_and_in_which_batches(preferences, store) -> None:
+    await preferences.change(change(digest=True))
+    await preferences.change(change(digest=True))
+    await asyncio.gather(preferences.read(ADA), preferences.read(BOB))
+    assert preferences.appended == len(store.log) == 2
+    assert preferences.batches == {"reads": (1, 2, 0), "changes": (2, 2, 0)}
+
+
 async def test_reads_of_the_same_moment_share_one_look_at_the_store(preferences, store) -> None:
     first = asyncio.create_task(preferences.read(ADA))
     await asyncio.gather(first, *(preferences.read(stream) for stream in (ADA, BOB, EVE) * 10))
@@ -315,6 +323,20 @@ async def test_what_was_seen_lately_and_changed_elsewhere_is_never_believed(pref
     record(store, change(digest=False))
     assert await preferences.change(change(digest=True)) == State(ADA, 4, {DIGEST: True})
     assert toggles(store) == [(DIGEST, True), (DIGEST, False), (DIGEST, True)]
+
+
+async def test_two_processes_that_change_the_same_user_in_turns_soon_read_instead_of_guessing(store, ids) -> None:
+    # Given two processes, each of which remembers rows that the other one changes
+    processes = [Preferences(store, ids, lambda: KEY) for _ in range(2)]
+    # when a user's changes are spread over both,
+    for number in range(10):
+        await processes[0].change(change(digest=number % 2 == 0))
+        await processes[1].change(change(news=number % 2 == 0))
+    # then each change takes the two round trips that it takes without a memory, except for one wrong guess of each process.
+    assert len(toggles(store)) == 20
+    assert store.loads + store.appends == 2 * 20 + 2
+    for process in processes:
+        await process.close()
 
 
 async def test_a_precondition_is_never_refused_because_of_what_was_seen_lately(preferences, store) -> None:
