@@ -19,7 +19,7 @@ STILL_FOR = 0.15
 INDEXING = f"preferences follower {FOLLOWER}"
 """The name of the audit index's connection."""
 
-FOLLOWED_WITHIN = 30.0
+FOLLOWED_WITHIN = 90.0
 """Seconds in which the audit index must reach the end of the log after a run."""
 
 

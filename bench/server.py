@@ -17,7 +17,7 @@ from bench.process import memory
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = "/v1/me/notifications"
-READY_WITHIN = 30.0
+READY_WITHIN = 90.0
 STOP_WITHIN = 15.0
 
 
