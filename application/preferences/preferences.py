@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -23,6 +25,9 @@ PAUSE: Final = 0.05
 """Seconds between two attempts to find out whether a commit took effect after its answer was lost."""
 
 Outcome: TypeAlias = State | Exception
+
+TraceBatch: TypeAlias = Callable[[Sequence[Change]], AbstractContextManager[object]]
+"""The context in which a batch of changes is decided and recorded, for a tracing system."""
 
 
 @dataclass(slots=True)
@@ -44,7 +49,7 @@ class Preferences:
     """Reads and changes preferences. Calls that arrive at the same moment share their round trips to the store.
 
     `event_ids` yields fresh ULIDs. `new_key` makes keys that seal actors. If the answer to a commit is lost, the service
-    tries for `resolve_for` seconds to find out whether the commit took effect.
+    tries for `resolve_for` seconds to find out whether the commit took effect. `trace` is given only if spans are recorded.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Preferences:
         new_key: Callable[[], bytes],
         *,
         resolve_for: float = 1.0,
+        trace: TraceBatch | None = None,
     ) -> None:
         self._store = store
         self._event_ids = event_ids
@@ -61,7 +67,9 @@ class Preferences:
         self._resolve_for = resolve_for
         self._remembered = RememberedRows()
         self._reads: Batcher[UUID, State] = Batcher(self._read_together, gather=True)
-        self._changes: Batcher[Change, State] = Batcher(self._change_together)
+        self._changes: Batcher[Change, State] = Batcher(
+            self._change_together if trace is None else partial(self._change_traced, trace)
+        )
 
     async def read(self, stream: UUID) -> State:
         return await self._reads.submit(stream)
@@ -82,6 +90,10 @@ class Preferences:
         rows = await self._store.load(list(set(streams)))
         self._remembered.put(rows.values())
         return [State.of(stream, rows.get(stream)) for stream in streams]
+
+    async def _change_traced(self, trace: TraceBatch, changes: Sequence[Change]) -> Sequence[Outcome]:
+        with trace(changes):
+            return await self._change_together(changes)
 
     async def _change_together(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         attempts = [Attempt(change) for change in changes]
@@ -109,7 +121,7 @@ class Preferences:
         """Read, decide, append. An attempt without an outcome afterwards was overtaken by another writer and needs another round.
 
         A remembered row saves a read, but it is only a guess. If an append to it succeeds, the version check has proven it.
-        If not, or if there is nothing to append, the row is read in the next round.
+        If not, or if there is nothing to append, the row is read in the next round. While guesses are wrong, all rows are read.
         """
         streams = {attempt.change.stream for attempt in attempts}
         guesses = self._remembered.take(streams)
@@ -121,6 +133,9 @@ class Preferences:
         drafts = self._decide([attempt for attempt in attempts if attempt.outcome is None], rows)
         written = [draft.append(self._new_key) for draft in drafts if draft.events]
         recorded = await self._append(written, attempts) if written else frozenset()
+        tried = [append.row.stream for append in written if append.row.stream in guesses]
+        proven = sum(stream in recorded for stream in tried)
+        self._remembered.judge(proven, len(tried) - proven)
         self._remembered.put(append.row for append in written if append.row.stream in recorded)
         unchanged = {draft.stream for draft in drafts if not draft.events}
         settled = (unchanged - guesses.keys()) | recorded
