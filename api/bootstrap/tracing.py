@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from application.followers import Follower
-from infrastructure.followers.journal import Connection
+from api.bootstrap.followers import Follower
+from application.followers import StretchFollower
 from infrastructure.settings import Settings
 from infrastructure.telemetry.sampling import Sampling
 from infrastructure.telemetry.traced_follower import TracedFollower
@@ -41,8 +41,11 @@ def recording(settings: Settings) -> Iterator["Spans | None"]:
         collector.close(provider)
 
 
-def traced(followers: Sequence[Follower[Connection]], spans: "Spans | None") -> Sequence[Follower[Connection]]:
-    """The same followers. With `spans`, their batches are recorded."""
+def traced(followers: Sequence[Follower], spans: "Spans | None") -> Sequence[Follower]:
+    """The same followers. With `spans`, the batches of those that read events are recorded. What reads none can't say whose they are."""
     if spans is None:
         return followers
-    return [TracedFollower(follower, spans.follower_batch) for follower in followers]
+    return [
+        follower if isinstance(follower, StretchFollower) else TracedFollower(follower, spans.follower_batch)
+        for follower in followers
+    ]
