@@ -38,7 +38,7 @@ from tests.support.eventually import until
 from tests.support.manifests import pod_environment
 from tests.support.ports import free_port
 from tests.support.server import PATH
-from tests.support.soak import SOAK, soak
+from tests.support.soak import SOAK, rounds, soak
 from tests.support.tokens import ISSUER, bearer, public_pem
 from tests.test_requirements import pinned
 
@@ -336,8 +336,8 @@ def test_a_pod_of_the_server_needs_no_folder_to_write_to(containers: Containers,
     url = settings["DATABASE_URL"].replace("another-of-your-own", "laptop")
     ours = {"DATABASE_URL": url, "CLERK_ISSUER": ISSUER, "CLERK_JWT_KEY": public_pem(), "CLERK_AUTHORIZED_PARTIES": ""}
     keys = {"UNSUBSCRIBE_KEYS": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}
-    # Given two workers, which share their counts in memory,
-    environment = reached(server, {**settings, **ours, **keys, "DRAIN": "0", "WEB_CONCURRENCY": "2"})
+    # Given workers, which share their counts in memory,
+    environment = reached(server, {**settings, **ours, **keys, "DRAIN": "0", "WEB_CONCURRENCY": str(rounds(1, 2))})
     # when the server runs without any volume but the database's socket,
     container, address = containers.serve("serve", environment=environment, volumes=socket_of(server))
     # then it does all that it does,
@@ -352,6 +352,7 @@ def test_a_pod_of_the_server_needs_no_folder_to_write_to(containers: Containers,
 # One container for a look
 
 
+@pytest.mark.skipif(not SOAK, reason="the embedded PostgreSQL takes as long as all else here: in `make soak`")
 def test_one_container_with_a_volume_is_all_that_a_look_needs(containers: Containers, volume: Path) -> None:
     # PostgreSQL's own programs need the shell that the base image has.
     look: dict[str, Any] = {"volumes": {volume: "/data"}, "shells": True}
