@@ -54,6 +54,10 @@ class FeedReader:
             try:
                 headers = {**self.headers, "Last-Event-ID": str(self.position)}
                 async with stream(self.url, headers) as reader:
+                    if reader.status != 200:
+                        # Its connection is kept, so the end of the answer would not come for long.
+                        await asyncio.sleep(0.2)
+                        continue
                     async for message in reader.messages():
                         self.beyond += "beyond the end" in message.comment
                         if message.data and message.event != "position":
