@@ -13,6 +13,7 @@ import psycopg
 
 from bench.contender import Contender
 from bench.cores import Cores, pin, pin_family
+from bench.processor import Account
 from bench.record import Record
 from bench.server import running
 from bench.size import Size
@@ -120,8 +121,11 @@ class Stage:
             log = self._logs / f"{next(self._numbers)}.log"
             server = stack.enter_context(running(contender, settings, cores, users.a_token, log))
             record = stack.enter_context(closing(Record(contender, url)))
-            followed = contender.settings.get("FOLLOWERS") == "on"
-            yield Trial(server, record, users, self.work, origin, followed=followed)
+            account = self.account(record, server.process.pid)
+            yield Trial(server, record, account, users, self.work, origin, followed=contender.followed)
+
+    def account(self, record: Record, server: int | None = None) -> Account:
+        return Account(server, self._postgres.pid, record)
 
     def settings(self, url: str) -> Mapping[str, str]:
         # Each database has a folder of its own: checkpoints signed of one log must not be held against another.

@@ -24,8 +24,10 @@ checks       makes the checks of `preferences check`
 person_keys  checks and repairs the keys of persons
 evidence     signs checkpoints, and verifies the log against them
 sweep        runs the sweep
+tracing      records spans
 demo         fills a development database
 unsubscribing  wires unsubscribe links
+figures      collects the figures of a server process for its metrics
 clock        makes the clock of all of them
 errors       lists the errors that the command line shows as one sentence
 
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
         service,
         standby,
         sweep,
+        tracing,
         unsubscribing,
     )
     from application.audit.reads import ListedReading as ListedReading
@@ -88,6 +91,7 @@ __all__ = [
     "service",
     "standby",
     "sweep",
+    "tracing",
     "unsubscribing",
 ]
 

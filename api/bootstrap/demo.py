@@ -15,7 +15,7 @@ from api.bootstrap.databases import running_database
 from application.demo.acts import Choose
 from application.demo.filling import DemoRefused, Filling
 from application.demo.year import year
-from application.followers import Following, Step
+from application.following import Following, Step
 from domain.catalogue import CATALOGUE
 from infrastructure.audit.index import AuditIndexer
 from infrastructure.audit.reads import PostgresAuditReads
@@ -91,5 +91,7 @@ async def _index(url: str, events: int, progress: Progress) -> None:
         journal: PostgresJournal = PostgresJournal(connection, AuditIndexer.name)
         await journal.register()
         following: Following[psycopg.AsyncConnection[psycopg.rows.TupleRow]] = Following(AuditIndexer(), journal)
-        while await following.step() is Step.ON:
+        step = Step.ON
+        while step is Step.ON:
+            step = await following.step()
             progress(following.handled, events)

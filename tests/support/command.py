@@ -21,6 +21,7 @@ _OURS = (
     "CLERK_",
     "DATABASE_URL",
     "DATA_DIR",
+    "DEVELOPMENT_",
     "HOST",
     "PORT",
     "WEB_CONCURRENCY",
@@ -34,6 +35,7 @@ _OURS = (
     "UNSUBSCRIBE_",
     "SWEEP_",
     "NATS_",
+    "OTEL_",
 )
 
 

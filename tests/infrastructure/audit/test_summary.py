@@ -9,6 +9,7 @@ import pytest
 
 from application.audit.filter import AuditFilter
 from application.audit.summary import BEGINNING
+from application.followers import Stretch
 from application.log import BrokenStream, Recorded
 from domain.errors import Unavailable
 from domain.provenance import Source
@@ -148,7 +149,7 @@ async def test_a_batch_that_is_rolled_back_counts_nothing(database_url: str, ind
         await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection,
         connection.transaction(force_rollback=True),
     ):
-        await AuditIndexer().handle(log, connection)
+        await AuditIndexer().handle_stretch(Stretch(0, log[-1].position, len(log)), connection)
     assert run(database_url, "SELECT * FROM audit_daily_counts") == []
 
 
