@@ -63,6 +63,8 @@ def watched(new_database) -> Iterator[Watched]:
         "role_scopes": "admin=audit:read,preferences:read",
         "unsubscribe_keys": SECRET,
         "public_url": PUBLIC_URL,
+        # It is no standby, which the metrics say, and the primary is read instead.
+        "read_database_url": url,
     }
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -23,9 +23,10 @@ from tests.support.events import ADA, NOON
 from tests.support.events_client import EVENTS, events_key, lines, positions, stream
 from tests.support.figures import figures
 from tests.support.folded_log import FoldedLog
+from tests.support.keep_alive import KeepAlive
 from tests.support.ledger import positions as log_positions
 from tests.support.ledger import record
-from tests.support.many_writers import write_everywhere
+from tests.support.many_writers import WRITERS, write_by
 from tests.support.patient_database import patient_database
 from tests.support.processes import freeze, thaw
 from tests.support.server import PATH, Server
@@ -419,12 +420,13 @@ async def test_on_a_standby_a_reader_by_position_misses_nothing_either(pair: Pai
     url = pair.new_database()
     primary, standby = pair.both(url)
     with (
-        Server(primary, web_concurrency=2, log_level="warning") as server,
+        Server(primary, log_level="warning") as one,
+        Server(primary, log_level="warning") as other,
         TailingReader(standby) as reader,
         TailingReader(primary) as beside,
     ):
         started = time.monotonic()
-        await write_everywhere(server, CHANGES)
+        await write_by([[KeepAlive(server.url) for _ in range(WRITERS // 2)] for server in (one, other)], CHANGES)
         seconds = time.monotonic() - started
         during = len(reader.seen)
         await asyncio.to_thread(pair.catch_up)

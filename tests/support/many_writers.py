@@ -20,8 +20,12 @@ TOGGLES = [toggle.name for toggle in CATALOGUE.channels[0].visible]
 
 async def write_everywhere(server: Server, changes: int) -> list[list[list[Answered]]]:
     """All writers at once; what was answered, by worker process and writer."""
+    return await write_by(await connections_to_each_worker(server, WRITERS // 2), changes)
+
+
+async def write_by(connections: list[list[KeepAlive]], changes: int) -> list[list[list[Answered]]]:
+    """The same by these connections, which are to several processes."""
     users = {stream_id("org_math", f"user_{n}"): bearer(f"user_{n}") for n in range(USERS)}
-    connections = await connections_to_each_worker(server, WRITERS // 2)
     writing = [[write(connection, users, changes // WRITERS) for connection in some] for some in connections]
     try:
         return await asyncio.gather(*(asyncio.gather(*some) for some in writing))
@@ -41,7 +45,7 @@ async def connections_to_each_worker(server: Server, number: int) -> list[list[K
         processes.send(signal.SIGSTOP, others)
         try:
             for connection in (KeepAlive(server.url) for _ in range(number)):
-                async with asyncio.timeout(30):  # the second one may still be starting
+                async with asyncio.timeout(3):
                     assert (await connection.get(path="/healthz")).status == 200
                 connections[-1].append(connection)
         finally:
