@@ -109,7 +109,7 @@ class Unsubscribing:
         channel, _, toggle = subscription.path.partition(".")
         return Offer(subscription, self._catalogue.toggle(channel, toggle))
 
-    async def switch_off(self, offer: Offer, source: Source, request_id: str) -> None:
+    async def switch_off(self, offer: Offer, source: Source, request_id: str, traceparent: str | None = None) -> None:
         """Record that the user doesn't want this kind of e-mail. Raises `Unavailable`; then it may be recorded, and trying again is safe.
 
         This is recorded even if the toggle has left the catalogue. The process may be one of an older release that doesn't know the toggle
@@ -125,6 +125,7 @@ class Unsubscribing:
             request_id=request_id,
             occurred_at=self._clock(),
             catalogue_version=self._catalogue.version,
+            traceparent=traceparent,
         )
         await self._preferences.change(Change(offer.subscription.stream, {path: False}, provenance))
 

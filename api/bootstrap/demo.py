@@ -18,6 +18,7 @@ from application.demo.year import year
 from application.following import Following, Step
 from domain.catalogue import CATALOGUE
 from infrastructure.audit.index import AuditIndexer
+from infrastructure.audit.reads import PostgresAuditReads
 from infrastructure.embedded import demo_database
 from infrastructure.erasure.erasure import PostgresErasures
 from infrastructure.followers.journal import PostgresJournal
@@ -71,6 +72,7 @@ async def _fill(settings: Settings, url: str, users: int, seed: int, filling: Pr
             PostgresPreferencesStore(database),
             PostgresCatalogues(database),
             PostgresErasures(database),
+            PostgresAuditReads(database),
             lambda at: ulid_at_time(at.timestamp()),
             new_key,
             lambda at: evidence.checkpoint_as_of(settings, url, at),

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -23,6 +25,9 @@ PAUSE: Final = 0.05
 """Seconds between two attempts to find out whether a commit took effect after its answer was lost."""
 
 Outcome: TypeAlias = State | Exception
+
+TraceBatch: TypeAlias = Callable[[Sequence[Change]], AbstractContextManager[object]]
+"""The context in which a batch of changes is decided and recorded, for a tracing system."""
 
 
 @dataclass(slots=True)
@@ -44,7 +49,7 @@ class Preferences:
     """Reads and changes preferences. Calls that arrive at the same moment share their round trips to the store.
 
     `event_ids` yields fresh ULIDs. `new_key` makes keys that seal actors. If the answer to a commit is lost, the service
-    tries for `resolve_for` seconds to find out whether the commit took effect.
+    tries for `resolve_for` seconds to find out whether the commit took effect. `trace` is given only if spans are recorded.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Preferences:
         new_key: Callable[[], bytes],
         *,
         resolve_for: float = 1.0,
+        trace: TraceBatch | None = None,
     ) -> None:
         self._store = store
         self._event_ids = event_ids
@@ -61,7 +67,9 @@ class Preferences:
         self._resolve_for = resolve_for
         self._remembered = RememberedRows()
         self._reads: Batcher[UUID, State] = Batcher(self._read_together, gather=True)
-        self._changes: Batcher[Change, State] = Batcher(self._change_together)
+        self._changes: Batcher[Change, State] = Batcher(
+            self._change_together if trace is None else partial(self._change_traced, trace)
+        )
 
     async def read(self, stream: UUID) -> State:
         return await self._reads.submit(stream)
@@ -82,6 +90,10 @@ class Preferences:
         rows = await self._store.load(list(set(streams)))
         self._remembered.put(rows.values())
         return [State.of(stream, rows.get(stream)) for stream in streams]
+
+    async def _change_traced(self, trace: TraceBatch, changes: Sequence[Change]) -> Sequence[Outcome]:
+        with trace(changes):
+            return await self._change_together(changes)
 
     async def _change_together(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         attempts = [Attempt(change) for change in changes]

@@ -10,6 +10,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from application.identity import AUDIT_READ, SCOPES
 from infrastructure.settings.clerk import ClerkSettings, is_loopback, with_line_breaks
 from infrastructure.settings.http import HttpSettings
+from infrastructure.settings.read_replica import ReadReplicaSettings
+from infrastructure.settings.tracing import TracingSettings
 from infrastructure.settings.unsubscribe import UnsubscribeSettings
 
 
@@ -17,7 +19,7 @@ class SettingsError(Exception):
     """Every missing or wrong setting, one sentence each."""
 
 
-class Settings(ClerkSettings, HttpSettings, UnsubscribeSettings):
+class Settings(ClerkSettings, HttpSettings, ReadReplicaSettings, TracingSettings, UnsubscribeSettings):
     """The settings of one process. Each description names the unit; the README's table lists every setting."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -203,6 +205,8 @@ class Settings(ClerkSettings, HttpSettings, UnsubscribeSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
+        if self.read_database_url and not self.database_url:
+            raise ValueError("DATABASE_URL must be set, since READ_DATABASE_URL is a standby of it")
         if not self.development and not self.clerk_issuer:
             raise ValueError("CLERK_ISSUER must be set, since other CLERK_ settings are")
         if self.development and not is_loopback(self.host):

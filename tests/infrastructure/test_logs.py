@@ -6,10 +6,12 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import ANY
 
 import pytest
 
-from infrastructure.request_log import RequestLog
+from infrastructure.telemetry.request_log import RequestLog
+from tests.support.events import TRACEPARENT
 
 REQUEST = ("01JTBQH2FZ8K1RXC0WJ4Z9P3VM", "GET", "/v1/me/notifications", 200, 0.00123)
 PROBE = ("01JTBQH2FZ8K1RXC0WJ4Z9P3VN", "GET", "/healthz", 200, 0.0001)
@@ -17,7 +19,7 @@ PROBE = ("01JTBQH2FZ8K1RXC0WJ4Z9P3VN", "GET", "/healthz", 200, 0.0001)
 PROGRAM = """
 import logging, structlog
 from infrastructure import logs
-from infrastructure.request_log import RequestLog
+from infrastructure.telemetry.request_log import RequestLog
 logs.configure("info")
 structlog.get_logger("house").info("started", process=7)
 logging.getLogger("elsewhere").warning("look out")
@@ -48,6 +50,12 @@ def test_a_request_is_a_line_that_says_what_was_answered_and_how_fast() -> None:
         "status": 200,
         "milliseconds": 1.23,
     }
+
+
+def test_a_request_that_is_part_of_a_trace_says_so_in_its_line() -> None:
+    lines: list[bytes] = []
+    RequestLog("info", probed=set(), write=lines.append)(*REQUEST, TRACEPARENT)
+    assert json.loads(lines[0]) == {**written("info", REQUEST)[0], "traceparent": TRACEPARENT, "timestamp": ANY}
 
 
 def test_a_path_can_forge_no_line_and_break_none() -> None:

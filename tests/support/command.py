@@ -29,10 +29,12 @@ _OURS = (
     "FOLLOWERS",
     "ROLE_",
     "POSTGRES_",
+    "READ_",
     "PUBLIC_",
     "UNSUBSCRIBE_",
     "SWEEP_",
     "NATS_",
+    "OTEL_",
 )
 
 

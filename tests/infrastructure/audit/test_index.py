@@ -21,13 +21,14 @@ from infrastructure.audit.log import PostgresAuditLog
 from infrastructure.followers.journal import PostgresJournal
 from infrastructure.log.event_codec import encode
 from infrastructure.log.event_log import read_after
-from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import ReadDatabase
 from projections.audit_log import Action
 from projections.shown_actor import ActorKind
 from tests.support import audit_index
 from tests.support.audit import newest_first, place
 from tests.support.events import NOON, catalogue_published, toggled
 from tests.support.filled_log import ORGANIZATIONS, TOGGLES, USERS, Chance, put, take_in
+from tests.support.patient_database import patient_database
 from tests.support.soak import rounds, soak
 
 SEED = 20260303
@@ -37,8 +38,8 @@ FILTERS = rounds(60, 600)
 
 @pytest.fixture
 async def audit_log(database_url: str) -> AsyncIterator[PostgresAuditLog]:
-    async with Database(database_url) as database:
-        yield PostgresAuditLog(database)
+    async with patient_database(database_url) as database:
+        yield PostgresAuditLog(ReadDatabase(database))
 
 
 async def everything(url: str) -> list[Recorded]:

@@ -17,6 +17,7 @@ from infrastructure.audit.index import AuditIndexer
 from infrastructure.audit.log import PostgresAuditLog, open_database
 from infrastructure.audit.summary import PostgresDailyIndex, parts
 from infrastructure.log.event_log import read_after
+from infrastructure.postgres.read_database import ReadDatabase
 from projections.shown_actor import ActorKind
 from tests.support.daily_counts import by_day, wrong_counts
 from tests.support.events import NOON, catalogue_published, toggled
@@ -32,7 +33,8 @@ LATER = NOON + 2 * DAYS * DAY
 @pytest.fixture
 async def index(database_url: str) -> AsyncIterator[PostgresDailyIndex]:
     async with open_database(database_url) as database:
-        yield PostgresDailyIndex(database, PostgresAuditLog(database))
+        reads = ReadDatabase(database)
+        yield PostgresDailyIndex(reads, PostgresAuditLog(reads))
 
 
 async def everything(url: str) -> list[Recorded]:
