@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
-from application.followers import Follower
+from application.followers import Follower, StretchFollower
 from infrastructure.followers.journal import Connection
 from infrastructure.settings import Settings
 from infrastructure.telemetry.sampling import Sampling
@@ -41,7 +41,10 @@ def recording(settings: Settings) -> Iterator["Spans | None"]:
         collector.close(provider)
 
 
-def traced(followers: Sequence[Follower[Connection]], spans: "Spans | None") -> Sequence[Follower[Connection]]:
+AnyFollower: TypeAlias = Follower[Connection] | StretchFollower[Connection]
+
+
+def traced(followers: Sequence[AnyFollower], spans: "Spans | None") -> Sequence[AnyFollower]:
     """The same followers. With `spans`, their batches are recorded."""
     if spans is None:
         return followers

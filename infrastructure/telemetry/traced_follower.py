@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from typing_extensions import override
 
-from application.followers import Follower
+from application.followers import Follower, Stretch, StretchFollower
 from application.log import Recorded
 
 Given = TypeVar("Given")
@@ -25,7 +25,9 @@ TraceBatch: TypeAlias = Callable[[str, FollowedBatch], AbstractContextManager[No
 
 
 class TracedFollower(Follower[Given], Generic[Given]):
-    def __init__(self, follower: Follower[Given], trace: TraceBatch) -> None:
+    """It is handed the events also for a follower that needs none, because they say from which requests they are."""
+
+    def __init__(self, follower: Follower[Given] | StretchFollower[Given], trace: TraceBatch) -> None:
         self._follower = follower
         self._trace = trace
 
@@ -40,7 +42,11 @@ class TracedFollower(Follower[Given], Generic[Given]):
         found = dict.fromkeys(getattr(event, "traceparent", None) for _, event in events)
         traceparents = [traceparent for traceparent in found if traceparent is not None]
         with self._trace(self.name, FollowedBatch(traceparents, len(events), events[-1].position)):
-            await self._follower.handle(events, transaction)
+            if isinstance(self._follower, StretchFollower):
+                stretch = Stretch(events[0].position - 1, events[-1].position, len(events))
+                await self._follower.handle_stretch(stretch, transaction)
+            else:
+                await self._follower.handle(events, transaction)
 
     @override
     async def reset(self, position: int, transaction: Given) -> None:

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind, StatusCode
 
+from application.followers import Stretch
 from application.log import Recorded
 from application.preferences.state import Change
 from domain.errors import Unavailable
@@ -129,6 +130,26 @@ def test_a_batch_is_linked_to_the_requests_in_it_and_to_no_other(spans, exporter
     assert (batch.name, batch.attributes["preferences.changes"]) == ("change batch", 4)
     assert linked(batch) == [place(one), place(two)]
     assert batch.parent == one.context
+
+
+async def test_a_follower_that_needs_no_events_is_handed_their_stretch(spans, exporter) -> None:
+    stretches = []
+
+    class Stretches:
+        name = "stretches"
+
+        async def handle_stretch(self, stretch: Stretch, transaction: str) -> None:
+            stretches.append((stretch, transaction))
+
+        async def reset(self, position: int, transaction: str) -> None: ...
+
+    traced = TracedFollower(Stretches(), spans.follower_batch)
+    await traced.handle(
+        [Recorded(5, opened(traceparent=TRACEPARENT)), Recorded(9, toggled(2, "news", True))], "transaction"
+    )
+    assert stretches == [(Stretch(4, 9, 2), "transaction")]
+    [span] = exporter.get_finished_spans()
+    assert (span.name, linked(span)) == ("follow stretches", [TRACEPARENT])
 
 
 async def test_a_followers_batch_is_linked_to_each_trace_of_its_events_once(spans, exporter) -> None:
