@@ -27,6 +27,7 @@ sweep        runs the sweep
 tracing      records spans
 demo         fills a development database
 unsubscribing  wires unsubscribe links
+figures      collects the figures of a server process for its metrics
 clock        makes the clock of all of them
 errors       lists the errors that the command line shows as one sentence
 

@@ -13,7 +13,7 @@ from application import followers
 from application.followers import CannotReset, FollowerStatus
 from domain.errors import NotFound
 from infrastructure.audit.index import AuditIndexer
-from infrastructure.followers.journal import Connection
+from infrastructure.followers.journal import Connection, TraceBatch
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.followers.runner import FollowerRunner
 from infrastructure.settings import Settings
@@ -34,11 +34,15 @@ def registered(_of: Settings) -> list[Follower]:
     return [AuditIndexer()]
 
 
-async def run_followers(url: str, followers: Sequence[Follower], stop: asyncio.Event) -> None:
+async def run_followers(
+    url: str, followers: Sequence[Follower], stop: asyncio.Event, *, trace: TraceBatch | None = None
+) -> None:
     """Run all followers until `stop` is set. An unexpected error in one of them ends all of them, so that an operator notices it."""
     log.info("following", followers=[follower.name for follower in followers])
     runners = [
-        asyncio.create_task(FollowerRunner(url, follower, longest_rest=LONGEST_REST).run(stop), name=follower.name)
+        asyncio.create_task(
+            FollowerRunner(url, follower, longest_rest=LONGEST_REST, trace=trace).run(stop), name=follower.name
+        )
         for follower in followers
     ]
     stopping = asyncio.create_task(stop.wait())

@@ -70,8 +70,10 @@ async def run_relay(settings: Settings, url: str, servers: Sequence[str], stop: 
             log.warning("broker is away", reason=str(error))
         await _tell_durability(settings)
         with tracing.recording(settings) as spans:
-            [follower] = tracing.traced([relay], spans)
-            runner = FollowerRunner(url, follower, stands_at=relay.stands_at, poll=POLL, rest=REST, patience=PATIENCE)
+            trace = None if spans is None else spans.follower_batch
+            runner = FollowerRunner(
+                url, relay, stands_at=relay.stands_at, poll=POLL, rest=REST, patience=PATIENCE, trace=trace
+            )
             await runner.run(stop)
     finally:
         await relay.close()

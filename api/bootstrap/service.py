@@ -3,12 +3,11 @@
 import gc
 import json
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
-from prometheus_client import Metric
 from starlette.types import ASGIApp
 from ulid_transform import ulid_now
 
@@ -17,9 +16,10 @@ from api.bootstrap import evidence, tracing
 from api.bootstrap.audit import make_audit_log, make_audit_summary, make_readings
 from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed
+from api.bootstrap.figures import build, counted, figures
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
-from api.bootstrap.read_replica import ReadDatabases, read_databases
+from api.bootstrap.read_replica import read_databases
 from api.bootstrap.sign_in import sign_in
 from api.bootstrap.unsubscribing import unsubscribing
 from api.documentation.document import document
@@ -45,7 +45,6 @@ from infrastructure.evidence.sweep.journal import sweep_status
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.identity.development_keys import DevelopmentKeys
-from infrastructure.log import unreadable_actors
 from infrastructure.log.catalogues import PostgresCatalogues
 from infrastructure.log.continuation import moves
 from infrastructure.log.readiness import readiness
@@ -95,10 +94,23 @@ def wire(settings: Settings, trace: TraceBatch | None = None) -> tuple[Services,
     history = History(store)
     readings = make_readings(reads.audit.primary, clock)
     audit_log = make_audit_log(reads.audit, readings)
+    unsubscribed = unsubscribing(settings, preferences, clock)
+    rate_limit, unsubscribe_rate_limit = (
+        RateLimit(settings.change_rate_limit),
+        RateLimit(settings.unsubscribe_rate_limit),
+    )
+    of_process = figures(
+        {"requests": database, "feed": reads.feed.primary, "audit": reads.audit.primary},
+        preferences,
+        decisions,
+        live_feed,
+        unsubscribed,
+        {"changes": rate_limit, "unsubscribe_clicks": unsubscribe_rate_limit},
+    )
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with database, reads.opened(), kept_in_step(clock, database):
+        async with database, reads.opened(), kept_in_step(clock, database), of_process.published():
             migrations.available()  # Read and cached now, while files can still be opened: `/readyz` needs the list later.
             await keys.start()
             # All objects made so far live as long as the process, so the garbage collector need not walk them again and again.
@@ -136,13 +148,16 @@ def wire(settings: Settings, trace: TraceBatch | None = None) -> tuple[Services,
         followers=partial(
             FollowerRegister(database, clock).statuses, [follower.name for follower in registered(settings)]
         ),
-        counted=partial(_counted, reads),
+        counted=lambda: [*counted(of_process), *reads.collect()],
+        checkpoint_interval=settings.checkpoint_interval,
+        sweep_within=settings.sweep_within,
+        build=build(),
         swept=partial(sweep_status, database),
         moves=partial(moves, database),
         signing=PostgresSigning(database, clock).status,
-        rate_limit=RateLimit(settings.change_rate_limit),
-        unsubscribing=unsubscribing(settings, preferences, clock),
-        unsubscribe_rate_limit=RateLimit(settings.unsubscribe_rate_limit),
+        rate_limit=rate_limit,
+        unsubscribing=unsubscribed,
+        unsubscribe_rate_limit=unsubscribe_rate_limit,
         clock=clock,
         clock_offset=clock.offset,
         sign_in=sign_in(settings, sessions),
@@ -155,11 +170,6 @@ def openapi_document() -> str:
     services, lifespan = wire(Settings(database_url="postgresql://unused", clerk_issuer="https://unused.invalid"))
     described = document(app.framework(services, lifespan), services.catalogue)
     return json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False)
-
-
-def _counted(reads: ReadDatabases) -> Iterable[Metric]:
-    yield from unreadable_actors.collect()
-    yield from reads.collect()
 
 
 async def _catalogue_held(catalogues: CatalogueLog) -> bool:

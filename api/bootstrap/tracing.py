@@ -1,16 +1,13 @@
 """Records spans, if the settings name a collector."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import structlog
 
-from application.followers import Follower, StretchFollower
-from infrastructure.followers.journal import Connection
 from infrastructure.settings import Settings
 from infrastructure.telemetry.sampling import Sampling
-from infrastructure.telemetry.traced_follower import TracedFollower
 
 if TYPE_CHECKING:
     from infrastructure.telemetry.spans import Spans
@@ -39,13 +36,3 @@ def recording(settings: Settings) -> Iterator["Spans | None"]:
         yield Spans(provider, sampling)
     finally:
         collector.close(provider)
-
-
-AnyFollower: TypeAlias = Follower[Connection] | StretchFollower[Connection]
-
-
-def traced(followers: Sequence[AnyFollower], spans: "Spans | None") -> Sequence[AnyFollower]:
-    """The same followers. With `spans`, their batches are recorded."""
-    if spans is None:
-        return followers
-    return [TracedFollower(follower, spans.follower_batch) for follower in followers]

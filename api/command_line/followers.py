@@ -31,7 +31,7 @@ def follow(
         if beside:
             end_with_parent()
         await asyncio.gather(
-            bootstrap.followers.run_followers(url, followers, stop),
+            bootstrap.followers.run_followers(url, bootstrap.followers.registered(settings), stop, trace=trace),
             bootstrap.evidence.checkpoint_regularly(settings, url, stop),
             bootstrap.sweep.sweep_regularly(settings, url, stop),
         )
@@ -43,7 +43,7 @@ def follow(
         bootstrap.databases.migrated_database(settings, serving=True) as url,
         bootstrap.tracing.recording(settings) as spans,
     ):
-        followers = bootstrap.tracing.traced(bootstrap.followers.registered(settings), spans)
+        trace = None if spans is None else spans.follower_batch
         asyncio.run(run(url))
 
 

@@ -27,13 +27,17 @@ class LiveFeed:
         self._feed = feed
         self._tail = tail
         self._encode = encode
-        self._most_readers = most_readers
+        self.most_readers = most_readers
         self._readers = 0
+
+    @property
+    def readers(self) -> int:
+        return self._readers
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
         """A reader holds a place inside this context. Raises `Unavailable` if all places are taken."""
-        if self._readers >= self._most_readers:
+        if self._readers >= self.most_readers:
             raise Unavailable(f"{self._readers} readers follow the feed already", retry_after=10)
         self._readers += 1
         try:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from application.batching import Batcher
+from application.batching import Batcher, BatchFigures
 from application.preferences.draft import Draft
 from application.preferences.remembered import RememberedRows
 from application.preferences.state import Change, State
@@ -50,6 +50,7 @@ class Preferences:
 
     `event_ids` yields fresh ULIDs. `new_key` makes keys that seal actors. If the answer to a commit is lost, the service
     tries for `resolve_for` seconds to find out whether the commit took effect. `trace` is given only if spans are recorded.
+    `appended` is how many events were appended so far; it lacks those whose commit was found out about only later.
     """
 
     def __init__(
@@ -70,6 +71,11 @@ class Preferences:
         self._changes: Batcher[Change, State] = Batcher(
             self._change_together if trace is None else partial(self._change_traced, trace)
         )
+        self.appended = 0
+
+    @property
+    def batches(self) -> Mapping[str, BatchFigures]:
+        return {"reads": self._reads.figures, "changes": self._changes.figures}
 
     async def read(self, stream: UUID) -> State:
         return await self._reads.submit(stream)
@@ -169,7 +175,9 @@ class Preferences:
         """The streams that were appended to. If the database refuses the batch, each append is tried alone, so one bad append
         never harms the others."""
         try:
-            return await self._store.append(appends)
+            there = await self._store.append(appends)
+            self.appended += sum([len(append.events) for append in appends if append.row.stream in there])
+            return there
         except OutcomeUnknown:
             streams = {append.row.stream for append in appends}
             for attempt in attempts:

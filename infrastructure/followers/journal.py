@@ -1,10 +1,11 @@
 """The log and a follower's position in it, read and written on the follower's own connection."""
 
+import re
 import traceback
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Final, LiteralString
+from typing import Final, LiteralString, TypeAlias
 
 import psycopg
 import structlog
@@ -22,15 +23,23 @@ Connection = psycopg.AsyncConnection[TupleRow]
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("followers")
 
+TraceBatch: TypeAlias = Callable[[str, Sequence[str], int], AbstractContextManager[None]]
+"""The context in which the follower of this name handles a batch and commits, for a tracing system: with the `traceparent`s of the batch's
+events, and the position of its last one."""
+
+_is_ours: Final = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]").fullmatch
+"""The form in which this service writes a `traceparent`."""
+
 log = structlog.get_logger("followers")
 
 
 class PostgresJournal(Journal[Connection]):
-    """Needs a connection in autocommit mode, and uses it alone."""
+    """Needs a connection in autocommit mode, and uses it alone. `trace` is given only if spans are recorded."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, trace: TraceBatch | None = None) -> None:
         self._connection = connection
         self._name = name
+        self._trace = trace
 
     async def register(self) -> None:
         await self._run("register")
@@ -65,7 +74,7 @@ class PostgresJournal(Journal[Connection]):
     @override
     @asynccontextmanager
     async def move(self, position: int, to: int) -> AsyncIterator[Connection | None]:
-        with self.translated():
+        with self.translated(), await self._traced(position, to):
             async with self._connection.transaction():
                 moved = await self._run("move", position=position, to=to)
                 yield self._connection if moved else None
@@ -75,6 +84,13 @@ class PostgresJournal(Journal[Connection]):
         failure = describe(error)
         if await self._run("stop", position=position, failed_position=failed_position, failure=failure):
             log.error("follower stopped", follower=self._name, position=failed_position, failure=failure)
+
+    async def _traced(self, position: int, to: int) -> AbstractContextManager[None]:
+        if self._trace is None:
+            return nullcontext()
+        rows = await self._run("traces", position=position, to=to)
+        # What another writer has put there must not stop the follower.
+        return self._trace(self._name, [traceparent for (traceparent,) in rows if _is_ours(traceparent)], to)
 
     async def _run(self, name: str, **parameters: object) -> list[TupleRow]:
         with self.translated():

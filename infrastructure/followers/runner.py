@@ -11,7 +11,7 @@ import structlog
 from application.followers import ConfirmedPosition, Follower, StretchFollower
 from application.following import Following, Step
 from domain.errors import Unavailable
-from infrastructure.followers.journal import Connection, PostgresJournal
+from infrastructure.followers.journal import Connection, PostgresJournal, TraceBatch
 from infrastructure.followers.notifications import Notifications
 from infrastructure.log.continuation import continue_where_moved
 from infrastructure.postgres.connection import NoAnswer, translated
@@ -58,7 +58,7 @@ class FollowerRunner:
     stays busy, each rest is twice as long as the one before, up to `longest_rest`, because a batch of a few events costs nearly as much as
     one of some hundreds; and the follower looks after each rest without waiting for a notification. `batch`: how many events it handles
     in one transaction, at most, if not as many as usual. `patience`: how long, in seconds, its handling may send nothing to the
-    database before the server considers it dead.
+    database before the server considers it dead. `trace` is given only if spans are recorded.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class FollowerRunner:
         rest: float = 0.02,
         longest_rest: float = 0.02,
         patience: int = 60,
+        trace: TraceBatch | None = None,
     ) -> None:
         self._url = url
         self._follower = follower
@@ -81,6 +82,7 @@ class FollowerRunner:
         self._rest = rest
         self._longest_rest = longest_rest
         self._patience = patience
+        self._trace = trace
         self._pause = FIRST_PAUSE
         self._answer_within = FIRST_PATIENCE
 
@@ -99,7 +101,7 @@ class FollowerRunner:
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     async def _run(self, connection: Connection, stop: asyncio.Event) -> None:
-        journal = PostgresJournal(connection, self._follower.name)
+        journal = PostgresJournal(connection, self._follower.name, self._trace)
         await journal.register()
         with journal.translated():
             await continue_where_moved(connection)

@@ -46,6 +46,19 @@ UPDATE followers SET position = %(to)s, moved_at = clock_timestamp()
 WHERE name = %(name)s AND position = %(position)s AND NOT paused AND failed_position IS NULL
 RETURNING position;
 
+-- name: traces
+-- The `traceparent`s of a stretch of the log, each once, in the order of the log. Asked only if spans are recorded: a follower need not
+-- see the events itself. Each is cut out of the text, because parsing the JSON would cost more. What another writer has put there can be
+-- any bytes, so they are not taken for text.
+SELECT traceparent
+FROM (
+    SELECT notification_id, encode(substring(state FROM position('"traceparent":"'::bytea IN state) + 15 FOR 55), 'escape') AS traceparent
+    FROM preferences_events
+    WHERE notification_id > %(position)s AND notification_id <= %(to)s AND position('"traceparent":"'::bytea IN state) > 0
+) AS found
+GROUP BY traceparent
+ORDER BY min(notification_id);
+
 -- name: stop
 -- Unless the follower was paused or reset meanwhile: then the event comes again.
 UPDATE followers SET failed_position = %(failed_position)s, failure = %(failure)s

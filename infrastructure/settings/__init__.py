@@ -128,6 +128,11 @@ class Settings(ClerkSettings, HttpSettings, ReadReplicaSettings, TracingSettings
     def published_checkpoints(self) -> Path:
         return self.checkpoint_file or self.data_dir / "checkpoints"
 
+    @property
+    def loopback(self) -> str:
+        """The host that people of this machine enter in development mode, also for the published port of a container."""
+        return self.host if is_loopback(self.host) else "127.0.0.1"
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
@@ -209,10 +214,11 @@ class Settings(ClerkSettings, HttpSettings, ReadReplicaSettings, TracingSettings
             raise ValueError("DATABASE_URL must be set, since READ_DATABASE_URL is a standby of it")
         if not self.development and not self.clerk_issuer:
             raise ValueError("CLERK_ISSUER must be set, since other CLERK_ settings are")
-        if self.development and not is_loopback(self.host):
+        if self.development and not self.development_in_container and not is_loopback(self.host):
             raise ValueError(
                 f"HOST {self.host} can be reached from outside, and without CLERK_ISSUER anybody can make tokens: "
-                "set CLERK_ISSUER, or listen on 127.0.0.1"
+                "set CLERK_ISSUER, or listen on 127.0.0.1 "
+                "(in a container whose port is published on loopback only: DEVELOPMENT_IN_CONTAINER=on)"
             )
         return self
 

@@ -29,7 +29,6 @@ from opentelemetry.trace import (
 
 from application.preferences.state import Change
 from infrastructure.telemetry.sampling import Sampling
-from infrastructure.telemetry.traced_follower import FollowedBatch
 
 MOST_LINKS: Final = 128
 """Links of one span. This is OpenTelemetry's own limit, beyond which it would drop the first ones."""
@@ -79,9 +78,10 @@ class Spans:
             yield
 
     @contextmanager
-    def follower_batch(self, follower: str, batch: FollowedBatch) -> Iterator[None]:
-        """The span of a follower's batch, linked to the sampled traces that its events are from. Without such an event it has no span."""
-        traces = [traceparent for traceparent in batch.traceparents if self._sampling.takes(traceparent)]
+    def follower_batch(self, follower: str, traceparents: Sequence[str], up_to: int) -> Iterator[None]:
+        """The span of a follower's batch up to a position, linked to the sampled traces that its events are from. Without such an event it
+        has no span."""
+        traces = [traceparent for traceparent in traceparents if self._sampling.takes(traceparent)]
         if not traces:
             yield
             return
@@ -89,11 +89,7 @@ class Spans:
             f"follow {follower}",
             context=Context(),
             kind=SpanKind.CONSUMER,
-            attributes={
-                "preferences.follower": follower,
-                "preferences.events": batch.events,
-                "preferences.up_to": batch.up_to,
-            },
+            attributes={"preferences.follower": follower, "preferences.up_to": up_to},
             links=[Link(_place(traceparent)) for traceparent in traces[:MOST_LINKS]],
         )
         with _ended(span):

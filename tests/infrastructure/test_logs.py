@@ -1,5 +1,6 @@
 """The log: one JSON object a line, on standard error, and never the reason why something fails."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -26,6 +27,29 @@ logging.getLogger("elsewhere").warning("look out")
 RequestLog("info", probed=set(), write=logs.StandardError().write)("id", "GET", "/", 200, 0.5)
 print("still here")
 """
+
+
+COUNTING = """
+import logging, structlog
+from infrastructure import logs
+logs.configure("info")
+log = structlog.get_logger("house")
+for _ in range(3):
+    log.warning("look out", process=7)
+log.info("started")
+log.critical("help")
+logging.getLogger("elsewhere").error("number %d", 5)
+logging.getLogger("elsewhere").error("number %d", 6)
+print(sorted(logs.lines().items()))
+"""
+
+
+def test_lines_that_somebody_should_read_are_counted_by_their_message() -> None:
+    run = subprocess.run([sys.executable, "-c", COUNTING], capture_output=True, text=True, check=True)
+    nothing = [((level, ""), 0) for level in ("critical", "error", "warning")]
+    ours = [(("critical", "help"), 1), (("warning", "look out"), 3)]
+    # A library's message can contain anything, so the library's name stands for it.
+    assert ast.literal_eval(run.stdout) == sorted([*nothing, *ours, (("error", "elsewhere"), 2)])
 
 
 def written(level: str, *requests: tuple[str, str, str, int, float]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ _OURS = (
     "CLERK_",
     "DATABASE_URL",
     "DATA_DIR",
+    "DEVELOPMENT_",
     "HOST",
     "PORT",
     "WEB_CONCURRENCY",

@@ -137,6 +137,14 @@ async def test_a_batch_is_recorded_within_the_context_that_traces_it(store, ids)
     assert [(before, after) for _, before, after in batches][-1][1] == len(store.log) == 6
 
 
+async def test_what_was_appended_is_counted_and_in_which_batches(preferences, store) -> None:
+    await preferences.change(change(digest=True))
+    await preferences.change(change(digest=True))
+    await asyncio.gather(preferences.read(ADA), preferences.read(BOB))
+    assert preferences.appended == len(store.log) == 2
+    assert preferences.batches == {"reads": (1, 2, 0), "changes": (2, 2, 0)}
+
+
 async def test_reads_of_the_same_moment_share_one_look_at_the_store(preferences, store) -> None:
     first = asyncio.create_task(preferences.read(ADA))
     await asyncio.gather(first, *(preferences.read(stream) for stream in (ADA, BOB, EVE) * 10))

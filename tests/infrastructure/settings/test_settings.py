@@ -57,6 +57,16 @@ def test_the_environment_is_read_under_the_usual_names(environment) -> None:
     assert (settings.port, settings.web_concurrency, settings.log_level) == (9000, 3, "warning")
 
 
+def test_in_a_container_development_mode_may_listen_beyond_loopback_and_is_reached_there(environment) -> None:
+    environment(HOST="0.0.0.0", DEVELOPMENT_IN_CONTAINER="on")
+    settings = Settings.from_environment()
+    assert settings.development
+    assert (settings.host, settings.loopback) == ("0.0.0.0", "127.0.0.1")
+    # Elsewhere people enter the address that is listened on.
+    environment(HOST="::1", DEVELOPMENT_IN_CONTAINER="off")
+    assert Settings.from_environment().loopback == "::1"
+
+
 @pytest.mark.parametrize("issuer", [ISSUER, ISSUER + "/"])
 def test_the_key_set_is_the_issuers_unless_it_is_said_where(environment, issuer: str) -> None:
     environment(CLERK_ISSUER=issuer)

@@ -9,15 +9,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind, StatusCode
 
-from application.followers import Stretch
-from application.log import Recorded
 from application.preferences.state import Change
 from domain.errors import Unavailable
 from domain.provenance import Provenance, Source
 from infrastructure.telemetry.sampling import Sampling
 from infrastructure.telemetry.spans import MOST_LINKS, Spans
-from infrastructure.telemetry.traced_follower import FollowedBatch, TracedFollower
-from tests.support.events import ADA, NOON, TRACEPARENT, continued, erased, opened, toggled
+from tests.support.events import ADA, NOON, TRACEPARENT
 
 UNSAMPLED = TRACEPARENT[:-1] + "0"
 
@@ -33,19 +30,6 @@ def spans(exporter: InMemorySpanExporter) -> Iterator[Spans]:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     yield Spans(provider, Sampling(0, follows_parent=True))
     provider.shutdown()
-
-
-class Remembering:
-    name = "remembering"
-
-    def __init__(self) -> None:
-        self.calls: list[tuple] = []
-
-    async def handle(self, events, transaction) -> None:
-        self.calls.append((events, transaction))
-
-    async def reset(self, position, transaction) -> None:
-        self.calls.append((position, transaction))
 
 
 def change(request_id: str) -> Change:
@@ -99,10 +83,7 @@ def test_what_is_not_sampled_is_no_span_and_links_nothing(spans, exporter) -> No
     assert spans.begin("request-2", "PATCH", None) is None
     with spans.change_batch([change("request-1"), change("request-2")]):
         pass
-    with (
-        spans.follower_batch("f", FollowedBatch([UNSAMPLED], 3, 5)),
-        spans.follower_batch("f", FollowedBatch([], 3, 5)),
-    ):
+    with spans.follower_batch("f", [UNSAMPLED], 5), spans.follower_batch("f", [], 5):
         pass
     assert exporter.get_finished_spans() == ()
 
@@ -132,53 +113,14 @@ def test_a_batch_is_linked_to_the_requests_in_it_and_to_no_other(spans, exporter
     assert batch.parent == one.context
 
 
-async def test_a_follower_that_needs_no_events_is_handed_their_stretch(spans, exporter) -> None:
-    stretches = []
-
-    class Stretches:
-        name = "stretches"
-
-        async def handle_stretch(self, stretch: Stretch, transaction: str) -> None:
-            stretches.append((stretch, transaction))
-
-        async def reset(self, position: int, transaction: str) -> None: ...
-
-    traced = TracedFollower(Stretches(), spans.follower_batch)
-    await traced.handle(
-        [Recorded(5, opened(traceparent=TRACEPARENT)), Recorded(9, toggled(2, "news", True))], "transaction"
-    )
-    assert stretches == [(Stretch(4, 9, 2), "transaction")]
+def test_a_followers_batch_is_linked_to_the_sampled_traces_of_its_events(spans, exporter) -> None:
+    other = TRACEPARENT.replace("4bf9", "abcd")
+    with spans.follower_batch("audit-index", [TRACEPARENT, UNSAMPLED, other], 12):
+        pass
     [span] = exporter.get_finished_spans()
-    assert (span.name, linked(span)) == ("follow stretches", [TRACEPARENT])
-
-
-async def test_a_followers_batch_is_linked_to_each_trace_of_its_events_once(spans, exporter) -> None:
-    # Given a follower, and events of which some come from sampled requests
-    follower, other = Remembering(), TRACEPARENT.replace("4bf9", "abcd")
-    traced = TracedFollower(follower, spans.follower_batch)
-    events = [
-        Recorded(3, opened(traceparent=TRACEPARENT)),
-        Recorded(5, toggled(2, "news", True, traceparent=TRACEPARENT)),
-        Recorded(7, toggled(3, "digest", True)),
-        Recorded(8, continued(7)),
-        Recorded(9, toggled(4, "digest", False, previous=True, traceparent=other)),
-        Recorded(11, toggled(4, "digest", True, previous=False, traceparent=UNSAMPLED)),
-        Recorded(12, erased(5)),
-    ]
-    # when it gets them, then it handles them within the span,
-    assert traced.name == "remembering"
-    await traced.handle(events, "transaction")
-    await traced.reset(7, "another")
-    assert follower.calls == [(events, "transaction"), (7, "another")]
-    # which has a link for each trace.
-    [span] = exporter.get_finished_spans()
-    assert (span.name, span.kind, span.parent) == ("follow remembering", SpanKind.CONSUMER, None)
+    assert (span.name, span.kind, span.parent) == ("follow audit-index", SpanKind.CONSUMER, None)
     assert linked(span) == [TRACEPARENT, other]
-    assert dict(span.attributes) == {
-        "preferences.follower": "remembering",
-        "preferences.events": 7,
-        "preferences.up_to": 12,
-    }
+    assert dict(span.attributes) == {"preferences.follower": "audit-index", "preferences.up_to": 12}
 
 
 def test_links_are_bounded(spans, exporter) -> None:
@@ -188,7 +130,7 @@ def test_links_are_bounded(spans, exporter) -> None:
     for request in requests:
         request.end("/x", 200)
     many = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 200)]
-    with spans.follower_batch("f", FollowedBatch(many, 199, 199)):
+    with spans.follower_batch("f", many, 199):
         pass
     batches = [span for span in exporter.get_finished_spans() if span.links]
     assert [(len(span.links), span.dropped_links) for span in batches] == [(MOST_LINKS, 0), (MOST_LINKS, 0)]
