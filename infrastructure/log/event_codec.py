@@ -4,8 +4,10 @@ The code is repeated here because the library's mapper takes ten times as long f
 shows that each reads the other's events. The personal part is sealed and stored beside the state; the library reads the event without it.
 """
 
+import dataclasses
+from dataclasses import MISSING
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -29,8 +31,6 @@ TYPES: Final[dict[str, type[Event]]] = {
     for event in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished, LogContinued)
 }
 
-_NO_DEFAULT: Final = object()
-
 
 class StoredEvent(NamedTuple):
     """A row of the log, without its position. `sealed_actor` is empty in events without an actor, and in events older than sealing."""
@@ -46,7 +46,10 @@ def encode(event: Event, key: bytes | None = None) -> StoredEvent:
     """The event as it is stored, with its actor sealed under `key`. Without a key the actor is stored unsealed, as in old events."""
     # A field at its default is not stored. A reader takes the default from the class.
     event_type = type(event)
-    fields = {name: value for name, value in vars(event).items() if value is not getattr(event_type, name, _NO_DEFAULT)}
+    fields = vars(event).copy()
+    for name, default in _defaults(event_type):
+        if fields.get(name, default) is default:
+            fields.pop(name, None)
     stream = fields.pop("originator_id")
     version = fields.pop("originator_version")
     fields["timestamp"] = {"_type_": "datetime_iso", "_data_": event.timestamp.isoformat()}
@@ -57,6 +60,14 @@ def encode(event: Event, key: bytes | None = None) -> StoredEvent:
     if key is not None and "actor" in fields:
         sealed = seal(fields.pop("actor"), key, event.event_id)
     return StoredEvent(stream, version, event.TOPIC, orjson.dumps(fields), sealed)
+
+
+@cache
+def _defaults(event_type: type[Event]) -> tuple[tuple[str, object], ...]:
+    """The fields that may be absent, and their defaults."""
+    return tuple(
+        (field.name, field.default) for field in dataclasses.fields(event_type) if field.default is not MISSING
+    )
 
 
 def decode(

@@ -31,11 +31,12 @@ def new_key() -> bytes:
 
 
 def seal(actor: Actor, key: bytes, event_id: str) -> bytes:
-    values = [str(actor.get(name, "")) for name in FIELDS]
-    if any(_SEPARATOR in value for value in values):
+    user, session, impersonator = actor.get("user", ""), actor.get("session", ""), actor.get("impersonator", "")
+    text = f"{user}{_SEPARATOR}{session}{_SEPARATOR}{impersonator}"
+    if text.count(_SEPARATOR) != len(FIELDS) - 1:
         raise ValueError("an identifier with a control character in it")
-    text = _SEPARATOR.join(values).rstrip(_SEPARATOR)
-    return AESGCM(key).encrypt(ulid_to_bytes(event_id)[_NONCE], text.encode(), event_id.encode())
+    sealed = text.rstrip(_SEPARATOR).encode()
+    return AESGCM(key).encrypt(ulid_to_bytes(event_id)[_NONCE], sealed, event_id.encode())
 
 
 def unseal(sealed: bytes, key: bytes, event_id: str) -> Actor:

@@ -40,6 +40,8 @@ NAMES = [
     "\n\t",
 ]
 
+TRACES = [None, f"00-{7:032x}-{9:016x}-01", f'"source":"{"x" * 45}', "\\" + "y" * 54, "short", "z" * 55]
+
 WRITTEN: list[Callable[[Any], bytes]] = [
     orjson.dumps,
     lambda state: json.dumps(state).encode(),
@@ -113,7 +115,7 @@ def any_event(chance: random.Random, version: int) -> Event:
         return catalogue_published(version)
     if kind == 1:
         return erased(version, stream, **fields)
-    fields |= {"actor": actor, "impersonated": "impersonator" in actor}
+    fields |= {"actor": actor, "impersonated": "impersonator" in actor, "traceparent": chance.choice(TRACES)}
     if kind == 2:
         return opened(stream, **fields)
     return toggled(version, chance.choice(NAMES), chance.random() < 0.5, stream, **fields, channel=chance.choice(NAMES))
@@ -155,14 +157,19 @@ async def test_any_log_makes_the_same_rows_as_its_decoded_events(connection, see
     assert classes == numbers == len({row[3:] for row in rows})
 
 
+@pytest.mark.parametrize("traced", [False, True], ids=["untraced", "traced"])
 async def test_of_events_as_this_service_writes_them_only_what_differs_from_event_to_event_is_cut_out(
-    connection,
+    connection, traced: bool
 ) -> None:
     # Given events of each kind, at different times, with ids of their own
     def events(at: timedelta) -> list[Event]:
+        traces = [{"traceparent": f"00-{number:032x}-{at.days:016x}-01"} if traced else {} for number in range(3)]
         return [
-            opened(ADA, timestamp=NOON + at),
-            *(toggled(version, "news", True, timestamp=NOON + at * version) for version in (2, 3)),
+            opened(ADA, timestamp=NOON + at, **traces[0]),
+            *(
+                toggled(version, "news", True, timestamp=NOON + at * version, **traces[version - 1])
+                for version in (2, 3)
+            ),
             erased(4, timestamp=NOON + at),
         ]
 

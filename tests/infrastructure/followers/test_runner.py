@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from api.bootstrap.followers import run_followers
 from infrastructure.followers.journal import PostgresJournal
@@ -97,14 +99,21 @@ async def test_a_notification_wakes_who_would_sleep_for_long(url: str) -> None:
 
 async def test_after_a_busy_time_a_notification_wakes_again_who_would_sleep_for_long(url: str) -> None:
     # Given a follower that would look by itself after an hour, and a log that is busy for a while
-    async with running(url, Ledger(), poll=3600):
-        for number in range(1, 4):
-            await record(url, 5 * BUSY)
-            await until(lambda: len(written_down(url)) == number * 5 * BUSY)  # noqa: B023 - awaited here
-        # when the log is quiet again, then a single event wakes it.
-        await asyncio.sleep(0.2)
-        await record(url, 1)
-        await until(lambda: len(written_down(url)) == 15 * BUSY + 1)
+    with capture_logs() as logged:
+        async with running(url, Ledger(), poll=3600):
+            for number in range(1, 4):
+                await record(url, 5 * BUSY)
+                await until(partial(has_written, url, number * 5 * BUSY))
+            # when the log is quiet again, then a single event wakes it,
+            await asyncio.sleep(0.2)
+            await record(url, 1)
+            await until(partial(has_written, url, 15 * BUSY + 1))
+    # and not the end of its session, which the server puts an end to when it is silent for long.
+    assert "follower waits" not in [line["event"] for line in logged]
+
+
+def has_written(url: str, events: int) -> bool:
+    return len(written_down(url)) == events
 
 
 async def test_only_who_heeds_notifications_receives_them(url: str) -> None:
