@@ -51,8 +51,9 @@ class AnswerTransport:
 
     def write_whole(self, data: bytes) -> None:
         """Send at once what is held back, and these bytes. A connection that is closing drops them."""
-        self._send()
-        if not self.is_closing():
+        if self._held:
+            self._send()
+        if not self._lingering and not self._transport.is_closing():
             self._transport.write(data)
 
     def fill(self) -> None:
