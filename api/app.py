@@ -19,6 +19,7 @@ from api.http.cross_origin import CrossOrigin
 from api.http.lean_route import LeanRoutes
 from api.http.request_context import LogRequest, RequestContext
 from api.http.route import Route
+from api.http.trace_context import RequestTracing
 from api.operations import health, metrics
 from api.pages import assets, sign_in
 from api.pages.console import console
@@ -35,13 +36,16 @@ def create(
     log_request: LogRequest,
     *,
     page_origins: AbstractSet[str] = frozenset(),
+    tracing: RequestTracing | None = None,
 ) -> ASGIApp:
-    """The whole application. It serves inside `lifespan`. `new_id` makes ULIDs. Pages of `page_origins` may call it from a browser."""
+    """The whole application. It serves inside `lifespan`. `new_id` makes ULIDs. Pages of `page_origins` may call it from a browser.
+    `tracing` records spans of requests."""
     return RequestContext(
         LeanRoutes(framework(services, lifespan)),
         cross_origin=CrossOrigin(page_origins) if page_origins else None,
         new_id=new_id,
         log_request=log_request,
+        tracing=tracing,
     )
 
 
@@ -60,6 +64,8 @@ def framework(services: Services, lifespan: Lifespan) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Its spans would have each path, and paths name users. Ours are in `RequestContext`.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         lifespan=surrounded,
     )
     app.router.route_class = Route

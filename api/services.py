@@ -88,6 +88,11 @@ class Services:
     readiness: Readiness
     followers: FollowerStatuses
     counted: Counted
+    checkpoint_interval: float
+    sweep_within: float
+    """Seconds, as the settings of the same names say. Alarms compare what they measure with them."""
+    build: Mapping[str, str]
+    """The version of this service, and of what it is made with."""
     swept: Swept
     moves: LogMoves
     signing: Signing

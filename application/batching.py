@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from domain.errors import Unavailable
 
@@ -12,6 +12,15 @@ TICK: Final = 0.05
 
 LINGER: Final = 2.0
 """Seconds for which `close` still waits for items after the patience of their callers has ended."""
+
+
+class BatchFigures(NamedTuple):
+    """`batches` were handled so far, with `items` in them. `waiting` items are in no batch yet."""
+
+    batches: int
+    items: int
+    waiting: int
+
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -62,12 +71,20 @@ class Batcher(Generic[Item, Result]):
         self._watch: asyncio.TimerHandle | None = None
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
+        self._batches = 0
+        self._items = 0
+
+    @property
+    def figures(self) -> BatchFigures:
+        return BatchFigures(self._batches, self._items, len(self._waiting))
 
     async def submit(self, item: Item) -> Result:
         if self._closed:
             raise Unavailable("shutting down")
         if self._at_once and self._lately_alone and not self._alone and self._worker is None:
             self._alone = True
+            self._batches += 1
+            self._items += 1
             try:
                 [result] = await self._handle([item])
             finally:
@@ -134,6 +151,8 @@ class Batcher(Generic[Item, Result]):
         return batch
 
     async def _handle_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        self._batches += 1
+        self._items += len(batch)
         results: Sequence[Result | Exception]
         self._lately_alone = len(batch) == 1 or not self._gather
         try:

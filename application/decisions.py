@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from math import inf
+from operator import itemgetter
 from typing import Final, NamedTuple, NotRequired, Protocol, TypedDict
 
-from application.batching import Batcher
+from application.batching import Batcher, BatchFigures
 from domain.decision import decisions as decisions_by_choice
 from domain.errors import Unavailable
 from domain.preferences import stream_id, stream_keys
@@ -104,6 +105,12 @@ class Decisions:
         self._end_serves_until = -inf
         self._few: Batcher[Asked, Answered] = Batcher(self._look_up, at_once=True)
         self._many: Batcher[Asked, Answered] = Batcher(self._look_up, largest=1, queue_limit=16, patience=5.0)
+        self.decided = {"allowed": 0, "denied": 0}
+        """How many decisions were made so far, by their outcome."""
+
+    @property
+    def batches(self) -> Mapping[str, BatchFigures]:
+        return {"few_decisions": self._few.figures, "many_decisions": self._many.figures}
 
     async def decide(self, question: SendQuestion) -> Decided:
         """Raises `Unavailable`, also until the catalogue is published: a receipt that names an unpublished catalogue can't be verified."""
@@ -127,6 +134,9 @@ class Decisions:
             decisions.append({"user": user, "allowed": allowed, "reason": reason, "version": version, "position": last})
             if number % SLICE == 0:
                 await asyncio.sleep(0)
+        number_allowed = sum(map(itemgetter("allowed"), decisions))
+        self.decided["allowed"] += number_allowed
+        self.decided["denied"] += len(decisions) - number_allowed
         return Decided(decided_at, position, decisions)
 
     async def close(self) -> None:

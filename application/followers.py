@@ -8,16 +8,16 @@ position of that event is noted. It stays stopped until an operator has fixed th
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from application.log import Recorded, UnreadableEvent
-from domain.errors import Unavailable
+from application.log import Recorded
 
 LARGEST: Final = 1000
 """Events that are handled in one transaction, at most."""
 
-Transaction = TypeVar("Transaction")
+LARGEST_STRETCH: Final = 2000
+"""The same for a follower that needs no events. Its batches cost no memory, and their fixed cost is shared by more events."""
+
 Given = TypeVar("Given", contravariant=True)
 Offered = TypeVar("Offered", covariant=True)
 
@@ -33,13 +33,36 @@ class CannotReset(Exception):
     """One sentence on why a follower can't be reset."""
 
 
-class Follower(Protocol[Given]):
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the log: all events after the position `after`, up to `up_to`, the position of the last one. `events` is their number.
+    Without any events, `up_to` is `after`.
+    """
+
+    after: int
+    up_to: int
+    events: int
+
+
+class AnyFollower(Protocol[Given]):
     """`Given` is the type of the journal's transaction, in which the follower writes its results."""
 
     @property
     def name(self) -> str:
         """The follower's position is stored under this name. So the name is a contract with the database and never changes."""
         ...
+
+    async def reset(self, position: int, transaction: Given) -> None:
+        """Undo the effect of all events after `position`. The follower will get them again. Raises `CannotReset`.
+
+        An operator's process calls this, while another process may still handle events. So anything that the follower keeps in
+        memory must stay right after another process has undone effects.
+        """
+        ...
+
+
+class Follower(AnyFollower[Given], Protocol[Given]):
+    """A follower that handles events."""
 
     async def handle(self, events: Sequence[Recorded], transaction: Given) -> None:
         """Handle these events, all of them or none. They come after all events that were handled before.
@@ -51,11 +74,16 @@ class Follower(Protocol[Given]):
         """
         ...
 
-    async def reset(self, position: int, transaction: Given) -> None:
-        """Undo the effect of all events after `position`. The follower will get them again. Raises `CannotReset`.
 
-        An operator's process calls this, while another process may still handle events. So anything that `handle` keeps in
-        memory must stay right after another process has undone effects.
+@runtime_checkable
+class StretchFollower(AnyFollower[Given], Protocol[Given]):
+    """A follower whose work is done where the log is, such as in one statement. The log's events never leave the database for it."""
+
+    async def handle_stretch(self, stretch: Stretch, transaction: Given) -> None:
+        """Handle the events of a stretch, all of them or none. The same rules apply as to `Follower.handle`.
+
+        The types of the events are known, because the journal has checked them. All else that can be wrong with an event must raise
+        an exception here.
         """
         ...
 
@@ -110,6 +138,10 @@ class Journal(Protocol[Offered]):
         """The first `limit` events after a position. Raises `UnreadableEvent` if any of them can't be read."""
         ...
 
+    async def stretch_after(self, position: int, limit: int) -> Stretch:
+        """The stretch of these events. Raises `UnreadableEvent` if any of them has an unknown type."""
+        ...
+
     def move(self, position: int, to: int) -> AbstractAsyncContextManager[Offered | None]:
         """A transaction in which the follower moves from one position to another.
 
@@ -120,85 +152,3 @@ class Journal(Protocol[Offered]):
     async def stop(self, position: int, failed_position: int, error: Exception) -> None:
         """Record and log that the event at `failed_position` has stopped the follower, which is at `position`."""
         ...
-
-
-class Step(Enum):
-    """The result of a step."""
-
-    ON = auto()
-    """There may be more events to handle now."""
-    CAUGHT_UP = auto()
-    HELD = auto()
-    """Paused, or stopped by an event."""
-
-
-class _Refused(Exception):
-    """One of `count` events could not be handled. `position` is that of the first one."""
-
-    def __init__(self, count: int, position: int, error: Exception) -> None:
-        super().__init__()
-        self.count = count
-        self.position = position
-        self.error = error
-
-
-class Following(Generic[Transaction]):
-    """Moves one follower along the log, step by step. `handled` counts the events."""
-
-    def __init__(
-        self,
-        follower: Follower[Transaction],
-        journal: Journal[Transaction],
-        *,
-        largest: int = LARGEST,
-        stands_at: ConfirmedPosition | None = None,
-    ) -> None:
-        self._follower = follower
-        self._journal = journal
-        self._stands_at = stands_at
-        self._largest = largest
-        self._size = largest
-        self.handled = 0
-
-    async def step(self) -> Step:
-        """Handle the next events, if there are any. Raises `Unavailable`; then nothing has changed.
-
-        If a batch can't be handled, the next step takes half as many events, down to a single one. So all events before the
-        bad one are handled, and the bad one stops the follower.
-        """
-        state = await self._journal.state()
-        if state.stopped:
-            return Step.HELD
-        if self._stands_at is not None and (position := await self._stands_at(state.position)) < state.position:
-            async with self._journal.move(state.position, position):
-                return Step.ON
-        try:
-            events = await self._read(state.position)
-            if not events:
-                return Step.CAUGHT_UP
-            await self._handle(state.position, events)
-        except _Refused as refused:
-            if refused.count == 1:
-                await self._journal.stop(state.position, refused.position, refused.error)
-                return Step.HELD
-            self._size = refused.count // 2
-        else:
-            self._size = min(self._size * 2, self._largest)
-            self.handled += len(events)
-        return Step.ON
-
-    async def _read(self, position: int) -> Sequence[Recorded]:
-        try:
-            return await self._journal.read_after(position, self._size)
-        except UnreadableEvent as error:
-            raise _Refused(self._size, error.position, error) from error
-
-    async def _handle(self, position: int, events: Sequence[Recorded]) -> None:
-        try:
-            async with self._journal.move(position, events[-1].position) as transaction:
-                if transaction is not None:
-                    await self._follower.handle(events, transaction)
-        except Unavailable:
-            raise
-        except Exception as error:
-            raise _Refused(len(events), events[0].position, error) from error

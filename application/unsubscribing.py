@@ -1,6 +1,7 @@
 """Unsubscribe links: the headers that a sender puts into a mail, and what the bearer of a link can do with it, which is to switch off."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from email.utils import formataddr
@@ -61,7 +62,7 @@ class Offer(NamedTuple):
 
 class Unsubscribing:
     """`address` is where links begin, up to and without the token. Without `tokens` no link is made or known, without `address` none
-    is made.
+    is made. `used` counts the clicks that were recorded, or would have changed nothing, by their source.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Unsubscribing:
         self._tokens = tokens
         self._address = address
         self._host = _list_host(address or "")
+        self.used: Counter[Source] = Counter()
 
     async def add_headers(self, question: SendQuestion, decisions: Sequence[UserDecision]) -> None:
         """Add the headers of a mail to each decision that allows it. A mandatory toggle has no link.
@@ -109,7 +111,7 @@ class Unsubscribing:
         channel, _, toggle = subscription.path.partition(".")
         return Offer(subscription, self._catalogue.toggle(channel, toggle))
 
-    async def switch_off(self, offer: Offer, source: Source, request_id: str) -> None:
+    async def switch_off(self, offer: Offer, source: Source, request_id: str, traceparent: str | None = None) -> None:
         """Record that the user doesn't want this kind of e-mail. Raises `Unavailable`; then it may be recorded, and trying again is safe.
 
         This is recorded even if the toggle has left the catalogue. The process may be one of an older release that doesn't know the toggle
@@ -125,8 +127,10 @@ class Unsubscribing:
             request_id=request_id,
             occurred_at=self._clock(),
             catalogue_version=self._catalogue.version,
+            traceparent=traceparent,
         )
         await self._preferences.change(Change(offer.subscription.stream, {path: False}, provenance))
+        self.used[source] += 1
 
 
 def _list_host(address: str) -> str:

@@ -6,13 +6,17 @@ from xml.sax.saxutils import escape
 CONNECTIONS = 32
 TITLES = {"PATCH": "PATCH, every one a durable change", "GET": "GET"}
 LABELS = {
-    "ours": "this service, with full history",
-    "crud": "plain CRUD, no history",
-    "textbook": "event sourcing library, textbook way",
+    "ours": "this service, as it is shipped",
+    "ours_alone": "the same without followers",
+    "node": "plain CRUD in Node, no history",
+    "crud": "plain CRUD in Python, no history",
+    "emmett": "event sourcing library in Node",
+    "textbook": "event sourcing library in Python",
     "ceiling": "FastAPI answering a constant",
     "database": "PostgreSQL alone (pgbench)",
     "locked": "the same, keeping the log in order",
 }
+BOUNDS = ("ours_alone", "ceiling", "database", "locked")
 WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 780, 270, 90, 22, 10, 34
 
 STYLE = """
@@ -27,7 +31,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f232
 
 
 def svg(found: Mapping[tuple[str, str], float], note: str) -> str:
-    """Bars of the rates by method and contender. Each method has a scale of its own; what does less than a service is dashed."""
+    """Bars of the rates by method and contender. Each method has a scale of its own; what does less than all of a service's work is dashed."""
     parts: list[str] = []
     y = 8
     for method in TITLES:
@@ -53,7 +57,7 @@ def _panel(title: str, rates: Mapping[str, float], y: float) -> list[str]:
     for row, name in enumerate(order):
         top = y + TOP + row * (BAR + GAP)
         width = rates[name] * scale
-        kind = "ours" if name == "ours" else "bound" if name in ("ceiling", "database", "locked") else "theirs"
+        kind = "ours" if name == "ours" else "bound" if name in BOUNDS else "theirs"
         parts += [
             f'<text x="{LEFT - 10}" y="{top + 16}" text-anchor="end">{escape(LABELS[name])}</text>',
             f'<rect class="{kind}" x="{LEFT}" y="{top}" width="{width:.1f}" height="{BAR}" rx="3"/>',

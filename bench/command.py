@@ -38,7 +38,9 @@ class Spent:
     server: float
 
 
-def spent_by(stage: Stage, url: str, *command: str, cores: frozenset[int] = NONE_IN_PARTICULAR) -> Spent:
+def spent_by(
+    stage: Stage, url: str, *command: str, cores: frozenset[int] = NONE_IN_PARTICULAR, **settings: str
+) -> Spent:
     """Run a `preferences` command to its end, on a database that nothing else uses.
 
     Memory is read while the process runs. The kernel's account of an ended child begins with the memory of its
@@ -47,7 +49,7 @@ def spent_by(stage: Stage, url: str, *command: str, cores: frozenset[int] = NONE
     client = server = 0
     with TemporaryFile() as complaints, psycopg.connect(url, autocommit=True) as connection:
         started = time.monotonic()
-        process = _started(stage, url, command, cores, complaints.fileno())
+        process = _started(stage, url, command, cores, complaints.fileno(), **settings)
         while process.poll() is None:
             client = max(client, memory(process.pid, "VmHWM"))
             server = max(server, sum(memory(pid, "RssAnon") for pid in _backends(connection)))

@@ -17,7 +17,6 @@ from bench.server import ROOT
 from bench.stage import Stage
 from bench.wrk import Method
 
-AS_SHIPPED = {"FOLLOWERS": "on"}
 METHODS: tuple[Method, ...] = ("PATCH", "GET")
 GOALS = tuple(
     goal
@@ -34,7 +33,7 @@ GOALS = tuple(
 def measure(stage: Stage, revision: str) -> list[Figure]:
     with (
         _checked_out(stage, revision) as folder,
-        stage.trial(replace(OURS, settings=AS_SHIPPED)) as now,
+        stage.trial(OURS) as now,
         stage.trial(_former(folder)) as then,
     ):
         figures = []
@@ -54,7 +53,7 @@ def _former(folder: Path) -> Contender:
     def migrate(url: str) -> None:
         subprocess.run([*command, "migrate"], cwd=folder, env={"DATABASE_URL": url}, check=True, capture_output=True)
 
-    return replace(OURS, command=(*command, "serve"), folder=folder, prepare=migrate, settings=AS_SHIPPED)
+    return replace(OURS, command=(*command, "serve"), folder=folder, prepare=migrate)
 
 
 @contextmanager

@@ -75,6 +75,6 @@ def _trials(stage: Stage, stack: ExitStack, names: set[str]) -> dict[str, Trial 
     for name in names.intersection(SCRIPTS):
         url = stack.enter_context(stage.database())
         migrations.migrate(url)
-        trials[name] = pgbench = Pgbench(name, url, stage.work, stage.cores.server)
+        trials[name] = pgbench = Pgbench(name, url, stage)
         stack.callback(pgbench.record.close)
     return trials

@@ -1,14 +1,17 @@
 """What the figures were measured on and with."""
 
+import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.contender import SERVERS
 from bench.stage import DURABLE, Stage
 from bench.wrk import program
 
@@ -40,6 +43,7 @@ def facts(stage: Stage) -> dict[str, str]:
         "PostgreSQL": f"{stage.setting('server_version')}; {settings}",
         "wrk": _wrk(),
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "Node": _node(),
     }
 
 
@@ -49,6 +53,17 @@ def _processor() -> str:
     except OSError:
         found = None
     return found[1] if found else platform.processor() or platform.machine()
+
+
+def _node() -> str:
+    """With the packages that the contenders ask for by name."""
+    if shutil.which("node") is None:
+        return "-"
+    folders = dict.fromkeys(folder for contender in SERVERS for folder in contender.packages)
+    asked = [json.loads((folder / "package.json").read_text())["dependencies"] for folder in folders]
+    packages = [f"{name} {number}" for of_one in asked for name, number in of_one.items()]
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    return ", ".join((f"{said}; {packages[0]}", *packages[1:]))
 
 
 def _wrk() -> str:

@@ -46,4 +46,4 @@ def compare(
 
 
 def _processor(run: Run) -> float:
-    return run.processor / run.answers.answered
+    return run.processor.together / run.answers.answered

@@ -16,9 +16,12 @@ def memory(pid: int, name: Literal["VmRSS", "VmHWM", "RssAnon"]) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """Those that any of its threads has started."""
-    lists = (task / "children" for task in Path(f"/proc/{pid}/task").iterdir())
-    return [int(child) for listed in lists for child in listed.read_text().split()]
+    """Those that any of its threads has started. None where the process has ended."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def family(pid: int) -> list[int]:
@@ -26,8 +29,18 @@ def family(pid: int) -> list[int]:
     return [pid, *(member for child in children(pid) for member in family(child))]
 
 
-def processor_seconds(pid: int) -> float:
-    """What a process has used so far of any core."""
-    # Behind the name in parentheses, which may contain anything, these are the 12th and 13th field.
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+def arguments(pid: int) -> list[str]:
+    """Its command line. Empty where the process has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    return []
+
+
+def processor_seconds(pid: int, *, with_ended_children: bool = False) -> float:
+    """What a process has used so far of any core. 0 where the process has ended: its parent's ended children have it then."""
+    with suppress(OSError):
+        # Behind the name in parentheses, which may contain anything, these are the 12th to the 15th field: its own time and that
+        # of its ended children, each as a program and in the kernel.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+        return sum(map(int, fields if with_ended_children else fields[:2])) / os.sysconf("SC_CLK_TCK")
+    return 0.0

@@ -1,15 +1,23 @@
 """What a contender's database has recorded."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import psycopg
 
-from bench.contender import Contender
+from bench.contender import Contender, Log
+from bench.lag import FOLLOWER, LagWatch
 from bench.users import User
 
+OWN = "bench"
+"""The name under which the benchmark's own connections are known to PostgreSQL."""
+
 STILL_FOR = 0.15
-"""Seconds without a new event after which the last requests of a load have come to an end."""
+"""Seconds without a new event, at least, after which the last requests of a load have come to an end."""
+
+INDEXING = f"preferences follower {FOLLOWER}"
+"""The name of the audit index's connection."""
 
 FOLLOWED_WITHIN = 30.0
 """Seconds in which the audit index must reach the end of the log after a run."""
@@ -23,14 +31,23 @@ class Record:
     def __init__(self, contender: Contender, url: str) -> None:
         self.url = url
         self._contender = contender
-        self._connection = psycopg.connect(url, autocommit=True, application_name="bench")
+        self._connection = _connect(url)
+        # Open from the beginning: the time of a connection that ends counts for PostgreSQL (`processor.py`).
+        self._beside = _connect(url) if contender.followed else None
 
     def close(self) -> None:
         self._connection.close()
+        if self._beside is not None:
+            self._beside.close()
+
+    def watch_lag(self) -> LagWatch:
+        """Of a contender with followers."""
+        assert self._beside is not None
+        return LagWatch(self._beside)
 
     @property
     def has_log(self) -> bool:
-        return self._contender.events is not None
+        return self._contender.log is not None
 
     @property
     def has_choices(self) -> bool:
@@ -38,13 +55,12 @@ class Record:
 
     def events(self, after: int = 0) -> int:
         """How many changes the log holds behind a position."""
-        return int(
-            self._one(f"SELECT count(*) FROM preferences_events WHERE notification_id > {after} AND {self._condition}")
-        )
+        log = self._log
+        return int(self._one(f"SELECT count(*) FROM {log.table} WHERE {log.position} > {after} AND {log.change}"))
 
     def position(self) -> int:
         """The end of the log."""
-        return int(self._one("SELECT coalesce(max(notification_id), 0) FROM preferences_events"))
+        return int(self._one(f"SELECT coalesce(max({self._log.position}), 0) FROM {self._log.table}"))
 
     def choices(self, users: Sequence[User]) -> list[bool]:
         """What each user chose last; the default of the toggle is false."""
@@ -60,55 +76,75 @@ class Record:
             return 0
         return int(self._one(self._contender.inconsistent.format(after=after)))
 
-    def wait_until_still(self) -> None:
-        """Return when what was on its way has arrived, or never will."""
+    def wait_until_still(self, patience: float) -> None:
+        """Return when what was on its way has arrived, or never will. `patience`: the seconds that a slow request takes."""
         before, since = -1, time.monotonic()
-        while time.monotonic() - since < STILL_FOR:
+        while time.monotonic() - since < max(STILL_FOR, patience):
             time.sleep(0.03)
-            now = int(self._one("SELECT last_value FROM preferences_events_notification_id_seq")) if self.has_log else 0
+            now = int(self._one(f"SELECT last_value FROM {self._log.sequence}")) if self.has_log else 0
             if now != before:
                 before, since = now, time.monotonic()
 
     def wait_until_followed(self) -> None:
-        """Return when the audit index has reached the end of the log: the next run must not pay for it. Raises `FollowersBehind`."""
+        """Return when the audit index runs and has reached the end of the log: the next run must not pay for it.
+
+        Raises `FollowersBehind`.
+        """
         until = time.monotonic() + FOLLOWED_WITHIN
-        while self._one(f"SELECT position < {self.position()} FROM followers WHERE name = 'audit-index'"):
+        leads = f"SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{INDEXING}'"
+        there = f"SELECT FROM followers WHERE name = '{FOLLOWER}' AND position >= "
+        while not self._one(f"SELECT EXISTS ({leads}) AND EXISTS ({there} {self.position()})"):
             if time.monotonic() > until:
                 raise FollowersBehind(f"the audit index did not reach the end of the log within {FOLLOWED_WITHIN:g} s")
             time.sleep(0.03)
 
-    def backends(self) -> list[int]:
-        """The process ids of all connections to the database but this one."""
-        rows = self._connection.execute(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        return [pid for (pid,) in rows]
+    def connections(self) -> tuple[list[int], list[int]]:
+        """PostgreSQL's processes for the benchmark's own connections, and those for the audit index of this database."""
+        query = "SELECT pid FROM pg_stat_activity WHERE application_name = %s"
+        ours = self._connection.execute(query, [OWN]).fetchall()
+        indexing = self._connection.execute(f"{query} AND datname = current_database()", [INDEXING]).fetchall()
+        return [pid for (pid,) in ours], [pid for (pid,) in indexing]
 
     def with_newest_gone(self, number: int, after: int) -> int:
-        """What `events` says when that many of the newest events are taken away, for a moment and for nobody else."""
-        with self._connection.transaction(force_rollback=True):
+        """By how many `events` is lower when that many of the newest events are taken away, for a moment and for nobody else."""
+        log = self._log
+        with self._snapshot():
+            before = self.events(after)
             self._connection.execute(
-                "DELETE FROM preferences_events WHERE notification_id IN "
-                f"(SELECT notification_id FROM preferences_events WHERE {self._condition} ORDER BY 1 DESC LIMIT {number})"
+                f"DELETE FROM {log.table} WHERE {log.position} IN "
+                f"(SELECT {log.position} FROM {log.table} WHERE {log.change} ORDER BY 1 DESC LIMIT {number})"
             )
-            return self.events(after)
+            return before - self.events(after)
 
     def with_newest_doubled(self, after: int) -> int:
-        """The same, when the newest event is there twice."""
-        with self._connection.transaction(force_rollback=True):
+        """By how many it is higher when the newest event is there twice."""
+        log = self._log
+        with self._snapshot():
+            before = self.events(after)
             self._connection.execute(
-                "INSERT INTO preferences_events (originator_id, originator_version, topic, state) "
-                "SELECT originator_id, originator_version + 1, topic, state FROM preferences_events "
-                f"WHERE {self._condition} ORDER BY notification_id DESC LIMIT 1"
+                f"INSERT INTO {log.table} ({log.version}, {log.copied}) SELECT {log.version} + 1, {log.copied} FROM {log.table} "
+                f"WHERE {log.change} ORDER BY {log.position} DESC LIMIT 1"
             )
-            return self.events(after)
+            return self.events(after) - before
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """A transaction that sees no event of others that arrives meanwhile, and is rolled back."""
+        with self._connection.transaction(force_rollback=True):
+            self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield
 
     @property
-    def _condition(self) -> str:
-        assert self._contender.events is not None
-        return self._contender.events
+    def _log(self) -> Log:
+        assert self._contender.log is not None
+        return self._contender.log
 
     def _one(self, query: str) -> object:
         row = self._connection.execute(query).fetchone()
         assert row is not None
         return row[0]
+
+
+def _connect(url: str) -> psycopg.Connection:
+    # Statements are planned each time: a plan made while the log was empty would read all of it.
+    return psycopg.connect(url, autocommit=True, application_name=OWN, prepare_threshold=None)

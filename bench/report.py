@@ -1,20 +1,22 @@
-"""What a run ends with, as Markdown: the tables of medians, the goals, and the runs that are void."""
+"""What a run ends with, as Markdown: the tables of medians, the goals, and what is missing or void."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median_low
 
 from bench.goals import GOALS, Figure, Goal
 from bench.loads import Cell, Measured
-from bench.medians import Quantity, Rounds, rounds, shown
-from bench.wrk import Answers
+from bench.medians import Quantity, Rounds, rounds, shown, value
+from bench.trial import Run
 
 TITLES: dict[Quantity, str] = {"rate": "Requests a second", "p50": "p50 in ms", "p99": "p99 in ms"}
 
 
-def of_run(measured: Sequence[Measured], figures: Sequence[Figure]) -> str:
+def of_run(measured: Sequence[Measured], figures: Sequence[Figure], left_out: Mapping[str, str]) -> str:
     parts = [of_goals(figures, GOALS)]
     if found := rounds(measured):
-        parts = [*(_medians(found, quantity) for quantity in TITLES), *parts]
-    return "\n\n".join([*parts, *_void(measured)])
+        parts = [*(_medians(found, quantity) for quantity in TITLES), _processor(found), *parts]
+    missing = [f"Left out: {name}, because {reason}." for name, reason in left_out.items()]
+    return "\n\n".join([*parts, *missing, *_void(measured)])
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,)) -> str:
@@ -37,22 +39,40 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequenc
 
 def _medians(found: Rounds, quantity: Quantity) -> str:
     """The median, and the lowest and the highest of the rounds."""
-    loads = list(dict.fromkeys((cell.method, cell.connections) for cell in found))
-    names = list(dict.fromkeys(cell.contender for cell in found))
+    heading = f"**{TITLES[quantity]}**: median (lowest to highest), by method and connections"
+
+    def cell(runs: Sequence[Run]) -> str:
+        values = [value(run, quantity) for run in runs]
+        middle, lowest, highest = (shown(some, quantity) for some in (values, [min(values)], [max(values)]))
+        return f"{middle} ({lowest} to {highest})"
+
+    return f"{heading}\n\n{_by_load(found, cell)}"
+
+
+def _processor(found: Rounds) -> str:
+    heading = (
+        "**Processor time of a request in µs**, over all processes and cores: median (server + followers + PostgreSQL), by method and "
+        "connections"
+    )
+
+    def cell(runs: Sequence[Run]) -> str:
+        # The parts of one and the same run, so that they add up.
+        cost = median_low(value(run, "processor") for run in runs)
+        run = next(run for run in runs if value(run, "processor") == cost)
+        parts = (run.processor.server, run.processor.followers, run.processor.postgres)
+        return f"{cost:,.0f} ({' + '.join(f'{part / run.answers.answered * 1e6:,.0f}' for part in parts)})"
+
+    return f"{heading}\n\n{_by_load(found, cell)}"
+
+
+def _by_load(found: Rounds, cell: Callable[[Sequence[Run]], str]) -> str:
+    """A line for each contender, a column for each load."""
+    loads = list(dict.fromkeys((one.method, one.connections) for one in found))
+    names = list(dict.fromkeys(one.contender for one in found))
     rows = [
-        [name, *(_range(found.get(Cell(name, method, connections)), quantity) for method, connections in loads)]
-        for name in names
+        [name, *(cell(runs) if (runs := found.get(Cell(name, *load))) else "-" for load in loads)] for name in names
     ]
-    titles = ["contender", *(f"{method} {connections}" for method, connections in loads)]
-    return f"**{TITLES[quantity]}**: median (lowest to highest), by method and connections\n\n{table(titles, rows)}"
-
-
-def _range(answers: Sequence[Answers] | None, quantity: Quantity) -> str:
-    if not answers:
-        return "-"
-    values = [getattr(one, quantity) for one in answers]
-    middle, lowest, highest = (shown(some, quantity) for some in (values, [min(values)], [max(values)]))
-    return f"{middle} ({lowest} to {highest})"
+    return table(("contender", *(f"{method} {connections}" for method, connections in loads)), rows)
 
 
 def of_goals(figures: Sequence[Figure], goals: Sequence[Goal]) -> str:
@@ -63,7 +83,7 @@ def of_goals(figures: Sequence[Figure], goals: Sequence[Goal]) -> str:
             goal.title,
             f"{_number(figure.value)} {goal.unit}",
             f"{goal.direction} {_number(goal.limit)}",
-            "yes" if goal.reached_by(figure.value) else "**no**",
+            _verdict(goal, figure),
             figure.detail,
         )
         for goal, figure in measured
@@ -73,6 +93,12 @@ def of_goals(figures: Sequence[Figure], goals: Sequence[Goal]) -> str:
     return text + (f"\n\nNot measured this time: {missing} of {len(goals)} goals." if missing else "")
 
 
+def _verdict(goal: Goal, figure: Figure) -> str:
+    if not figure.judged:
+        return "not judged"
+    return "yes" if goal.reached_by(figure.value) else "**no**"
+
+
 def _void(measured: Iterable[Measured]) -> list[str]:
     return [
         f"Void: {one.cell.name} in round {one.round}: {'; '.join(one.run.faults)}" for one in measured if one.run.faults
@@ -80,4 +106,4 @@ def _void(measured: Iterable[Measured]) -> list[str]:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.2f}"

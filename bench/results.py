@@ -23,10 +23,10 @@ def write(folder: Path, machine: Mapping[str, str], size: Size, measured: Sequen
         f"{facts}\n\n{report}\n"
     )
     rates = {
-        (cell.method, cell.contender): median(one.rate for one in answers)
-        for cell, answers in rounds(measured).items()
+        (cell.method, cell.contender): median(run.answers.rate for run in runs)
+        for cell, runs in rounds(measured).items()
         if cell.connections == CONNECTIONS
     }
     if rates:
-        note = f"Medians of {length}, one process on one core, {machine['processor']}, {machine['date']}"
+        note = f"Medians of {length}, all processes of a service on one core, {machine['processor']}, {machine['date']}"
         (folder / "chart.svg").write_text(svg(rates, note))

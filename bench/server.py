@@ -70,8 +70,6 @@ def running(
     port = _free_port()
     # Nothing of the caller's environment but the path: what it sets for PostgreSQL or Python must not tip the scales.
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PORT": str(port)}
-    # One process is compared with one process.
-    environment["FOLLOWERS"] = "off"
     with log.open("wb") as output:
         process = subprocess.Popen(
             contender.command,

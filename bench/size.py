@@ -34,7 +34,7 @@ class Size:
 
 
 FULL = Size(
-    rounds=5,
+    rounds=7,
     seconds=5,
     warm_up=1,
     connections=(1, 32, 256),
@@ -53,7 +53,7 @@ FULL = Size(
 
 QUICK = Size(
     rounds=1,
-    seconds=0.3,
+    seconds=0.5,
     warm_up=0,
     connections=(32,),
     users=500,

@@ -13,9 +13,11 @@ import psycopg
 
 from bench.contender import Contender
 from bench.cores import Cores, pin, pin_family
+from bench.processor import Account
 from bench.record import Record
 from bench.server import running
 from bench.size import Size
+from bench.standby import standby_of
 from bench.stored_log import fill
 from bench.trial import Trial
 from bench.users import ISSUER, Issuer, User, Users, numbered
@@ -88,6 +90,16 @@ class Stage:
             yield url
 
     @contextmanager
+    def standby(self, url: str) -> Iterator[str]:
+        """The URL of the same database on a standby of this PostgreSQL."""
+        home = Path(str(self.setting("data_directory"))).parent
+        folder = self.work / f"standby-{next(self._numbers)}"
+        with standby_of(
+            self._postgres.database_url("postgres"), home / "password", folder, self.cores.others
+        ) as standby:
+            yield standby.database_url(str(psycopg.conninfo.conninfo_to_dict(url)["dbname"]))
+
+    @contextmanager
     def trial(
         self,
         contender: Contender,
@@ -109,8 +121,11 @@ class Stage:
             log = self._logs / f"{next(self._numbers)}.log"
             server = stack.enter_context(running(contender, settings, cores, users.a_token, log))
             record = stack.enter_context(closing(Record(contender, url)))
-            followed = contender.settings.get("FOLLOWERS") == "on"
-            yield Trial(server, record, users, self.work, origin, followed=followed)
+            account = self.account(record, server.process.pid)
+            yield Trial(server, record, account, users, self.work, origin, followed=contender.followed)
+
+    def account(self, record: Record, server: int | None = None) -> Account:
+        return Account(server, self._postgres.pid, record)
 
     def settings(self, url: str) -> Mapping[str, str]:
         # Each database has a folder of its own: checkpoints signed of one log must not be held against another.

@@ -1,12 +1,14 @@
 """A contender under load, and the check that nothing was lost or doubled by it."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from bench.process import family, processor_seconds
-from bench.record import Record
+from bench.lag import Lag
+from bench.processor import Account, Processor
+from bench.record import FollowersBehind, Record
 from bench.server import Server
 from bench.tally import Tally, last_sent, overlooked
 from bench.users import Users
@@ -23,13 +25,14 @@ class VoidRun(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """`faults` say why it is void; of a run that counts there are none. `processor`: seconds of all cores that the contender's
-    processes and their connections in PostgreSQL took for it."""
+    """`faults` say why it is void; of a run that counts there are none. `processor`: what the contender took for it, until its
+    followers had taken in the last event. `lag`: the most that the audit index was behind meanwhile."""
 
     answers: Answers
-    processor: float
+    processor: Processor
     faults: Sequence[str] = ()
     tally: Tally | None = None
+    lag: Lag | None = None
 
     def counted(self) -> Self:
         """The run, if it counts. Raises `VoidRun`."""
@@ -41,13 +44,15 @@ class Run:
 class Trial:
     """A contender that is running. Its users take turns from one run to the next, so no one's is forgotten.
 
-    `origin`: the page that all requests say they come from. `followed`: followers run beside the server.
+    `origin`: the page that all requests say they come from. `followed`: followers run beside the server; they have come up
+    before the first run.
     """
 
     def __init__(
         self,
         server: Server,
         record: Record,
+        account: Account,
         users: Users,
         work: Path,
         origin: str | None = None,
@@ -57,37 +62,39 @@ class Trial:
         self.url = record.url
         self.followed = followed
         self.server, self.record, self.users, self.origin = server, record, users, origin
+        self._account = account
         self._choices = work / f"{server.port}.choices"
         self._first = 0
         self._proven = False
+        if followed:
+            record.wait_until_followed()
 
     def run(self, method: Method, connections: int, seconds: float) -> Run:
         """With followers, it ends when they have reached the end of the log."""
         before = self._write_choices()
-        spent = self._processor_seconds()
         position = self.record.position() if self.record.has_log else 0
         load = Load(method, connections, seconds, self.users.tokens, self._choices, self._first, origin=self.origin)
-        answers = send(load, self.server.address)
+        spent = self._account.so_far()
+        with ExitStack() as beside:
+            watch = beside.enter_context(self.record.watch_lag()) if self.followed and method == "PATCH" else None
+            answers = send(load, self.server.address)
         first, self._first = self._first, (self._first + answers.sent) % len(self.users)
         if method != "PATCH" or not self.record.has_choices:
             failed = answers.refused + answers.broken
-            return Run(answers, self._since(spent), [f"{failed} requests failed"] if failed else [])
-        self.record.wait_until_still()
+            faults = [f"{failed} requests failed"] if failed else []
+            return Run(answers, self._account.so_far() - spent, faults)
+        self.record.wait_until_still(answers.p99 / 1000)
+        late = []
         if self.followed:
-            self.record.wait_until_followed()
-        processor = self._since(spent)
+            try:
+                self.record.wait_until_followed()
+            except FollowersBehind as error:
+                late = [str(error)]
+        processor = self._account.so_far() - spent
         tally = self._tally(answers, connections, position, last_sent(before, answers.sent, first))
         if self.record.has_log:
             self._prove(tally, position)
-        return Run(answers, processor, tally.faults, tally)
-
-    def _processor_seconds(self) -> dict[int, float]:
-        """What each process has used, by its id."""
-        processes = (*family(self.server.process.pid), *self.record.backends())
-        return {pid: processor_seconds(pid) for pid in processes}
-
-    def _since(self, before: dict[int, float]) -> float:
-        return sum(used - before.get(pid, 0) for pid, used in self._processor_seconds().items())
+        return Run(answers, processor, [*late, *tally.faults], tally, watch.most if watch else None)
 
     def _write_choices(self) -> list[bool]:
         choices = self.record.choices(self.users.users)
@@ -107,15 +114,15 @@ class Trial:
         )
 
     def _prove(self, tally: Tally, position: int) -> None:
-        """After the first good run: show that a wrong count in the database, or in the answers, would be noticed."""
-        if self._proven or tally.faults:
+        """After the first good run with an answer: show that a wrong count in the database, or in the answers, would be noticed."""
+        if self._proven or tally.faults or not tally.acknowledged:
             return
         assert tally.events is not None
         missed = overlooked(tally)
         too_many = tally.events - tally.acknowledged + 1
         gone = self.record.with_newest_gone(too_many, position)
         doubled = self.record.with_newest_doubled(position)
-        if gone != tally.events - too_many or doubled != tally.events + 1:
+        if gone != too_many or doubled != 1:
             missed.append("events taken from the log, or put into it")
         if missed:
             raise BlindTally(f"The check that makes a run void does not notice {', '.join(missed)}.")

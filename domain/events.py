@@ -5,7 +5,7 @@ shape gets a `class_version` of its own, with an `upcast_v1_v2` from the old one
 in the store takes the default written here.
 
 Every event has an `event_id` and a `request_id` (ULIDs), a `source` and the `catalogue_version` in force. Its `timestamp` (the library's
-name) says when it happened, in UTC.
+name) says when it happened, in UTC. An event that a request recorded may have the `traceparent` that the client sent with it.
 """
 
 from typing import Any, ClassVar
@@ -28,6 +28,7 @@ class PreferencesOpened(Aggregate.Created):
     catalogue_version: int
     organization: str | None = None
     impersonated: bool = False
+    traceparent: str | None = None
 
 
 class NotificationToggled(Aggregate.Event):
@@ -49,6 +50,7 @@ class NotificationToggled(Aggregate.Event):
     organization: str | None = None
     first_choice: bool = False
     impersonated: bool = False
+    traceparent: str | None = None
 
     @property
     def path(self) -> str:

@@ -107,7 +107,7 @@ class NotificationPreferences(Aggregate):
         """Record that the actors of all events so far can no longer be read. The choices stay."""
         occurred_at = max(provenance.occurred_at, self.modified_on)
         evidence = _evidence(provenance, occurred_at, event_ids)
-        del evidence["actor"], evidence["impersonated"]
+        del evidence["actor"], evidence["impersonated"], evidence["traceparent"]
         self.trigger_event(PreferencesErased, **evidence)
 
 
@@ -121,4 +121,5 @@ def _evidence(provenance: Provenance, occurred_at: datetime, event_ids: Iterator
         "source": provenance.source.value,
         "catalogue_version": provenance.catalogue_version,
         "impersonated": "impersonator" in provenance.actor,
+        "traceparent": provenance.traceparent,
     }

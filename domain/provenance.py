@@ -45,7 +45,8 @@ UNREADABLE: Final[Actor] = {"user": "unreadable"}
 class Provenance(NamedTuple):
     """`occurred_at` is in UTC, `request_id` is a ULID, `catalogue_version` is the version that the user was shown.
 
-    `organization` is None for a user without an active one.
+    `organization` is None for a user without an active one. `traceparent` is the request's place in a trace of the client's tracing system
+    (W3C Trace Context, version 00). None if the client sent none.
     """
 
     actor: Actor
@@ -54,3 +55,4 @@ class Provenance(NamedTuple):
     request_id: str
     occurred_at: datetime
     catalogue_version: int
+    traceparent: str | None = None

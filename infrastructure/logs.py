@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import BinaryIO, Final, cast
 
@@ -17,6 +18,16 @@ _SHARED: Final[list[Processor]] = [
 ]
 
 _LEVELS: Final = ("debug", "info", "warning", "error")
+
+_COUNTED: Final = ("warning", "error", "critical")
+_lines: Final[Counter[tuple[str, ...]]] = Counter()
+
+
+def lines() -> Mapping[tuple[str, ...], int]:
+    """How often this process has logged each level and message, from level `warning` on. The messages of libraries contain values, so
+    the name of the logger stands for them. Each level is there from the start, with an empty message: monitoring notices how much a
+    number has grown, and not that a number has appeared."""
+    return dict.fromkeys([(level, "") for level in _COUNTED], 0) | _lines
 
 
 class StandardError:
@@ -40,7 +51,7 @@ class StandardError:
 def configure(level: str) -> None:
     """Set up structlog, and bring the lines of other libraries into the same form."""
     structlog.configure(
-        processors=[*_SHARED, _first_things_first, structlog.processors.JSONRenderer(serializer=_dumps_bytes)],
+        processors=[*_SHARED, _count, _first_things_first, structlog.processors.JSONRenderer(serializer=_dumps_bytes)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         # structlog only writes lines to the file and flushes it.
         logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", StandardError())),
@@ -71,7 +82,7 @@ def _take_over(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SHARED],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SHARED, _count],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _first_things_first,
@@ -85,6 +96,12 @@ def _take_over(level: str) -> None:
     # Uvicorn's own lines on starting and stopping repeat ours; psycopg's pool logs each failed attempt.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+
+def _count(_: object, __: str, event: EventDict) -> EventDict:
+    if event["level"] in _COUNTED:
+        _lines[event["level"], event.get("logger", event["event"])] += 1
+    return event
 
 
 def _first_things_first(_: object, __: str, event: EventDict) -> EventDict:

@@ -43,7 +43,8 @@ def cloud_event(position: int, event: Shown) -> dict[str, Any]:
     """The event at a position of the log, ready for JSON.
 
     `subject` is the user. It is absent if the actor can't be read: after an erasure, or if the key doesn't fit. `partitionkey` is the
-    stream, which is the same for this user in this organization before and after erasure.
+    stream, which is the same for this user in this organization before and after erasure. `traceparent` is what the client sent with the
+    request (CloudEvents' extension Distributed Tracing). Where there is no `subject` there is none, because a trace may say who it was.
     """
     time = event.timestamp.isoformat().replace("+00:00", "Z")
     return _document(position, event, time, str(event.originator_id))
@@ -70,6 +71,8 @@ def _document(position: int, event: Shown, time: datetime | str, stream: UUID | 
     }
     if isinstance(event, NotificationToggled | PreferencesOpened) and event.actor not in _NOBODY:
         document["subject"] = event.actor["user"]
+        if event.traceparent is not None:
+            document["traceparent"] = event.traceparent
     document["data"] = _data(event)
     return document
 

@@ -1,5 +1,7 @@
 """A CloudEvent as a NATS message, in the binding's binary mode: attributes are headers, `data` is the payload.
 
+The attribute `traceparent` is also a header of this name, where tracing libraries and the NATS server look for it.
+
 The subject is `notification-preferences.<organization>.<type>`. So a consumer can subscribe to one organization, to one type, or to
 `notification-preferences.>`.
 """
@@ -36,6 +38,8 @@ def message(position: int, event: Shown) -> Message:
     attributes = cloud_event(position, event)
     data = attributes.pop("data")
     headers = {f"ce-{name}": quote(value, safe=_VISIBLE) for name, value in attributes.items()}
+    if "traceparent" in attributes:
+        headers["traceparent"] = attributes["traceparent"]
     return Message(subject(event), headers, data)
 
 

@@ -28,7 +28,7 @@ from tests.support.server import Server
 from tests.support.soak import rounds
 
 _NUMBERS = itertools.count(1)
-_SLOW = ("end_to_end", "examples", "clients")
+_SLOW = ("deploy", "end_to_end", "examples", "clients")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,5 +1,6 @@
-"""The compiled requirements, as pip reads them."""
+"""The compiled requirements, as pip reads them, and the lock files, as npm does."""
 
+import json
 import re
 from collections import defaultdict
 from importlib.metadata import requires
@@ -30,3 +31,18 @@ def test_a_package_is_pinned_with_every_extra_that_another_asks_for(file: str) -
                 asked[canonicalize_name(needed.name)] |= needed.extras
     assert len(found) > 20
     assert {name: extras for name, extras in asked.items() if extras - found[name]} == {}
+
+
+@pytest.mark.parametrize("folder", ["tests/clients", "bench/contenders/node", "bench/contenders/emmett"])
+def test_a_lock_file_of_npm_has_the_hash_of_every_package_and_names_no_registry(folder: str) -> None:
+    # Made with `npm install --package-lock-only --omit-lockfile-registry-resolved`: npm takes each package from the registry that it
+    # is set up with, and checks it against the hash.
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text())
+    asked = json.loads((ROOT / folder / "package.json").read_text())
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert len(packages) > 20
+    assert [name for name, package in packages.items() if not package.get("integrity")] == []
+    assert [name for name, package in packages.items() if "resolved" in package] == []
+    # Those that are asked for have one version, so that figures can be compared.
+    pinned = {**asked.get("dependencies", {}), **asked.get("devDependencies", {})}
+    assert {name: lock["packages"][f"node_modules/{name}"]["version"] for name in pinned} == pinned

@@ -14,6 +14,8 @@ sign_in      lets people sign in on the pages
 followers    makes and runs the followers
 replays      replays the log into files or a stream
 replay_form  lists the forms of a replay
+read_replica  lets a server process read from a standby
+standby      lets a command read from a standby
 audit        opens the audit log, and records who reads it
 erasure      erases a person
 relay        runs the relay, with a broker of its own in development
@@ -22,8 +24,10 @@ checks       makes the checks of `preferences check`
 person_keys  checks and repairs the keys of persons
 evidence     signs checkpoints, and verifies the log against them
 sweep        runs the sweep
+tracing      records spans
 demo         fills a development database
 unsubscribing  wires unsubscribe links
+figures      collects the figures of a server process for its metrics
 clock        makes the clock of all of them
 errors       lists the errors that the command line shows as one sentence
 
@@ -56,7 +60,9 @@ if TYPE_CHECKING:
         replay_form,
         replays,
         service,
+        standby,
         sweep,
+        tracing,
         unsubscribing,
     )
     from application.audit.reads import ListedReading as ListedReading
@@ -83,7 +89,9 @@ __all__ = [
     "replay_form",
     "replays",
     "service",
+    "standby",
     "sweep",
+    "tracing",
     "unsubscribing",
 ]
 

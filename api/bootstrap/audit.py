@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from ulid_transform import ulid_now
@@ -17,9 +18,13 @@ from infrastructure.audit.reads import PostgresAuditReads
 from infrastructure.audit.summary import PostgresDailyIndex
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.database_clock import DatabaseClock
+from infrastructure.postgres.read_database import CaughtUp, ReadDatabase, Replica
 
 OPERATOR: Final = "operator"
 """The name of a reader at the command line. Only the machine that runs the command knows which person that is."""
+
+COUNT_WITHIN: Final = 600.0
+"""Seconds that a command may take to count the entries of an export."""
 
 
 def make_readings(database: Database, clock: DatabaseClock) -> Readings:
@@ -27,11 +32,11 @@ def make_readings(database: Database, clock: DatabaseClock) -> Readings:
     return Readings(PostgresAuditReads(database), iter(clock.ulid, None), clock)
 
 
-def make_audit_log(database: Database, readings: Readings) -> AuditLog:
+def make_audit_log(database: ReadDatabase, readings: Readings) -> AuditLog:
     return AuditLog(PostgresAuditLog(database), readings)
 
 
-def make_audit_summary(database: Database, readings: Readings, clock: DatabaseClock) -> AuditSummary:
+def make_audit_summary(database: ReadDatabase, readings: Readings, clock: DatabaseClock) -> AuditSummary:
     return AuditSummary(PostgresDailyIndex(database, PostgresAuditLog(database)), readings, clock)
 
 
@@ -45,12 +50,17 @@ class OpenedAudit:
 
 
 @asynccontextmanager
-async def open_audit(url: str) -> AsyncIterator[OpenedAudit]:
+async def open_audit(url: str, standby: str | None = None) -> AsyncIterator[OpenedAudit]:
+    """`standby` is the URL of a standby that has all that the primary has now, if there is one."""
     # Counting may take long, because an operator's export may be of any size.
-    async with open_database(url, size=1, answer_within=600) as database:
-        audit_log = make_audit_log(database, make_readings(database, await clock_of(database)))
+    open_one = partial(open_database, size=1, answer_within=COUNT_WITHIN)
+    reads = ReadDatabase(open_one(url), None if standby is None else Replica(open_one(standby), CaughtUp()))
+    async with reads.opened():
+        audit_log = make_audit_log(reads, make_readings(reads.primary, await clock_of(reads.primary)))
         try:
-            yield OpenedAudit(audit_log, PostgresAuditLog(database), PostgresAuditReads(database))
+            yield OpenedAudit(
+                audit_log, PostgresAuditLog(reads, within=COUNT_WITHIN), PostgresAuditReads(reads.primary)
+            )
         finally:
             await audit_log.close()
 

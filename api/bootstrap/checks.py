@@ -17,7 +17,7 @@ from infrastructure import logs
 from infrastructure.embedded.postgres import EmbeddedPostgresError
 from infrastructure.identity.key_set import SigningKeys
 from infrastructure.log import sequence
-from infrastructure.postgres import migrations, schema, suitability
+from infrastructure.postgres import migrations, schema, suitability, wal
 from infrastructure.settings import Settings, SettingsError
 
 Finding: TypeAlias = tuple[str, str, bool]
@@ -67,11 +67,24 @@ def _of_the_database(settings: Settings, url: str) -> Iterator[Finding]:
         yield "schema", difference, True
     if not differing:
         yield "schema", "as the migrations make it", False
+    if settings.read_database_url is not None:
+        yield "replica", *_of_the_replica(url, settings.read_database_url, settings.read_lag_limit)
     wrong = asyncio.run(catalogues.verdict(url))
     yield "catalogue", wrong or f"version {CATALOGUE.version} is published", bool(wrong)
     if settings.checkpoint_interval:
         wrong = checkpoint_fault(settings, url)
         yield "checkpoints", wrong or f"can be signed, and go to {settings.published_checkpoints}", bool(wrong)
+
+
+def _of_the_replica(url: str, standby: str, limit: float) -> tuple[str, bool]:
+    try:
+        if wrong := wal.shortfall(url, standby, limit):
+            return f"reads go to the primary: {wrong}", True
+        if tables := wal.unreadable(standby):
+            return f"its role may not read {tables}", True
+    except (psycopg.Error, ServiceError) as error:
+        return " ".join(str(error).split()), True
+    return "has all that the primary has", False
 
 
 async def _fetch_keys(keys: SigningKeys) -> bool:

@@ -15,9 +15,10 @@ from api.bootstrap.databases import running_database
 from application.demo.acts import Choose
 from application.demo.filling import DemoRefused, Filling
 from application.demo.year import year
-from application.followers import Following, Step
+from application.following import Following, Step
 from domain.catalogue import CATALOGUE
 from infrastructure.audit.index import AuditIndexer
+from infrastructure.audit.reads import PostgresAuditReads
 from infrastructure.embedded import demo_database
 from infrastructure.erasure.erasure import PostgresErasures
 from infrastructure.followers.journal import PostgresJournal
@@ -71,6 +72,7 @@ async def _fill(settings: Settings, url: str, users: int, seed: int, filling: Pr
             PostgresPreferencesStore(database),
             PostgresCatalogues(database),
             PostgresErasures(database),
+            PostgresAuditReads(database),
             lambda at: ulid_at_time(at.timestamp()),
             new_key,
             lambda at: evidence.checkpoint_as_of(settings, url, at),
@@ -89,5 +91,7 @@ async def _index(url: str, events: int, progress: Progress) -> None:
         journal: PostgresJournal = PostgresJournal(connection, AuditIndexer.name)
         await journal.register()
         following: Following[psycopg.AsyncConnection[psycopg.rows.TupleRow]] = Following(AuditIndexer(), journal)
-        while await following.step() is Step.ON:
+        step = Step.ON
+        while step is Step.ON:
+            step = await following.step()
             progress(following.handled, events)

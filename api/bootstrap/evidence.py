@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import psycopg
 import structlog
 
+from api.bootstrap.standby import caught_up
 from application.evidence.bundle import Bundle, Opened, open_bundle
 from application.evidence.bundling import make_bundle
 from application.evidence.checkpointing import Checkpointer
@@ -131,9 +132,10 @@ def verify(settings: Settings, url: str, keys: Sequence[str], file: Path | None,
         trusted = [_signer(settings).verifier, *_former(settings)]
     published = CheckpointFile(file or settings.published_checkpoints)
     with ExitStack() as stack:
-        # Open the file before the database is read. Then it has no checkpoint that is newer than the state of the database.
+        # Open the file before the database is read. Then it has no checkpoint that is newer than the state of the database. A standby has
+        # that state only if it has all that the primary has after the file was opened.
         notes = stack.enter_context(published.as_of_now(required=file is not None))
-        stored = stack.enter_context(PostgresEvidence.open(url, notes))
+        stored = stack.enter_context(PostgresEvidence.open(caught_up(settings, url) or url, notes))
         about = stored.about()
         verification = Verification(
             stored, NoteReader(*trusted), trusted[0].name, lambda done: progress(done, max(done, about))

@@ -24,7 +24,7 @@ GRACE: Final = 5.0
 LONGEST_REST: Final = 0.25
 """Seconds. Readers of the audit log see for how long it is complete, so on a busy log they wait this much longer."""
 
-Follower: TypeAlias = followers.Follower[Connection]
+Follower: TypeAlias = followers.Follower[Connection] | followers.StretchFollower[Connection]
 
 log = structlog.get_logger("followers")
 

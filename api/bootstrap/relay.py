@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from api.bootstrap import tracing
 from api.bootstrap.databases import migrated_database
 from infrastructure import logs
 from infrastructure.embedded.nats_server import NatsServer, NatsServerError
@@ -68,8 +69,10 @@ async def run_relay(settings: Settings, url: str, servers: Sequence[str], stop: 
         except BrokerUnavailable as error:
             log.warning("broker is away", reason=str(error))
         await _tell_durability(settings)
-        runner = FollowerRunner(url, relay, stands_at=relay.stands_at, poll=POLL, rest=REST, patience=PATIENCE)
-        await runner.run(stop)
+        with tracing.recording(settings) as spans:
+            [follower] = tracing.traced([relay], spans)
+            runner = FollowerRunner(url, follower, stands_at=relay.stands_at, poll=POLL, rest=REST, patience=PATIENCE)
+            await runner.run(stop)
     finally:
         await relay.close()
 

@@ -12,6 +12,7 @@ from application.feed.feed import Selection, select
 from application.feed.replay import Destination, Progress, Replayed, ReplayRefused, replay
 from infrastructure.feed.event_feed import PostgresEventFeed
 from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import CaughtUp, ReadDatabase, Replica
 from infrastructure.replays.lines import LinesFile
 from infrastructure.replays.request import Request
 from infrastructure.settings import Settings
@@ -29,8 +30,12 @@ async def replay_selection(
     return await ever_known(url, lambda catalogue: select(catalogue, organization, kind, channel, toggle))
 
 
-async def replay_into(url: str, destination: Destination, selection: Selection, progress: Progress) -> Replayed:
-    async with Database(url, size=2, connect_within=5, answer_within=60, application="preferences replay") as database:
+async def replay_into(
+    url: str, standby: str | None, destination: Destination, selection: Selection, progress: Progress
+) -> Replayed:
+    """`standby` is the URL of a standby that has all that the primary has now, if there is one."""
+    database = ReadDatabase(_database(url), None if standby is None else Replica(_database(standby), CaughtUp()))
+    async with database.opened():
         return await replay(PostgresEventFeed(database, within=PIECE_WITHIN), selection, destination, progress)
 
 
@@ -68,6 +73,10 @@ async def replay_destination(
                     credentials=credentials,
                 ) as stream:
                     yield stream
+
+
+def _database(url: str) -> Database:
+    return Database(url, size=2, connect_within=5, answer_within=60, application="preferences replay")
 
 
 def _refuse_unsuitable(name: str, settings: Settings) -> None:

@@ -4,7 +4,7 @@ import gc
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -12,12 +12,14 @@ from starlette.types import ASGIApp
 from ulid_transform import ulid_now
 
 from api import app
-from api.bootstrap import evidence
+from api.bootstrap import evidence, tracing
 from api.bootstrap.audit import make_audit_log, make_audit_summary, make_readings
 from api.bootstrap.clock import kept_in_step
-from api.bootstrap.feeds import feed, open_feed_database
+from api.bootstrap.feeds import feed
+from api.bootstrap.figures import build, counted, figures
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
+from api.bootstrap.read_replica import read_databases
 from api.bootstrap.sign_in import sign_in
 from api.bootstrap.unsubscribing import unsubscribing
 from api.documentation.document import document
@@ -31,11 +33,10 @@ from application.audit.users import Users
 from application.decisions import Decisions
 from application.identity import SessionVerifier
 from application.preferences.history import History
-from application.preferences.preferences import Preferences
+from application.preferences.preferences import Preferences, TraceBatch
 from application.publishing import CatalogueLog
 from domain.catalogue import CATALOGUE
 from infrastructure import logs
-from infrastructure.audit.log import open_database
 from infrastructure.audit.reads import PostgresAuditReads
 from infrastructure.audit.streams import PostgresStreams
 from infrastructure.decisions.stream_states import PostgresStreamStates
@@ -44,7 +45,6 @@ from infrastructure.evidence.sweep.journal import sweep_status
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.identity.development_keys import DevelopmentKeys
-from infrastructure.log import unreadable_actors
 from infrastructure.log.catalogues import PostgresCatalogues
 from infrastructure.log.continuation import moves
 from infrastructure.log.readiness import readiness
@@ -53,8 +53,9 @@ from infrastructure.postgres import migrations
 from infrastructure.postgres.database import POINT_LOOKUP_OPTIONS, Database
 from infrastructure.postgres.database_clock import DatabaseClock
 from infrastructure.preferences.event_store import PostgresPreferencesStore
-from infrastructure.request_log import RequestLog
+from infrastructure.preferences.past_changes import PastChanges
 from infrastructure.settings import Settings
+from infrastructure.telemetry.request_log import RequestLog
 
 log = structlog.get_logger("service")
 
@@ -64,30 +65,52 @@ def create_app() -> ASGIApp:
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
     log_request = RequestLog(settings.log_level, probed=PROBED, write=logs.StandardError().write)
-    return app.create(*wire(settings), ulid_now, log_request, page_origins=settings.page_origins)
+    recording = ExitStack()
+    spans = recording.enter_context(tracing.recording(settings))
+    services, lifespan = wire(settings, None if spans is None else spans.change_batch)
+
+    @asynccontextmanager
+    async def recorded() -> AsyncIterator[None]:
+        with recording:
+            async with lifespan():
+                yield
+
+    return app.create(services, recorded, ulid_now, log_request, page_origins=settings.page_origins, tracing=spans)
 
 
-def wire(settings: Settings) -> tuple[Services, Lifespan]:
-    """The real services and their lifespan. This connects, fetches and starts nothing yet."""
+def wire(settings: Settings, trace: TraceBatch | None = None) -> tuple[Services, Lifespan]:
+    """The real services and their lifespan. This connects, fetches and starts nothing yet. `trace` records batches of changes as spans."""
     assert settings.database_url is not None
     database = Database(settings.database_url, options=POINT_LOOKUP_OPTIONS)
     keys = signing_keys(settings)
     sessions = session_verifier(settings, keys)
     clock = DatabaseClock()
     store = PostgresPreferencesStore(database)
-    feed_database = open_feed_database(settings.database_url)
-    recorded_feed, live_feed = feed(settings, feed_database)
-    preferences = Preferences(store, iter(ulid_now, None), new_key)
+    reads = read_databases(settings, database)
+    recorded_feed, live_feed = feed(settings, reads.feed, reads.replica)
+    preferences = Preferences(store, iter(ulid_now, None), new_key, trace=trace)
     catalogues = PostgresCatalogues(database)
     decisions = Decisions(PostgresStreamStates(database), clock, partial(_catalogue_held, catalogues))
     history = History(store)
-    audit_database = open_database(settings.database_url)
-    readings = make_readings(audit_database, clock)
-    audit_log = make_audit_log(audit_database, readings)
+    readings = make_readings(reads.audit.primary, clock)
+    audit_log = make_audit_log(reads.audit, readings)
+    unsubscribed = unsubscribing(settings, preferences, clock)
+    rate_limit, unsubscribe_rate_limit = (
+        RateLimit(settings.change_rate_limit),
+        RateLimit(settings.unsubscribe_rate_limit),
+    )
+    of_process = figures(
+        {"requests": database, "feed": reads.feed.primary, "audit": reads.audit.primary},
+        preferences,
+        decisions,
+        live_feed,
+        unsubscribed,
+        {"changes": rate_limit, "unsubscribe_clicks": unsubscribe_rate_limit},
+    )
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with database, feed_database, audit_database, kept_in_step(clock, database):
+        async with database, reads.opened(), kept_in_step(clock, database), of_process.published():
             migrations.available()  # Read and cached now, while files can still be opened: `/readyz` needs the list later.
             await keys.start()
             # All objects made so far live as long as the process, so the garbage collector need not walk them again and again.
@@ -112,7 +135,7 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
         preferences=preferences,
         decisions=decisions,
         history=history,
-        users=Users(PostgresStreams(audit_database), history, readings, clock),
+        users=Users(PostgresStreams(reads.audit, clock), History(PastChanges(store, reads.audit)), readings, clock),
         feed=recorded_feed,
         live_feed=live_feed,
         feed_heartbeat=settings.feed_heartbeat,
@@ -120,18 +143,21 @@ def wire(settings: Settings) -> tuple[Services, Lifespan]:
         readiness=partial(_readiness, database, sessions),
         audit_log=audit_log,
         evidence=UserEvidence(evidence.user_evidence(settings, settings.database_url), readings),
-        reads=RecordOfReading(PostgresAuditReads(audit_database), readings),
-        audit_summary=make_audit_summary(audit_database, readings, clock),
+        reads=RecordOfReading(PostgresAuditReads(reads.audit.primary), readings),
+        audit_summary=make_audit_summary(reads.audit, readings, clock),
         followers=partial(
             FollowerRegister(database, clock).statuses, [follower.name for follower in registered(settings)]
         ),
-        counted=unreadable_actors.collect,
+        counted=lambda: [*counted(of_process), *reads.collect()],
+        checkpoint_interval=settings.checkpoint_interval,
+        sweep_within=settings.sweep_within,
+        build=build(),
         swept=partial(sweep_status, database),
         moves=partial(moves, database),
         signing=PostgresSigning(database, clock).status,
-        rate_limit=RateLimit(settings.change_rate_limit),
-        unsubscribing=unsubscribing(settings, preferences, clock),
-        unsubscribe_rate_limit=RateLimit(settings.unsubscribe_rate_limit),
+        rate_limit=rate_limit,
+        unsubscribing=unsubscribed,
+        unsubscribe_rate_limit=unsubscribe_rate_limit,
         clock=clock,
         clock_offset=clock.offset,
         sign_in=sign_in(settings, sessions),

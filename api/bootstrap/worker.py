@@ -4,12 +4,14 @@ import multiprocessing
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import Final
 
 import structlog
 from starlette.types import ASGIApp
 
 from api.bootstrap.service import create_app
+from api.http import worker_places
 
 _TERMINAL: Final = (signal.SIGINT, signal.SIGHUP)
 
@@ -28,6 +30,7 @@ def create_worker() -> ASGIApp:
         signal.signal(ending, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _TERMINAL)  # The master has started this process with both blocked.
     threading.Thread(target=_end_with_master, name="master", daemon=True).start()
+    worker_places.take(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
     return create_app()
 
 

@@ -5,13 +5,19 @@ Exit codes: 0 for success, 1 for failure (one sentence on standard error says wh
 
 import sys
 
-from api import bootstrap
-from api.command_line.commands import CLI
-from api.command_line.console import complain, sentence
-from api.command_line.ending import fail_on_signal
-
 
 def main() -> None:
+    if sys.argv[1:2] == ["probe"]:
+        # A health check runs every few seconds, as long as the service does. The imports below would cost it ten times as much.
+        from api.command_line import quick_probe
+
+        quick_probe.end_if_plain(sys.argv[2:])
+
+    from api import bootstrap
+    from api.command_line.commands import CLI
+    from api.command_line.console import complain, sentence
+    from api.command_line.ending import fail_on_signal
+
     fail_on_signal()
     try:
         CLI.main(prog_name="preferences")

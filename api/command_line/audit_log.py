@@ -85,8 +85,10 @@ def export(
         # Only the database knows former channels and toggles. The times can be checked without it.
         AuditFilter(since=since, until=until).check(CATALOGUE)
 
-    async def run(url: str, target: BinaryIO, progress: Callable[[int, int], None]) -> tuple[int, datetime | None]:
-        async with bootstrap.audit.open_audit(url) as audit:
+    async def run(
+        url: str, standby: str | None, target: BinaryIO, progress: Callable[[int, int], None]
+    ) -> tuple[int, datetime | None]:
+        async with bootstrap.audit.open_audit(url, standby) as audit:
             total = await audit.index.count(org, wanted)
             reader = OrganizationReader(org, bootstrap.audit.OPERATOR)
             entries, complete_until = await audit.log.export(
@@ -94,11 +96,13 @@ def export(
             )
             return await _write(entries, target, form, progress, total, payload=payload), complete_until
 
-    with bootstrap.databases.migrated_database() as url:
+    settings = bootstrap.settings()
+    with bootstrap.databases.migrated_database(settings) as url:
         with refusing_misspelt():
             asyncio.run(bootstrap.catalogues.ever_known(url, wanted.check))
+        standby = bootstrap.standby.caught_up(settings, url)
         with _target(file) as target, bar("exporting") as progress:
-            count, complete_until = asyncio.run(run(url, target, progress))
+            count, complete_until = asyncio.run(run(url, standby, target, progress))
     notes.print(counted(count, "entry", "entries") + (f" in {file}" if file else ""), markup=False, soft_wrap=True)
     if complete_until is None:
         notes.print("Nothing was ever taken into the audit log: `preferences follow` does that.")

@@ -176,5 +176,10 @@ CLI: Final = _group(
         "checks.check",
         "Check all that `serve` and `follow` need: settings, database, migrations, schema, catalogue, checkpoints, key set.",
     ),
+    LateCommand(
+        "probe",
+        "probe.probe",
+        "Ask the service at HOST and PORT whether it lives, or whether it can serve. Exit code 1 if not.",
+    ),
     LateCommand("openapi", "checks.openapi", "Print the API's description, as in /openapi.json."),
 )

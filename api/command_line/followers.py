@@ -31,7 +31,7 @@ def follow(
         if beside:
             end_with_parent()
         await asyncio.gather(
-            bootstrap.followers.run_followers(url, bootstrap.followers.registered(settings), stop),
+            bootstrap.followers.run_followers(url, followers, stop),
             bootstrap.evidence.checkpoint_regularly(settings, url, stop),
             bootstrap.sweep.sweep_regularly(settings, url, stop),
         )
@@ -39,7 +39,11 @@ def follow(
     settings = bootstrap.settings()
     bootstrap.configure_logs(settings)
     exit_on_signal()  # Until the followers run, so that an embedded database is stopped.
-    with bootstrap.databases.migrated_database(settings, serving=True) as url:
+    with (
+        bootstrap.databases.migrated_database(settings, serving=True) as url,
+        bootstrap.tracing.recording(settings) as spans,
+    ):
+        followers = bootstrap.tracing.traced(bootstrap.followers.registered(settings), spans)
         asyncio.run(run(url))
 
 

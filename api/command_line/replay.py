@@ -35,14 +35,14 @@ def replay(
     """
     settings = bootstrap.settings()
 
-    async def run(url: str) -> Replayed:
+    async def run(url: str, standby: str | None) -> Replayed:
         with refusing_misspelt():
             selection = await bootstrap.replays.replay_selection(url, org, kind, channel, toggle)
         async with bootstrap.replays.replay_destination(settings, to, output_, after, selection) as destination:
             # Show the bar only after the destination could be opened.
             with bar("replaying") as progress:
-                return await bootstrap.replays.replay_into(url, destination, selection, progress)
+                return await bootstrap.replays.replay_into(url, standby, destination, selection, progress)
 
     with bootstrap.databases.migrated_database(settings) as url:
-        done = asyncio.run(run(url))
+        done = asyncio.run(run(url, bootstrap.standby.caught_up(settings, url)))
     output.print(f"{counted(done.events, 'event')}, up to position {done.position}")

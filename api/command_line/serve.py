@@ -25,6 +25,10 @@ everything else, this is less than the 30 s that supervisors usually wait."""
 LISTEN_WITHIN: Final = 2.0
 """Seconds to wait for the port. The workers of a server that was killed release it within this time."""
 
+WORKER_SILENT_FOR: Final = 30
+"""Seconds after which a worker that doesn't answer its master is replaced. A worker answers only when its modules are imported, which takes
+this long on a machine without a free core, or in a container with a CPU limit. With uvicorn's 5 s, no worker would ever start there."""
+
 BACKLOG: Final = 2048
 
 COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -89,12 +93,14 @@ def serve(
             log_config=None,
             server_header=False,
             proxy_headers=False,  # Nothing here uses the caller's address.
+            timeout_worker_healthcheck=WORKER_SILENT_FOR,
             timeout_graceful_shutdown=math.ceil(STOP_WITHIN - settings.drain),
         )
-        base = _base(settings.host, listener.getsockname()[1])
-        if settings.development and settings.public_url is None:
-            os.environ["PUBLIC_URL"] = base
-        _greet(settings, base)
+        bound = listener.getsockname()[1]
+        for_people = settings.public_url or _base(settings.loopback, bound)
+        if settings.development:
+            os.environ["PUBLIC_URL"] = for_people
+        _greet(settings, _base(settings.host, bound), for_people)
         server = PatientServer(config)
         if alone:
             server.run(sockets=[listener])
@@ -145,17 +151,22 @@ def _base(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _greet(settings: "bootstrap.Settings", base: str) -> None:
+def _greet(settings: "bootstrap.Settings", base: str, for_people: str) -> None:
     notes.print(f"[bold]Notification preferences[/] on {base} — documentation: {base}/docs")
     if not settings.development:
         return
     token = bootstrap.identities.development_token(settings, "user_demo", "org_demo", "admin", lifetime=24 * 3600)
-    url = shlex.quote(f"{base}/v1/me/notifications")
+    url = shlex.quote(f"{for_people}/v1/me/notifications")
+    reach = (
+        f"Listening on {settings.host}, because DEVELOPMENT_IN_CONTAINER is on: publish the port on 127.0.0.1 only."
+        if settings.development_in_container
+        else "Listening on loopback only."
+    )
     notes.print(
         "[bold yellow]DEVELOPMENT MODE:[/] no CLERK_ISSUER is set, so whoever can run `preferences token` can be any user. "
-        "Listening on loopback only."
+        + reach
     )
-    notes.print(f"\n[bold]Open {base}/preferences[/] and sign in as any user.")
+    notes.print(f"\n[bold]Open {for_people}/preferences[/] and sign in as any user.")
     notes.print("\nOr try the API: a token that is valid for a day, and the two requests that matter.\n")
     typer.echo(
         f"TOKEN={token}\n"

@@ -34,7 +34,8 @@ def verify(
 
     Also compare what is made from the log: the audit index, as far as it has got,
     the current preferences, and the keys. Each part is compared with the log as
-    of a moment of its own, so the service doesn't have to wait.
+    of a moment of its own, so the service doesn't have to wait. With
+    READ_DATABASE_URL, all of this is read on the standby.
 
     Exit code 1 if anything differs. The first position that was altered, added,
     reordered or is missing is named. Exit code 1, too, if only the database has
@@ -48,7 +49,8 @@ def verify(
         bars(*tasks) as (of_log, *beside),
         ThreadPoolExecutor(1) as thread,
     ):
-        others = [thread.submit(bootstrap.sweep.check_beside, url, progress) for progress in beside]
+        reading = bootstrap.standby.caught_up(settings, url) or url
+        others = [thread.submit(bootstrap.sweep.check_beside, reading, progress) for progress in beside]
         verdict = bootstrap.evidence.verify(settings, url, key or (), checkpoint, of_log)
         findings = [finding for other in others for finding in other.result()]
     unremembered = verdict.lacks(str(outside))

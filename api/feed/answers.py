@@ -52,7 +52,7 @@ class FeedAnswers:
         if limit is not None:
             piece = await self._piece(after, limit, selection, _as_line)
             return self._lines(_once(piece.made), piece.position, trailer=trailer)
-        end = await self.feed.end()
+        end = await self.feed.end(at_least=after)
         if after > end:
             raise BeyondTheEnd(end)
         return self._lines(_until(self.feed, after, end, selection), end, trailer=trailer)
@@ -68,7 +68,7 @@ class FeedAnswers:
         """Raises `BeyondTheEnd`."""
         piece = readable(await self.feed.read(after, limit, selection), selection.audience, make)
         # No event comes after the position. Read the end only now: the log only grows, so it wasn't further before.
-        if piece.position == after > 0 and not piece.more and (end := await self.feed.end()) < after:
+        if piece.position == after > 0 and not piece.more and (end := await self.feed.end(at_least=after)) < after:
             raise BeyondTheEnd(end)
         return piece
 

@@ -240,6 +240,12 @@ def _event(kind: type[Event]) -> Json:
             "type": "string",
             "description": "The user; absent where nobody can say any more who it was.",
         }
+        schema["properties"]["traceparent"] = {
+            "type": "string",
+            "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$",
+            "description": "The request's place in a trace of the client's tracing system, as W3C Trace Context writes it; absent where the "
+            "client sent none, and where there is no `subject`.",
+        }
     return schema
 
 

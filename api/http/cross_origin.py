@@ -10,8 +10,10 @@ from api.http.answer import Answer
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 METHODS: Final = b"GET, HEAD, PATCH, POST"
-REQUEST_HEADERS: Final = b"Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, Cache-Control"
-"""Polyfills of EventSource send `Cache-Control`."""
+REQUEST_HEADERS: Final = (
+    b"Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, Cache-Control, Traceparent, Tracestate"
+)
+"""Polyfills of EventSource send `Cache-Control`. Pages with a tracing library send the last two."""
 ANSWER_HEADERS: Final = (
     b"ETag, X-Request-Id, Retry-After, X-Next-After, X-Last-Event-At, Content-Disposition, WWW-Authenticate, Allow"
 )

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http import request_durations
 from api.http.answer import AT_ONCE, Answer, AnswerAtOnce, Header, failure
 from api.http.cross_origin import CrossOrigin, Headers
+from api.http.trace_context import TRACEPARENT, RequestTracing, received
 
 REQUEST_ID: Final = "request_id"
 # Under /v1 every answer is somebody's own: a shared cache must not keep it, a browser must ask again before it uses it.
@@ -20,14 +21,17 @@ PROBED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 LINKS: Final = "/unsubscribe/"
 """A path with this in it ends with a token, which lets its bearer unsubscribe the person. So the log has a template in its place."""
 
-LogRequest: TypeAlias = Callable[[str, str, str, int, float], None]
-"""Notes that a request was answered: its id, method and path, the status, and how many seconds it took."""
+LogRequest: TypeAlias = Callable[[str, str, str, int, float, str | None], None]
+"""Notes that a request was answered: its id, method and path, the status, how many seconds it took, and its `traceparent`."""
 
 log = structlog.get_logger("http")
 
 
 class RequestContext:
-    """Puts a ULID under `request_id` into the scope, and into the header `X-Request-Id` of whatever is answered."""
+    """Puts a ULID under `request_id` into the scope, and into the header `X-Request-Id` of whatever is answered.
+
+    The scope also gets the `traceparent` of the request, if it has a valid one. `tracing` is given only if spans are recorded.
+    """
 
     def __init__(
         self,
@@ -36,17 +40,23 @@ class RequestContext:
         new_id: Callable[[], str],
         log_request: LogRequest,
         cross_origin: CrossOrigin | None = None,
+        tracing: RequestTracing | None = None,
     ) -> None:
         self._app = app
         self._cross_origin = cross_origin
         self._new_id = new_id
         self._log_request = log_request
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = scope[REQUEST_ID] = self._new_id()
+        traceparent = received(scope["headers"])
+        if traceparent is not None:
+            scope[TRACEPARENT] = traceparent
+        span = None if self._tracing is None else self._tracing.begin(request_id, scope["method"], traceparent)
         started = perf_counter()
         path: str = scope["path"]
         status = 0
@@ -85,10 +95,14 @@ class RequestContext:
                 await answer(scope, receive, send_with_id)
         finally:
             seconds = perf_counter() - started
-            # Asked here and not in the function, because every request pays for this line.
-            self._log_request(request_id, scope["method"], _logged(path) if LINKS in path else path, status, seconds)
             # Whatever found the route has left it there.
-            request_durations.observe(scope["method"], getattr(scope.get("route"), "path_format", ""), status, seconds)
+            route = getattr(scope.get("route"), "path_format", "")
+            # Asked here and not in the function, because every request pays for this line.
+            logged = _logged(path) if LINKS in path else path
+            self._log_request(request_id, scope["method"], logged, status, seconds, traceparent)
+            request_durations.observe(scope["method"], route, status, seconds)
+            if span is not None:
+                span.end(route, status)
 
 
 def _completed(headers: Sequence[Header], request_id: str, for_pages: Headers, path: str) -> list[Header]:

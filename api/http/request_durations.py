@@ -1,8 +1,8 @@
 """Counts how long requests took. Each process counts its own requests, and each reports the sum of all processes of a server.
 
 `preferences serve` sets PROMETHEUS_MULTIPROC_DIR, and only for several workers. Then prometheus-client keeps its counts in files in that
-folder, one for each process. The files outlive the process. So no count ever falls, whichever process reports it and
-whichever was killed.
+folder, one for each worker's place (`api/http/worker_places.py`). The files outlive the process. So no count ever falls, whichever process
+reports it and whichever was killed.
 """
 
 import os

@@ -45,7 +45,8 @@ def metrics() -> Json:
     return {
         "operation_id": "getMetrics",
         "summary": "Metrics for Prometheus",
-        "description": "How long requests took, by method, route and status. For each follower of the log: position, lag in "
+        "description": "How long requests took, by method, route and status; how busy the service is, and what its processes "
+        "use. For each follower of the log: position, lag in "
         "events and in seconds, whether it has failed, is paused, is led by a process; without the database, only that "
         "this isn't known. All of it is the same whichever worker process answers.",
         "tags": ["Operations"],

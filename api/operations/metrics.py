@@ -1,22 +1,23 @@
 """GET /metrics, in the text format of Prometheus.
 
-The metrics say how long requests took, how far the followers, the sweep and the signing are, and how wrong the clock is.
+The metrics say how long requests took, how busy the service and its processes are, whether it can serve, how far the followers, the
+sweep and the signing are, and how wrong the clock is.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from fastapi import FastAPI
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from api.http import request_durations
 from api.http.answer import Answer
-from api.operations import description
+from api.operations import description, processes
 from api.services import Services
 from application.evidence.signing import SigningStatus
 from application.evidence.sweep import Subject, SweepStatus
@@ -35,6 +36,9 @@ GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = 
 
 
 def add(app: FastAPI, services: Services) -> None:
+    # For each count, the library would add a series with the time of its making; with several workers it has no such series.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+
     @app.get("/metrics", response_model=None, **description.metrics())
     async def metrics() -> Answer:
         # If the database can't be reached, operators still need the metrics of the requests.
@@ -44,7 +48,17 @@ def add(app: FastAPI, services: Services) -> None:
             stored = [*_followers([], known=False)]
         with suppress(Unavailable):
             stored += [*_sweep(await services.swept()), *_signing(await services.signing())]
-        families = [*request_durations.collect(), *services.counted(), *stored, *_clock(services)]
+        stored += [_readiness(await services.readiness())]
+        # With several workers, this writes the figures of this process to where the next line reads those of all.
+        counted = [*services.counted()]
+        families = [
+            *request_durations.collect(),
+            *counted,
+            *processes.collect(),
+            *stored,
+            *_clock(services),
+            *_settings(services),
+        ]
         text = generate_latest(_Collected(families))
         return Answer(200, text, [(b"content-type", CONTENT_TYPE_LATEST.encode())])
 
@@ -65,6 +79,26 @@ def _signing(status: SigningStatus) -> Iterable[Metric]:
         yield GaugeMetricFamily("preferences_checkpoint_last_timestamp_seconds", what, value=status.last.timestamp())
     what = "For how long the first event behind it has waited for the next one."
     yield GaugeMetricFamily("preferences_checkpoint_lag_seconds", what, value=status.lag_seconds)
+
+
+def _readiness(findings: Mapping[str, str | None]) -> Metric:
+    """The same as `/readyz`, for an alarm that doesn't depend on whether a proxy asks for that."""
+    what = "1 if nothing is wrong with what the service depends on."
+    family = GaugeMetricFamily("preferences_ready", what, labels=["dependency"])
+    for dependency, finding in findings.items():
+        family.add_metric([dependency], finding is None)
+    return family
+
+
+def _settings(services: Services) -> Iterable[Metric]:
+    what = "Setting CHECKPOINT_INTERVAL: seconds between two checkpoints of the log; 0 if there are none without a command."
+    yield GaugeMetricFamily("preferences_checkpoint_interval_seconds", what, value=services.checkpoint_interval)
+    what = "Setting SWEEP_WITHIN: seconds in which the sweep goes through everything once; 0 if there is no sweep."
+    yield GaugeMetricFamily("preferences_sweep_within_seconds", what, value=services.sweep_within)
+    what = "Always 1. The labels say what runs here."
+    family = GaugeMetricFamily("preferences_build_info", what, labels=[*services.build])
+    family.add_metric([*services.build.values()], 1)
+    yield family
 
 
 def _clock(services: Services) -> Iterable[Metric]:

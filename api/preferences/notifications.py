@@ -12,6 +12,7 @@ from api.http.entity_tags import condition, entity_tag, matches
 from api.http.json_body import parse
 from api.http.lean_route import LeanRoute
 from api.http.request_context import PRIVATE, REQUEST_ID
+from api.http.trace_context import TRACEPARENT
 from api.preferences import description
 from api.services import Services
 from application.identity import UserSession
@@ -78,6 +79,7 @@ class Notifications:
             request_id=scope[REQUEST_ID],
             occurred_at=self._services.clock(),
             catalogue_version=self._services.catalogue.version,
+            traceparent=scope.get(TRACEPARENT),
         )
 
 

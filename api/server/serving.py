@@ -5,6 +5,7 @@ import signal
 from typing import Any, Final
 
 from api.http.connection import Stopping
+from api.http.open_connections import open_connections
 from api.server.answer_head import HeadBeginnings
 from api.server.http_protocol import HttpProtocol
 from api.server.patience import Limits
@@ -42,6 +43,7 @@ class Serving:
         if not self._started:
             self._started = True
             self._drain_before_sigterm()
+        open_connections.count = len(self._connections)
         now = asyncio.get_running_loop().time()
         for number, connection in enumerate(list(self._connections), 1):
             connection.look(now)

@@ -1,7 +1,7 @@
 """What can happen in a made-up year. Each act has its instant."""
 
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from domain.catalogue import Catalogue, Choices
 from domain.provenance import Source
@@ -35,4 +35,15 @@ class Sign(NamedTuple):
     at: datetime
 
 
-Act: TypeAlias = Choose | Erase | Publish | Sign
+class Look(NamedTuple):
+    """An officer of the organization reads data of its users. `asked` is as in the record of reading, `shown` counts entries."""
+
+    at: datetime
+    organization: str
+    officer: str
+    action: str
+    asked: dict[str, Any]
+    shown: int
+
+
+Act: TypeAlias = Choose | Erase | Look | Publish | Sign

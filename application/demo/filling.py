@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from application.demo.acts import Act, Choose, Erase, Publish, Sign
+from application.audit.reads import AuditReads, Readings
+from application.demo.acts import Act, Choose, Erase, Look, Publish, Sign
 from application.erasure import Erasure, Erasures
+from application.identity import OrganizationReader
 from application.preferences.draft import Draft
 from application.preferences.state import Change
 from application.preferences.store import PreferencesStore
@@ -34,6 +36,7 @@ class Filling:
         store: PreferencesStore,
         catalogues: CatalogueLog,
         erasures: Erasures,
+        reads: AuditReads,
         new_id: Callable[[datetime], str],
         new_key: Callable[[], bytes],
         sign: Callable[[datetime], None],
@@ -41,6 +44,7 @@ class Filling:
         self._store = store
         self._catalogues = catalogues
         self._erasures = erasures
+        self._reads = reads
         self._new_id = new_id
         self._new_key = new_key
         self._sign = sign
@@ -65,7 +69,7 @@ class Filling:
         await self._write()
         progress(len(acts), len(acts))
 
-    async def _other(self, act: Erase | Publish | Sign) -> None:
+    async def _other(self, act: Erase | Look | Publish | Sign) -> None:
         ids = iter(lambda: self._new_id(act.at), None)
         match act:
             case Publish():
@@ -77,6 +81,11 @@ class Filling:
                     act.organization, act.user
                 )
                 self.events += erased.destroyed
+            case Look():
+                stream = stream_id(act.organization, act.officer)
+                reader = OrganizationReader(act.organization, f"user:{act.officer}", stream)
+                readings = Readings(self._reads, ids, lambda: act.at)
+                await readings.record(reader, act.action, act.asked, count=act.shown, request_id=next(ids))
             case _:
                 self._sign(act.at)
 

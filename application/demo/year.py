@@ -6,9 +6,13 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from application.demo.acts import Act, Choose, Erase, Publish, Sign
-from application.demo.people import IMPORTER, Person, people
+from application.audit.log import EXPORT, READ
+from application.audit.summary import SUMMARY
+from application.audit.users import READ_HISTORY
+from application.demo.acts import Act, Choose, Erase, Look, Publish, Sign
+from application.demo.people import IMPORTER, MAIN, Person, people
 from domain.catalogue import Catalogue
+from domain.preferences import stream_id
 from domain.provenance import Source
 
 LENGTH: Final = timedelta(days=365)
@@ -24,6 +28,7 @@ same product update three times in a night.
 
 DIGEST: Final = "email.weekly_usage_digest"
 NEWS: Final = "email.product_updates"
+OFFICERS: Final = {MAIN: "user_officer_iris", IMPORTER: "user_officer_paul"}
 SUPPORT: Final = ("user_staff_mira", "user_staff_tom")
 ERASURES: Final = 9
 UNDECIDED: Final = 0.18
@@ -65,7 +70,32 @@ def year(chance: Random, now: datetime, users: int, catalogue: Catalogue) -> lis
         life = Life(chance, person, began, catalogue if before is None else before, catalogue)
         acts += (act for act in life.acts() if act.at < erased.get(person, now))
     acts += [Sign(began + fortnight * 14 * DAY + 2 * HOUR) for fortnight in range(1, 27)]
+    acts += readings(chance, began, everybody)
     return sorted((act for act in acts if act.at < now), key=lambda act: act.at)
+
+
+def readings(chance: Random, began: datetime, everybody: list[Person]) -> Iterator[Look]:
+    """What the officers look at: every Monday the summary, now and then a user who has asked, and after the incident a lot."""
+    incident = {"channel": "email", "toggle": "product_updates", "enabled": False}
+    for organization, officer in OFFICERS.items():
+        users = [person.name for person in everybody if person.organization == organization]
+        if not users:
+            continue
+        for day in range(7 - began.weekday(), 365, 7):
+            monday = began + (day + 8.5 / 24 + chance.random() / 24) * DAY
+            whole_year = {
+                "since": (monday - LENGTH).isoformat(),
+                "until": monday.isoformat(),
+                "format": "application/json",
+            }
+            yield Look(monday, organization, officer, SUMMARY, whole_year, day)
+            if chance.random() < 0.3:
+                asked = {"resource_stream": str(stream_id(organization, chance.choice(users))), "limit": 50}
+                yield Look(monday + HOUR, organization, officer, READ_HISTORY, asked, chance.randint(0, 12))
+        for later in (0.4, 0.6, 1.4):
+            yield Look(began + (INCIDENT + later) * DAY, organization, officer, READ, {**incident, "limit": 50}, 50)
+        exported = {**incident, "format": "text/csv"}
+        yield Look(began + (INCIDENT + 2.4) * DAY, organization, officer, EXPORT, exported, len(users) // 5)
 
 
 class Life:

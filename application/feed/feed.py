@@ -98,13 +98,20 @@ class Slice:
 
 
 class EventFeed(Protocol):
-    """Raises `Unavailable` while the database can't be reached."""
+    """Raises `Unavailable` while the database can't be reached.
 
-    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
-        """The next selected events, at most `limit`. If the search takes long, the piece may have fewer events, or none."""
+    Different servers may answer, of which one may lack the newest events. `at_least` is a position that the log is known to have: a server
+    that lacks it does not answer. If no server has it, the log has lost it.
+    """
+
+    async def read(self, after: int, limit: int, selection: Selection, *, at_least: int = 0) -> Slice:
+        """The next selected events, at most `limit`. If the search takes long, the piece may have fewer events, or none.
+
+        The reader has seen `after`, so the log is known to have that position, too.
+        """
         ...
 
-    async def end(self) -> int:
+    async def end(self, *, at_least: int = 0) -> int:
         """The last position of the log; 0 while it is empty."""
         ...
 
@@ -152,13 +159,13 @@ async def slices(feed: EventFeed, after: int, end: int, selection: Selection) ->
 
     The next piece is requested before the current one is decoded, so the database and this process work at the same time.
     """
-    coming = asyncio.ensure_future(feed.read(after, CHUNK, selection))
+    coming = asyncio.ensure_future(feed.read(after, CHUNK, selection, at_least=end))
     try:
         while True:
             piece = await coming
             last = not piece.more or piece.position >= end
             if not last:
-                coming = asyncio.ensure_future(feed.read(piece.position, CHUNK, selection))
+                coming = asyncio.ensure_future(feed.read(piece.position, CHUNK, selection, at_least=end))
                 await asyncio.sleep(0)
             events = piece.events
             if piece.position > max(after, end):

@@ -27,13 +27,17 @@ class LiveFeed:
         self._feed = feed
         self._tail = tail
         self._encode = encode
-        self._most_readers = most_readers
+        self.most_readers = most_readers
         self._readers = 0
+
+    @property
+    def readers(self) -> int:
+        return self._readers
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
         """A reader holds a place inside this context. Raises `Unavailable` if all places are taken."""
-        if self._readers >= self._most_readers:
+        if self._readers >= self.most_readers:
             raise Unavailable(f"{self._readers} readers follow the feed already", retry_after=10)
         self._readers += 1
         try:
@@ -53,10 +57,10 @@ class LiveFeed:
             yield news
         # The tail starts at the end of the log at the latest. If the reader's position is beyond the end, the reader waits and
         # is told so: after a failover, the log will be continued at a higher position.
-        reached = await self._feed.end()
+        reached = await self._feed.end(at_least=position)
         with self._tail.join(min(position, reached)) as subscription:
             while position < subscription.start:
-                news, _ = await self._read(position, selection)
+                news, _ = await self._read(position, selection, at_least=subscription.start)
                 position = news.position
                 yield news
             while True:
@@ -70,6 +74,7 @@ class LiveFeed:
                             encoded.append(frame.encoded)
                 yield News(encoded, position, reached if reached < position else None)
 
-    async def _read(self, after: int, selection: Selection) -> tuple[News, bool]:
-        piece = readable(await self._feed.read(after, CHUNK, selection), selection.audience, self._encode)
+    async def _read(self, after: int, selection: Selection, *, at_least: int = 0) -> tuple[News, bool]:
+        found = await self._feed.read(after, CHUNK, selection, at_least=at_least)
+        piece = readable(found, selection.audience, self._encode)
         return News(piece.made, piece.position), piece.more

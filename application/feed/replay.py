@@ -47,8 +47,8 @@ async def replay(feed: EventFeed, selection: Selection, destination: Destination
     Raises `UnreadableEvent` for an event that can't be read; the destination then has all events before it. Raises
     `ReplayRefused` for a destination that is further than the log.
     """
-    end = await feed.end()
     begin = position = destination.position
+    end = await feed.end(at_least=begin)
     if begin > end:
         raise ReplayRefused(
             f"what was replayed stands at position {begin}, and the log ends at position {end}: it has lost its end, "

@@ -28,8 +28,9 @@ class Draft:
             raise PreconditionFailed
         if change.requested:
             if self._is_erased() and change.provenance.source in BY_LINK:
-                # The links in the mails of an erased person still work, and the click of a bearer doesn't name the person again.
-                change = change._replace(provenance=change.provenance._replace(actor=ERASED))
+                # The links in the mails of an erased person still work, and the click of a bearer doesn't name the person again. A trace
+                # could name the person, too.
+                change = change._replace(provenance=change.provenance._replace(actor=ERASED, traceparent=None))
             aggregate = self._aggregate = self._aggregate or self._restored(change, event_ids)
             aggregate.choose(change.requested, change.provenance, event_ids)
             self._collect(aggregate)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from application.preferences.store import PreferencesStore
+from application.preferences.store import Changes
 from domain.errors import ValidationFailed
 from domain.isolation import Audience
 from domain.preferences import stream_id
@@ -28,7 +28,7 @@ class Page:
 class History:
     """Reads directly from the stream. A page costs the same in a long history as in a short one."""
 
-    def __init__(self, store: PreferencesStore) -> None:
+    def __init__(self, store: Changes) -> None:
         self._store = store
 
     async def page(self, organization: str | None, user: str, *, limit: int, after: PageStart | None = None) -> Page:

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from application.batching import Batcher
+from application.batching import Batcher, BatchFigures
 from application.preferences.draft import Draft
 from application.preferences.remembered import RememberedRows
 from application.preferences.state import Change, State
@@ -23,6 +25,9 @@ PAUSE: Final = 0.05
 """Seconds between two attempts to find out whether a commit took effect after its answer was lost."""
 
 Outcome: TypeAlias = State | Exception
+
+TraceBatch: TypeAlias = Callable[[Sequence[Change]], AbstractContextManager[object]]
+"""The context in which a batch of changes is decided and recorded, for a tracing system."""
 
 
 @dataclass(slots=True)
@@ -44,7 +49,8 @@ class Preferences:
     """Reads and changes preferences. Calls that arrive at the same moment share their round trips to the store.
 
     `event_ids` yields fresh ULIDs. `new_key` makes keys that seal actors. If the answer to a commit is lost, the service
-    tries for `resolve_for` seconds to find out whether the commit took effect.
+    tries for `resolve_for` seconds to find out whether the commit took effect. `trace` is given only if spans are recorded.
+    `appended` is how many events were appended so far; it lacks those whose commit was found out about only later.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Preferences:
         new_key: Callable[[], bytes],
         *,
         resolve_for: float = 1.0,
+        trace: TraceBatch | None = None,
     ) -> None:
         self._store = store
         self._event_ids = event_ids
@@ -61,7 +68,14 @@ class Preferences:
         self._resolve_for = resolve_for
         self._remembered = RememberedRows()
         self._reads: Batcher[UUID, State] = Batcher(self._read_together, gather=True, at_once=True)
-        self._changes: Batcher[Change, State] = Batcher(self._change_together)
+        self._changes: Batcher[Change, State] = Batcher(
+            self._change_together if trace is None else partial(self._change_traced, trace)
+        )
+        self.appended = 0
+
+    @property
+    def batches(self) -> Mapping[str, BatchFigures]:
+        return {"reads": self._reads.figures, "changes": self._changes.figures}
 
     async def read(self, stream: UUID) -> State:
         return await self._reads.submit(stream)
@@ -82,6 +96,10 @@ class Preferences:
         rows = await self._store.load(list(set(streams)))
         self._remembered.put(rows.values())
         return [State.of(stream, rows.get(stream)) for stream in streams]
+
+    async def _change_traced(self, trace: TraceBatch, changes: Sequence[Change]) -> Sequence[Outcome]:
+        with trace(changes):
+            return await self._change_together(changes)
 
     async def _change_together(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         attempts = [Attempt(change) for change in changes]
@@ -109,7 +127,7 @@ class Preferences:
         """Read, decide, append. An attempt without an outcome afterwards was overtaken by another writer and needs another round.
 
         A remembered row saves a read, but it is only a guess. If an append to it succeeds, the version check has proven it.
-        If not, or if there is nothing to append, the row is read in the next round.
+        If not, or if there is nothing to append, the row is read in the next round. While guesses are wrong, all rows are read.
         """
         streams = {attempt.change.stream for attempt in attempts}
         guesses = self._remembered.take(streams)
@@ -121,6 +139,9 @@ class Preferences:
         drafts = self._decide([attempt for attempt in attempts if attempt.outcome is None], rows)
         written = [draft.append(self._new_key) for draft in drafts if draft.events]
         recorded = await self._append(written, attempts) if written else frozenset()
+        tried = [append.row.stream for append in written if append.row.stream in guesses]
+        proven = sum(stream in recorded for stream in tried)
+        self._remembered.judge(proven, len(tried) - proven)
         self._remembered.put(append.row for append in written if append.row.stream in recorded)
         unchanged = {draft.stream for draft in drafts if not draft.events}
         settled = (unchanged - guesses.keys()) | recorded
@@ -154,7 +175,9 @@ class Preferences:
         """The streams that were appended to. If the database refuses the batch, each append is tried alone, so one bad append
         never harms the others."""
         try:
-            return await self._store.append(appends)
+            there = await self._store.append(appends)
+            self.appended += sum([len(append.events) for append in appends if append.row.stream in there])
+            return there
         except OutcomeUnknown:
             streams = {append.row.stream for append in appends}
             for attempt in attempts:

@@ -12,6 +12,13 @@ SERVES: Final = 2.0
 """Seconds for which a row is remembered. If another process has changed the row meanwhile, the guess costs one round trip
 more than reading the row would."""
 
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+"""Seconds without guesses after a wrong one. It means that another process changes the same users. The next pause is twice as long."""
+
+PROVEN: Final = 1_000
+"""So many right guesses in a row make the next pause short again."""
+
 
 class RememberedRows:
     """At most `most` rows, each for `SERVES` seconds of the `clock`. The oldest row is dropped first.
@@ -24,6 +31,9 @@ class RememberedRows:
         self._most = most
         self._clock = clock
         self._rows: OrderedDict[UUID, tuple[float, CurrentPreferences]] = OrderedDict()
+        self._pause = FIRST_PAUSE
+        self._paused_until = 0.0
+        self._proven = 0
 
     def take(self, streams: Iterable[UUID]) -> dict[UUID, CurrentPreferences]:
         """The remembered rows of these streams. They are forgotten here."""
@@ -37,7 +47,21 @@ class RememberedRows:
 
     def put(self, rows: Iterable[CurrentPreferences]) -> None:
         now = self._clock()
+        if now < self._paused_until:
+            return
         for row in rows:
             self._rows[row.stream] = now, row
             if len(self._rows) > self._most:
                 self._rows.popitem(last=False)
+
+    def judge(self, proven: int, refuted: int) -> None:
+        """How many guesses of a batch were right, and how many were wrong. A single wrong one costs the whole batch a round trip."""
+        if refuted:
+            self._rows.clear()
+            self._paused_until = self._clock() + self._pause
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._proven = 0
+        else:
+            self._proven += proven
+            if self._proven >= PROVEN:
+                self._pause = FIRST_PAUSE

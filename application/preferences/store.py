@@ -35,7 +35,13 @@ class AppendRefused(Exception):
     """The database refused the whole transaction. Nothing of it was recorded."""
 
 
-class PreferencesStore(Protocol):
+class Changes(Protocol):
+    async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:
+        """The newest recorded choices of a stream, newest first. If `up_to` is given, none above that version. Raises `Unavailable`."""
+        ...
+
+
+class PreferencesStore(Changes, Protocol):
     """The log of events and the current preferences, which are written together.
 
     Every method raises `Unavailable` while the database can't be reached.
@@ -56,8 +62,4 @@ class PreferencesStore(Protocol):
 
     async def recorded(self, events: Sequence[PreferencesEvent]) -> AbstractSet[str]:
         """The ids of those of these events that are in the log."""
-        ...
-
-    async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:
-        """The newest recorded choices of a stream, newest first. If `up_to` is given, none above that version."""
         ...

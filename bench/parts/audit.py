@@ -3,7 +3,7 @@
 from statistics import median
 
 from bench.command import running_beside, spent_by
-from bench.contender import OURS
+from bench.contender import OURS_ALONE
 from bench.goals import Figure
 from bench.pair import compare
 from bench.stage import Stage
@@ -30,8 +30,8 @@ def _verification(stage: Stage) -> Figure:
 def _checkpoints(stage: Stage) -> Figure:
     off = {"SWEEP_WITHIN": "0", "CHECKPOINT_INTERVAL": "0"}
     with (
-        stage.trial(OURS) as signed,
-        stage.trial(OURS) as unsigned,
+        stage.trial(OURS_ALONE) as signed,
+        stage.trial(OURS_ALONE) as unsigned,
         running_beside(stage, signed.url, "follow", **{**off, "CHECKPOINT_INTERVAL": str(INTERVAL)}),
         running_beside(stage, unsigned.url, "follow", **off),
     ):

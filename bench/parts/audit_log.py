@@ -24,6 +24,7 @@ from domain.preferences import stream_id
 from domain.provenance import Source
 from infrastructure.audit.log import PostgresAuditLog, open_database
 from infrastructure.postgres import migrations
+from infrastructure.postgres.read_database import ReadDatabase
 from projections.audit_log import Action
 from projections.shown_actor import ActorKind
 
@@ -88,7 +89,7 @@ async def _pages(url: str, users: int, events: int, pages: int) -> dict[str, lis
     questions = list(_questions(users, events))
     took: dict[str, list[float]] = {asked.name: [] for asked in questions}
     async with open_database(url) as database:
-        index = PostgresAuditLog(database)
+        index = PostgresAuditLog(ReadDatabase(database))
         for number in range(pages + 1):
             for asked in questions:
                 # The first page, and others anywhere behind it.

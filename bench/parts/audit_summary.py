@@ -18,6 +18,7 @@ from bench.varied_log import BEGIN, LARGE, TOGGLES, fill, people
 from infrastructure.audit.log import PostgresAuditLog, open_database
 from infrastructure.audit.summary import PostgresDailyIndex
 from infrastructure.postgres import migrations
+from infrastructure.postgres.read_database import ReadDatabase
 
 NAME = "audit_summary"
 YEAR = timedelta(days=365)
@@ -66,7 +67,9 @@ async def _summaries(url: str, users: int, times: int) -> tuple[dict[str, list[f
     rows: dict[str, int] = {}
     async with open_database(url) as database:
         readings = Readings(_Unrecorded(), iter(str, None), datetime.now)
-        summary = AuditSummary(PostgresDailyIndex(database, PostgresAuditLog(database)), readings, datetime.now)
+        summary = AuditSummary(
+            PostgresDailyIndex(ReadDatabase(database), PostgresAuditLog(ReadDatabase(database))), readings, datetime.now
+        )
         for number in range(times + 1):
             for name, organization, wanted in questions:
                 reader = OrganizationReader(organization, "user:bench")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from bench.contender import OURS
+from bench.contender import OURS_ALONE
 from bench.goals import Figure
 from bench.stage import Stage
 from bench.stored_log import fill
@@ -23,7 +23,7 @@ BATCHES = 20
 EVENTS = 2
 """Of each user: the stream opened, `product_updates` switched off."""
 CONNECTIONS = 2
-SENDER = replace(OURS, settings={"ROLE_SCOPES": "member=preferences:read"})
+SENDER = replace(OURS_ALONE, settings={**OURS_ALONE.settings, "ROLE_SCOPES": "member=preferences:read"})
 
 
 def measure(stage: Stage) -> list[Figure]:

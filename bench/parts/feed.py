@@ -12,7 +12,7 @@ from statistics import median
 
 import orjson
 
-from bench.contender import OURS
+from bench.contender import OURS, OURS_ALONE
 from bench.feed_reader import new_key, read_lines, read_stream
 from bench.goals import Figure
 from bench.half_load import TIMED, p99_at_half_load
@@ -29,7 +29,7 @@ def measure(stage: Stage) -> list[Figure]:
 def _lines(stage: Stage) -> list[Figure]:
     size = stage.size
     events = size.rebuilt_users * size.rebuilt_events
-    with stage.log(size.rebuilt_users, size.rebuilt_events) as url, stage.trial(OURS, url) as trial:
+    with stage.log(size.rebuilt_users, size.rebuilt_events) as url, stage.trial(OURS_ALONE, url) as trial:
         key = asyncio.run(new_key(url, None))
         _read(trial, key, events - events // 4, events // 4)
         _, quarter = trial.server.resident

@@ -15,6 +15,7 @@ from bench.goals import Figure
 from bench.stage import Stage
 from infrastructure.feed.event_feed import PostgresEventFeed
 from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import ReadDatabase
 
 NAME = "follow"
 
@@ -29,7 +30,7 @@ def measure(stage: Stage) -> list[Figure]:
 async def follow(url: str) -> tuple[int, float]:
     seen = 0
     async with Database(url, size=2) as database:
-        feed = PostgresEventFeed(database)
+        feed = PostgresEventFeed(ReadDatabase(database))
         started = time.perf_counter()
         async for piece in slices(feed, 0, await feed.end(), EVERYTHING):
             for _ in piece.events:

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from bench.contender import OURS
+from bench.contender import OURS_ALONE
 from bench.goals import Figure
 from bench.pair import compare
 from bench.stage import Stage
@@ -22,7 +22,7 @@ def measure(stage: Stage) -> list[Figure]:
             url = stack.enter_context(stage.database())
             migrations.migrate(url)
             fill_one(url, user, events)
-            trials.append(stack.enter_context(stage.trial(OURS, url, users=users)))
+            trials.append(stack.enter_context(stage.trial(OURS_ALONE, url, users=users)))
         # One user's changes have an order, so they are sent over one connection, each after the answer to the one before.
         rates = compare(stage, *trials, connections=1)
     detail = f"{rates.first:,.0f}/s from {stage.size.long_stream:,} events on, {rates.second:,.0f}/s from 1 on"

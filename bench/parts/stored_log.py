@@ -1,6 +1,6 @@
 """PATCH with a log that is full already, against an empty one."""
 
-from bench.contender import OURS
+from bench.contender import OURS_ALONE
 from bench.goals import Figure
 from bench.pair import compare
 from bench.stage import Stage
@@ -16,8 +16,8 @@ def measure(stage: Stage) -> list[Figure]:
     users = stage.make_users([numbered(number * step) for number in range(size.users)])
     with (
         stage.log(size.stored_users, size.stored_events) as url,
-        stage.trial(OURS, url, users=users) as full,
-        stage.trial(OURS, users=users) as empty,
+        stage.trial(OURS_ALONE, url, users=users) as full,
+        stage.trial(OURS_ALONE, users=users) as empty,
     ):
         rates = compare(stage, full, empty)
     detail = (

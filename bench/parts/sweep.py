@@ -7,7 +7,7 @@ from statistics import median
 import psycopg
 
 from bench.command import running_beside, spent_by
-from bench.contender import OURS
+from bench.contender import OURS_ALONE
 from bench.goals import Figure
 from bench.pair import compare
 from bench.stage import Stage
@@ -39,8 +39,8 @@ def _beside(stage: Stage) -> list[Figure]:
     with (
         _indexed(stage) as swept,
         _indexed(stage) as unswept,
-        stage.trial(OURS, swept) as on,
-        stage.trial(OURS, unswept) as off,
+        stage.trial(OURS_ALONE, swept) as on,
+        stage.trial(OURS_ALONE, unswept) as off,
         running_beside(stage, swept, "follow", CHECKPOINT_INTERVAL="0", SWEEP_WITHIN=BY_DEFAULT),
         running_beside(stage, unswept, "follow", CHECKPOINT_INTERVAL="0", SWEEP_WITHIN="0"),
     ):

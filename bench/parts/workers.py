@@ -4,12 +4,13 @@ from bench.contender import OURS
 from bench.goals import Figure
 from bench.pair import compare
 from bench.process import children, processor_seconds
+from bench.processor import is_follower
 from bench.stage import Stage
 from bench.trial import Trial, VoidRun
 
 NAME = "workers"
 ENOUGH_CORES = 4
-"""For two workers, PostgreSQL and the load; with fewer, a second worker has nowhere to run."""
+"""For two workers, PostgreSQL and the load. With fewer, a second worker has nowhere to run, and the ratio is not judged."""
 LEAST_SHARE = 0.1
 """Of the work. They share a socket, and which of them takes a connection from it is the kernel's choice."""
 
@@ -30,13 +31,18 @@ def measure(stage: Stage) -> list[Figure]:
         f"{acknowledged:,} acknowledged changes of two workers, who shared the work {busy:.0%} to {other:.0%}, each in "
         "the log exactly once: the run would be void otherwise"
     )
-    figures = [Figure("workers.lost", wrong, detail)]
-    if len(stage.cores.everything) >= ENOUGH_CORES:
-        figures.append(Figure("workers.rate", rates.ratio, f"{rates.first:,.0f}/s against {rates.second:,.0f}/s"))
-    return figures
+    cores = len(stage.cores.everything)
+    compared = (
+        f"{rates.first:,.0f}/s against {rates.second:,.0f}/s on {cores} cores, which PostgreSQL and the load share"
+    )
+    return [
+        Figure("workers.lost", wrong, detail),
+        Figure("workers.rate", rates.ratio, compared, judged=cores >= ENOUGH_CORES),
+    ]
 
 
 def _shares(trial: Trial) -> tuple[float, float]:
     """What part of their processor time the two workers had, the busier one first."""
-    spent = sorted(map(processor_seconds, children(trial.server.process.pid)), reverse=True)[:2]
+    workers = [pid for pid in children(trial.server.process.pid) if not is_follower(pid)]
+    spent = sorted(map(processor_seconds, workers), reverse=True)[:2]
     return spent[0] / sum(spent), spent[1] / sum(spent)

@@ -13,6 +13,7 @@ from infrastructure.audit import index as audit_index
 from infrastructure.log.event_log import read_at
 from infrastructure.postgres.connection import Connection
 from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import ANSWER_WITHIN, ReadDatabase
 from infrastructure.postgres.sql import queries
 from projections.audit_log import Action
 
@@ -20,7 +21,7 @@ BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
-def open_database(url: str, *, size: int = 2, answer_within: float = 10.0) -> Database:
+def open_database(url: str, *, size: int = 2, connect_within: float = 5.0, answer_within: float = 10.0) -> Database:
     """A small pool of its own: readers of the audit log may wait for each other, but other requests never wait for them.
 
     PostgreSQL plans for a class of average size. That may be so small that collecting and sorting its entries seems cheapest. Without
@@ -29,7 +30,7 @@ def open_database(url: str, *, size: int = 2, answer_within: float = 10.0) -> Da
     return Database(
         url,
         size=size,
-        connect_within=5,
+        connect_within=connect_within,
         answer_within=answer_within,
         application="preferences audit",
         options="-c enable_bitmapscan=off",
@@ -37,8 +38,14 @@ def open_database(url: str, *, size: int = 2, answer_within: float = 10.0) -> Da
 
 
 class PostgresAuditLog(AuditIndex):
-    def __init__(self, database: Database) -> None:
+    """The primary says how far the index is, which a reader takes as a promise. A standby gives the entries as soon as it has them all.
+
+    `within`: seconds that a standby has to count.
+    """
+
+    def __init__(self, database: ReadDatabase, *, within: float = ANSWER_WITHIN) -> None:
         self._database = database
+        self._within = within
         self._queries = queries("audit_log")
 
     @override
@@ -64,17 +71,22 @@ class PostgresAuditLog(AuditIndex):
     async def count(self, organization: str, wanted: AuditFilter) -> int:
         parameters = _parameters(organization, wanted, None)
         statement = self._queries["count"]
-        [(count,)] = await self._database.read(lambda its: its.rows(statement, parameters, prepare=False))
+        [(count,)] = await self._database.read_within(
+            self._within, lambda its: its.rows(statement, parameters, prepare=False)
+        )
         return int(count)
 
     @override
     async def at(self, position: int) -> Recorded | None:
-        events = await self._database.read(lambda connection: read_at(connection, [position]))
+        async def is_there(events: list[Recorded], _: Connection) -> bool:
+            return bool(events)
+
+        events = await self._database.read(lambda connection: read_at(connection, [position]), enough=is_there)
         return events[0] if events else None
 
     @override
     async def complete_until(self) -> IndexProgress:
-        [(reached, end, now, earliest)] = await self._database.fetch_in_time(
+        [(reached, end, now, earliest)] = await self._database.primary.fetch_in_time(
             self._queries["progress"], {"follower": audit_index.AuditIndexer.name}, prepare=False
         )
         if not reached:

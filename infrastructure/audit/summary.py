@@ -15,7 +15,7 @@ from infrastructure.audit.index import AuditIndexer
 from infrastructure.audit.log import PostgresAuditLog
 from infrastructure.log.event_log import read_at
 from infrastructure.postgres.connection import Connection
-from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import ReadDatabase
 from infrastructure.postgres.sql import queries
 
 
@@ -31,7 +31,7 @@ class Parts(NamedTuple):
 
 
 class PostgresDailyIndex(DailyIndex):
-    def __init__(self, database: Database, log: PostgresAuditLog) -> None:
+    def __init__(self, database: ReadDatabase, log: PostgresAuditLog) -> None:
         self._database = database
         self._log = log
         self._statement = queries("audit_summary")["by_day"]

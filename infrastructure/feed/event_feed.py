@@ -23,7 +23,7 @@ from infrastructure.audit.index import AuditIndexer
 from infrastructure.log import event_log
 from infrastructure.log.continuation import continuations
 from infrastructure.postgres.connection import Connection
-from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import ReadDatabase
 from infrastructure.postgres.sql import queries
 from projections.audit_log import OPEN, Action
 
@@ -56,22 +56,31 @@ class PostgresEventFeed(EventFeed):
     would block the whole pool.
     """
 
-    def __init__(self, database: Database, *, within: float = READ_WITHIN) -> None:
+    def __init__(self, database: ReadDatabase, *, within: float = READ_WITHIN) -> None:
         self._database = database
         self._within = within
 
     @override
-    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
+    async def read(self, after: int, limit: int, selection: Selection, *, at_least: int = 0) -> Slice:
         async def read(connection: Connection) -> Slice:
             if selection.organization is None:
                 return await _search(connection, after, limit, selection)
             return await _of_organization(connection, after, limit, selection)
 
-        return await self._database.read_within(self._within, read)
+        async def has_what_is_known(piece: Slice, connection: Connection) -> bool:
+            # Where a piece says that nothing comes after it, the server's log ends there: `at_least` must not come later.
+            if piece.more or piece.position > max(after, at_least - 1):
+                return True
+            return piece.position >= at_least and await event_log.end_of_log(connection) >= after
+
+        return await self._database.read_within(self._within, read, enough=has_what_is_known)
 
     @override
-    async def end(self) -> int:
-        return await self._database.read_within(self._within, event_log.end_of_log)
+    async def end(self, *, at_least: int = 0) -> int:
+        async def has_it(end: int, _: Connection) -> bool:
+            return end >= at_least
+
+        return await self._database.read_within(self._within, event_log.end_of_log, enough=has_it)
 
     @override
     async def continuations(self) -> list[Continuation]:

@@ -18,6 +18,7 @@ from domain.isolation import PLATFORM
 from infrastructure.log import event_log
 from infrastructure.postgres.connection import Connection, translated
 from infrastructure.postgres.session import Session, connect
+from infrastructure.postgres.wal import Mark, Standing, mark_of, standing_of
 
 CHANNEL: Final = "preferences_log"
 
@@ -47,6 +48,24 @@ class PostgresLogWatch(LogWatch):
         except (psycopg.Error, Unavailable) as error:
             log.warning("the log can't be watched", reason=str(error))
             raise (translated(error) if isinstance(error, psycopg.Error) else error) from error
+
+    @classmethod
+    async def connected(cls, url: str, application: str, *, within: float = LOOK_WITHIN) -> Self:
+        """Only for reading, without notifications. The caller has to close it."""
+        return cls(await _connected(url, application), within)
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def mark(self) -> Mark:
+        """The present place of the primary in its WAL."""
+        with self._connection.answering_by(monotonic() + self._within):
+            return await mark_of(self._connection)
+
+    async def standing(self) -> Standing:
+        """The present place of a standby in the WAL."""
+        with self._connection.answering_by(monotonic() + self._within):
+            return await standing_of(self._connection)
 
     @override
     async def read_after(self, position: int, limit: int) -> list[Cleared]:

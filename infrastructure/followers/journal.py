@@ -11,8 +11,9 @@ import structlog
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
-from application.followers import FollowerState, Journal
+from application.followers import FollowerState, Journal, Stretch
 from application.log import Recorded, UnreadableEvent
+from infrastructure.log.event_codec import TYPES
 from infrastructure.log.event_log import read_after
 from infrastructure.postgres.connection import ConnectionLost, translated
 from infrastructure.postgres.sql import queries
@@ -50,6 +51,16 @@ class PostgresJournal(Journal[Connection]):
     async def read_after(self, position: int, limit: int) -> list[Recorded]:
         with self.translated():
             return await read_after(self._connection, position, limit)
+
+    @override
+    async def stretch_after(self, position: int, limit: int) -> Stretch:
+        parameters = {"position": position, "limit": limit, "types": [*TYPES]}
+        with self.translated():
+            cursor = await self._connection.execute(_QUERIES["stretch"], parameters, prepare=False)
+            [(up_to, events, unknown)] = await cursor.fetchall()
+            if unknown is not None:
+                await read_after(self._connection, unknown - 1, 1)
+        return Stretch(position, up_to or position, events)
 
     @override
     @asynccontextmanager

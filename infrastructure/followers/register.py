@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from application.followers import CannotReset, Follower, FollowerStatus
+from application.followers import AnyFollower, CannotReset, FollowerStatus
 from infrastructure.followers.journal import Connection
 from infrastructure.log.event_codec import recorded_at
 from infrastructure.postgres.database import Database
@@ -32,7 +32,7 @@ class FollowerRegister:
         """False if no such follower has ever run."""
         return bool(await self._database.write(self._queries["resume"], {"name": name}))
 
-    async def reset(self, follower: Follower[Connection], to: int) -> None:
+    async def reset(self, follower: AnyFollower[Connection], to: int) -> None:
         """Undo the follower's effect of all events after `to`, and let it handle them again. Raises `CannotReset`."""
         name = {"name": follower.name}
         async with self._database.connection() as connection, connection.transaction():

@@ -8,13 +8,14 @@ from typing import Final
 import psycopg
 import structlog
 
-from application.followers import LARGEST, ConfirmedPosition, Follower, Following, Step
+from application.followers import ConfirmedPosition, Follower, StretchFollower
+from application.following import Following, Step
 from domain.errors import Unavailable
 from infrastructure.followers.journal import Connection, PostgresJournal
+from infrastructure.followers.notifications import Notifications
 from infrastructure.log.continuation import continue_where_moved
 from infrastructure.postgres.connection import NoAnswer, translated
 from infrastructure.postgres.session import Session, connect
-from infrastructure.postgres.sql import queries
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
@@ -39,12 +40,13 @@ class Rests:
         self._shortest = self._rest = shortest
         self._longest = longest
         self._handled = 0
+        self.busy = False
 
     def after(self, handled: int) -> float:
         """The next rest. `handled`: how many events the follower has handled in all."""
-        busy = handled - self._handled >= BUSY
+        self.busy = handled - self._handled >= BUSY
         self._handled = handled
-        self._rest = min(self._rest * 2, self._longest) if busy else self._shortest
+        self._rest = min(self._rest * 2, self._longest) if self.busy else self._shortest
         return self._rest
 
 
@@ -54,17 +56,18 @@ class FollowerRunner:
     `poll`: the longest sleep, in seconds. A notification wakes the follower earlier, but a notification may be lost. `rest`: how long, in
     seconds, it lets events gather after it has caught up, so that a busy log is handled in batches and not event by event. While the log
     stays busy, each rest is twice as long as the one before, up to `longest_rest`, because a batch of a few events costs nearly as much as
-    one of some hundreds. `patience`: how long, in seconds, its `handle` may send nothing to the database before the server considers it
-    dead.
+    one of some hundreds; and the follower looks after each rest without waiting for a notification. `batch`: how many events it handles
+    in one transaction, at most, if not as many as usual. `patience`: how long, in seconds, its handling may send nothing to the
+    database before the server considers it dead.
     """
 
     def __init__(
         self,
         url: str,
-        follower: Follower[Connection],
+        follower: Follower[Connection] | StretchFollower[Connection],
         *,
         stands_at: ConfirmedPosition | None = None,
-        batch: int = LARGEST,
+        batch: int | None = None,
         poll: float = 1.0,
         rest: float = 0.02,
         longest_rest: float = 0.02,
@@ -104,7 +107,7 @@ class FollowerRunner:
             if await _sleep(stop, self._poll):
                 return
         log.info("follower leads", follower=self._follower.name)
-        await connection.execute(queries("followers")["listen"])
+        notifications = Notifications(connection)
         following = Following(self._follower, journal, largest=self._batch, stands_at=self._stands_at)
         rests = Rests(self._rest, self._longest_rest)
         while not stop.is_set():
@@ -115,8 +118,13 @@ class FollowerRunner:
                 case Step.HELD:
                     await _sleep(stop, self._poll)
                 case Step.CAUGHT_UP:
-                    await _sleep(stop, rests.after(following.handled))
-                    await _notified(connection, stop, self._poll)
+                    rest = rests.after(following.handled)
+                    if rests.busy:
+                        await notifications.ignore()
+                        await _sleep(stop, rest)
+                    elif await notifications.heed():
+                        await _sleep(stop, rest)
+                        await notifications.wait(stop, self._poll)
                 case Step.ON:
                     self._answer_within = FIRST_PATIENCE
 
@@ -143,24 +151,6 @@ class FollowerRunner:
                 yield connection
         except psycopg.Error as error:
             raise translated(error) from error
-
-
-async def _notified(connection: Connection, stop: asyncio.Event, seconds: float) -> None:
-    """Returns when an event was appended, when `stop` was set, or when the time is over."""
-
-    async def listen() -> None:
-        async for _ in connection.notifies(timeout=seconds, stop_after=1):
-            pass
-
-    listening = asyncio.create_task(listen())
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({listening, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
-        listening.cancel()
-        # The next step finds out if the connection broke.
-        await asyncio.gather(listening, stopped, return_exceptions=True)
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> bool:

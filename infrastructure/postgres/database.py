@@ -16,6 +16,7 @@ from psycopg_pool import PoolClosed, PoolTimeout
 
 from domain.errors import Unavailable
 from infrastructure.postgres.connection import Connection, ConnectionLost, LoginRefused, ReadOnly, translated
+from infrastructure.postgres.pool_figures import PoolFigures
 from infrastructure.postgres.session import Session, make_pool, settings_in
 
 Read = TypeVar("Read")
@@ -80,6 +81,10 @@ class Database:
             # the service would stay unavailable for minutes after the database is back.
             reconnect_timeout=0,
         )
+
+    @property
+    def figures(self) -> PoolFigures:
+        return PoolFigures.of(self._pool.get_stats(), kept_at_hand=self._at_hand is not None, waiting=self._waiting)
 
     async def __aenter__(self) -> Self:
         await self._pool.open(wait=False)

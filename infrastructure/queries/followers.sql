@@ -21,9 +21,23 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
 -- append_events notifies on this channel. A notification can be lost, so a follower also looks from time to time.
 LISTEN preferences_log;
 
+-- name: unlisten
+-- While the log is busy, a follower looks after each rest anyway. Each notification would cost the server a wake-up of its session.
+UNLISTEN preferences_log;
+
 -- name: state
 -- The follower's position.
 SELECT position, paused, failed_position FROM followers WHERE name = %(name)s;
+
+-- name: stretch
+-- The next part of the log for a follower that needs no events: its last position, the number of events, and the first of them whose type
+-- this release doesn't know. A follower must stop there, because a later release may make something of it. The number of events bounds
+-- the part, because positions have gaps of any size. Never prepared: a plan made while the log was empty would scan for ever.
+SELECT max(notification_id), count(*), min(notification_id) FILTER (WHERE topic <> ALL (%(types)s))
+FROM (
+    SELECT notification_id, topic FROM preferences_events
+    WHERE notification_id > %(position)s ORDER BY notification_id LIMIT %(limit)s
+) AS next;
 
 -- name: move
 -- Runs first in the transaction, so that the row is locked while the effect is written. A pause or a reset waits for the end of the

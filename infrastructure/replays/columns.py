@@ -31,6 +31,7 @@ _FIELDS: Final = [
     pa.field("catalogue_version", pa.int32(), nullable=False),
     pa.field("channels", pa.string()),
     pa.field("previous_end", pa.int64()),
+    pa.field("traceparent", pa.string()),
 ]
 
 # pandas reads a boolean column with nulls as objects, on which `~` does not work, unless the file names its own type.
@@ -58,6 +59,7 @@ def row(recorded: Cleared) -> dict[str, Any]:
         "type": event["type"],
         "stream": event["partitionkey"],
         "subject": event.get("subject"),
+        "traceparent": event.get("traceparent"),
         "actor_kind": actor.get("kind"),
         "actor_label": actor.get("label"),
         "channels": None if channels is None else orjson.dumps(channels).decode(),

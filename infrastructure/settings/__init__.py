@@ -10,6 +10,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from application.identity import AUDIT_READ, SCOPES
 from infrastructure.settings.clerk import ClerkSettings, is_loopback, with_line_breaks
 from infrastructure.settings.http import HttpSettings
+from infrastructure.settings.read_replica import ReadReplicaSettings
+from infrastructure.settings.tracing import TracingSettings
 from infrastructure.settings.unsubscribe import UnsubscribeSettings
 
 
@@ -17,7 +19,7 @@ class SettingsError(Exception):
     """Every missing or wrong setting, one sentence each."""
 
 
-class Settings(ClerkSettings, HttpSettings, UnsubscribeSettings):
+class Settings(ClerkSettings, HttpSettings, ReadReplicaSettings, TracingSettings, UnsubscribeSettings):
     """The settings of one process. Each description names the unit; the README's table lists every setting."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -126,6 +128,11 @@ class Settings(ClerkSettings, HttpSettings, UnsubscribeSettings):
     def published_checkpoints(self) -> Path:
         return self.checkpoint_file or self.data_dir / "checkpoints"
 
+    @property
+    def loopback(self) -> str:
+        """The host that people of this machine enter in development mode, also for the published port of a container."""
+        return self.host if is_loopback(self.host) else "127.0.0.1"
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
@@ -203,12 +210,15 @@ class Settings(ClerkSettings, HttpSettings, UnsubscribeSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
+        if self.read_database_url and not self.database_url:
+            raise ValueError("DATABASE_URL must be set, since READ_DATABASE_URL is a standby of it")
         if not self.development and not self.clerk_issuer:
             raise ValueError("CLERK_ISSUER must be set, since other CLERK_ settings are")
-        if self.development and not is_loopback(self.host):
+        if self.development and not self.development_in_container and not is_loopback(self.host):
             raise ValueError(
                 f"HOST {self.host} can be reached from outside, and without CLERK_ISSUER anybody can make tokens: "
-                "set CLERK_ISSUER, or listen on 127.0.0.1"
+                "set CLERK_ISSUER, or listen on 127.0.0.1 "
+                "(in a container whose port is published on loopback only: DEVELOPMENT_IN_CONTAINER=on)"
             )
         return self
 

@@ -35,6 +35,10 @@ class ClerkSettings(BaseSettings):
         default=frozenset(),
         description="Audiences of which a token must name one (`aud`), separated by commas. Empty: `aud` isn't looked at.",
     )
+    development_in_container: bool = Field(
+        default=False,
+        description="Whether development mode may listen beyond loopback, because it runs in a container whose port is published on the machine's loopback only.",
+    )
     cors_origins: Annotated[frozenset[str] | None, NoDecode] = Field(
         default=None,
         description="Origins whose pages may call the API, separated by commas, or `none`; by default CLERK_AUTHORIZED_PARTIES.",

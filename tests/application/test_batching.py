@@ -65,6 +65,22 @@ async def test_what_arrives_while_a_batch_is_under_way_makes_up_the_next_one_in_
     assert handler.batches == [[1], [5, 3, 4, 3]]
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_batches_are_counted_and_who_waits_for_one(handler, at_once: bool) -> None:
+    batcher = Batcher(handler, at_once=at_once)
+    handler.gate.clear()
+    first = asyncio.create_task(batcher.submit(1))
+    await settle()
+    rest = [asyncio.create_task(batcher.submit(item)) for item in (2, 3, 4)]
+    # Given one that is handled, which is not at the end of its batch, and others
+    await settle()
+    under_way = 2 if at_once else 1
+    assert batcher.figures == (under_way, 4 if at_once else 1, 0 if at_once else 3)
+    handler.gate.set()
+    await asyncio.gather(first, *rest)
+    assert batcher.figures == (2, 4, 0)
+
+
 @pytest.mark.parametrize(("gather", "batches"), [(False, [[1, 2], [3], [4]]), (True, [[1, 2], [3, 4]])])
 async def test_who_gathers_waits_for_those_who_come_as_soon_as_they_have_their_answers(
     handler, gather, batches

@@ -72,6 +72,14 @@ async def test_each_user_is_answered_in_the_order_asked_with_what_decided(store,
     ]
 
 
+async def test_decisions_are_counted_by_their_outcome(store, deciding) -> None:
+    store.choose("ada", "email.product_updates", False)
+    await deciding.decide(about("ada", "bob", "eve"))
+    await deciding.decide(about(*(f"user_{number}" for number in range(FEW + 1))))
+    assert deciding.decided == {"allowed": 2 + FEW + 1, "denied": 1}
+    assert deciding.batches == {"few_decisions": (1, 1, 0), "many_decisions": (1, 1, 0)}
+
+
 async def test_nothing_is_decided_or_read_before_the_catalogue_is_published(store, deciding) -> None:
     store.catalogue_is_held = False
     for _ in range(2):

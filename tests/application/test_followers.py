@@ -1,11 +1,22 @@
 """One follower, step by step: what moves it, what holds it, and what stops it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from application.followers import Follower, FollowerState, FollowerStatus, Following, Journal, Step
+from application.followers import (
+    LARGEST,
+    LARGEST_STRETCH,
+    Follower,
+    FollowerState,
+    FollowerStatus,
+    Journal,
+    Stretch,
+    StretchFollower,
+)
+from application.following import Following, Step
 from application.log import Recorded, UnreadableEvent
 from domain.errors import Unavailable
 from tests.support.events import toggled
@@ -35,6 +46,10 @@ class MemoryJournal(Journal[Written]):
                 error.position = recorded.position
                 raise error
         return read
+
+    async def stretch_after(self, position: int, limit: int) -> Stretch:
+        read = await self.read_after(position, limit)
+        return Stretch(position, read[-1].position if read else position, len(read))
 
     @asynccontextmanager
     async def move(self, position: int, to: int) -> AsyncIterator[Written | None]:
@@ -77,30 +92,89 @@ class Writing(Follower[Written]):
         transaction[:] = [written for written in transaction if written <= position]
 
 
+class WritingStretches(StretchFollower[Written]):
+    """The same without being handed any event: it looks into the log itself."""
+
+    name = "writing"
+
+    def __init__(self, journal: MemoryJournal, poison: set[int] | None = None, error: Exception | None = None) -> None:
+        self.log = journal.log
+        self.inner = Writing(poison, error)
+
+    async def handle_stretch(self, stretch: Stretch, transaction: Written) -> None:
+        events = [recorded for recorded in self.log if stretch.after < recorded.position <= stretch.up_to]
+        assert len(events) == stretch.events
+        await self.inner.handle(events, transaction)
+
+    async def reset(self, position: int, transaction: Written) -> None:
+        await self.inner.reset(position, transaction)
+
+
+EitherKind = Writing | WritingStretches
+MakeFollower = Callable[..., tuple[EitherKind, Writing]]
+
+
+def handed_events(_: MemoryJournal, *given: Any) -> tuple[EitherKind, Writing]:
+    follower = Writing(*given)
+    return follower, follower
+
+
+def handed_stretches(journal: MemoryJournal, *given: Any) -> tuple[EitherKind, Writing]:
+    follower = WritingStretches(journal, *given)
+    return follower, follower.inner
+
+
+of_either_kind = pytest.mark.parametrize("make", [handed_events, handed_stretches], ids=["events", "stretches"])
+
+
 @pytest.fixture
 def journal() -> MemoryJournal:
     return MemoryJournal()
 
 
-async def run(follower: Writing, journal: MemoryJournal, largest: int = 8) -> Step:
+async def run(follower: EitherKind, journal: MemoryJournal, largest: int = 8) -> Step:
     following = Following(follower, journal, largest=largest)
     while (step := await following.step()) is Step.ON:
         pass
     return step
 
 
-async def test_all_events_are_handled_in_batches_and_then_it_has_caught_up(journal: MemoryJournal) -> None:
-    follower = Writing()
+@of_either_kind
+async def test_all_events_are_handled_in_batches_and_then_it_has_caught_up(
+    journal: MemoryJournal, make: MakeFollower
+) -> None:
+    follower, written = make(journal)
     assert await run(follower, journal) is Step.CAUGHT_UP
     assert journal.written == [position for position, _ in journal.log]
     assert journal.standing.position == 60
-    assert follower.batches == [8, 8, 4]
+    assert written.batches == [8, 8, 4]
 
 
-async def test_an_empty_log_is_caught_up_with() -> None:
-    follower = Writing()
-    assert await run(follower, MemoryJournal(0)) is Step.CAUGHT_UP
-    assert follower.batches == []
+@of_either_kind
+async def test_an_empty_log_is_caught_up_with(make: MakeFollower) -> None:
+    journal = MemoryJournal(0)
+    follower, written = make(journal)
+    assert await run(follower, journal) is Step.CAUGHT_UP
+    assert written.batches == []
+
+
+@of_either_kind
+async def test_a_batch_that_is_not_full_is_the_last_one_and_needs_no_further_look(
+    journal: MemoryJournal, make: MakeFollower
+) -> None:
+    following = Following(make(journal)[0], journal, largest=16)
+    assert [await following.step() for _ in range(2)] == [Step.ON, Step.CAUGHT_UP]
+    assert (journal.standing.position, following.handled) == (60, 20)
+
+
+@pytest.mark.parametrize(("make", "largest"), [(handed_events, LARGEST), (handed_stretches, LARGEST_STRETCH)])
+async def test_a_follower_that_is_handed_no_events_takes_more_at_once(make: MakeFollower, largest: int) -> None:
+    journal = MemoryJournal(largest + 1)
+    follower, written = make(journal)
+    following = Following(follower, journal)
+    while await following.step() is Step.ON:
+        pass
+    assert written.batches == [largest, 1]
 
 
 @pytest.mark.parametrize(
@@ -112,20 +186,22 @@ async def test_who_is_paused_or_stopped_is_handed_nothing(journal: MemoryJournal
     assert (journal.standing, journal.written) == (state, [])
 
 
+@of_either_kind
 @pytest.mark.parametrize("poison", [3, 6, 27, 57, 60])
 async def test_an_event_that_it_can_not_handle_stops_it_and_all_before_it_are_handled(
-    journal: MemoryJournal, poison: int
+    journal: MemoryJournal, poison: int, make: MakeFollower
 ) -> None:
-    assert await run(Writing({poison}), journal) is Step.HELD
+    assert await run(make(journal, {poison})[0], journal) is Step.HELD
     assert journal.standing == FollowerState(poison - 3, paused=False, failed_position=poison)
     assert journal.written == list(range(3, poison, 3))
     assert str(journal.failure) == "no good"
 
 
+@of_either_kind
 @pytest.mark.parametrize("poison", [3, 6, 27, 57, 60])
-async def test_so_does_an_event_that_nobody_can_read(journal: MemoryJournal, poison: int) -> None:
+async def test_so_does_an_event_that_nobody_can_read(journal: MemoryJournal, poison: int, make: MakeFollower) -> None:
     journal.unreadable = {poison}
-    assert await run(Writing(), journal) is Step.HELD
+    assert await run(make(journal)[0], journal) is Step.HELD
     assert journal.standing == FollowerState(poison - 3, paused=False, failed_position=poison)
     assert journal.written == list(range(3, poison, 3))
     assert isinstance(journal.failure, UnreadableEvent)
@@ -146,9 +222,10 @@ async def test_once_it_can_be_handled_it_goes_on_in_batches_that_grow_again(jour
     assert max(follower.batches) == 8
 
 
-async def test_what_is_unavailable_is_no_fault_of_the_events(journal: MemoryJournal) -> None:
+@of_either_kind
+async def test_what_is_unavailable_is_no_fault_of_the_events(journal: MemoryJournal, make: MakeFollower) -> None:
     with pytest.raises(Unavailable):
-        await run(Writing({6}, Unavailable("no broker")), journal)
+        await run(make(journal, {6}, Unavailable("no broker"))[0], journal)
     assert journal.standing == FollowerState(0, paused=False, failed_position=None)
     assert journal.written == []
 
@@ -157,14 +234,15 @@ async def test_what_is_unavailable_is_no_fault_of_the_events(journal: MemoryJour
     "meanwhile",
     [FollowerState(0, paused=True, failed_position=None), FollowerState(57, paused=False, failed_position=None)],
 )
+@of_either_kind
 async def test_who_is_paused_or_moved_by_somebody_else_meanwhile_stays_where_it_was_put(
-    journal: MemoryJournal, meanwhile: FollowerState
+    journal: MemoryJournal, meanwhile: FollowerState, make: MakeFollower
 ) -> None:
     journal.meanwhile = meanwhile
-    follower = Writing()
+    follower, written = make(journal)
     following = Following(follower, journal)
     assert await following.step() is Step.ON
-    assert (journal.standing, journal.written, follower.batches) == (meanwhile, [], [])
+    assert (journal.standing, journal.written, written.batches) == (meanwhile, [], [])
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,13 @@ async def test_a_second_click_records_nothing(unsubscribing, store) -> None:
     assert len(toggled(store)) == 1
 
 
+async def test_clicks_are_counted_by_where_they_come_from(unsubscribing) -> None:
+    await click(unsubscribing, "email.news", Source.LINK)
+    await click(unsubscribing, "email.news")
+    await click(unsubscribing, "email.news")
+    assert unsubscribing.used == {Source.LINK: 1, Source.ONE_CLICK: 2}
+
+
 async def test_looking_records_nothing_and_asks_the_store_nothing(unsubscribing, store) -> None:
     offer = unsubscribing.offer(token("user_ada", "org_math", "email.news"))
     assert (offer.subscription, offer.toggle, offer.refused) == (

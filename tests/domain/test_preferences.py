@@ -17,6 +17,7 @@ ADA = Provenance(
     request_id="01JTBQH2FZ8K1RXC0WJ4Z9P3VM",
     occurred_at=NOON,
     catalogue_version=1,
+    traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 )
 
 
@@ -48,6 +49,7 @@ def test_the_first_event_opens_the_stream_with_full_provenance() -> None:
             source="dashboard",
             catalogue_version=1,
             impersonated=True,
+            traceparent=ADA.traceparent,
         )
     ]
 
@@ -69,6 +71,7 @@ def test_a_choice_is_recorded_with_full_provenance_and_what_it_replaces() -> Non
             source="dashboard",
             catalogue_version=1,
             impersonated=True,
+            traceparent=ADA.traceparent,
         )
     ]
 

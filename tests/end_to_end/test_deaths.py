@@ -168,3 +168,18 @@ def test_a_command_that_is_told_to_end_stops_the_database_that_it_started(folder
     _, said = command.communicate(timeout=30)
     assert command.returncode == 128 + how, said
     assert not processes.lives(postmaster)
+
+
+def test_a_worker_that_gets_no_core_for_some_seconds_is_left_alone(serve) -> None:
+    # Given two workers, of which one stands still for longer than the 5 s that uvicorn waits by itself, as on a starved machine
+    server = serve(web_concurrency=2)
+    until(lambda: events(server).count("started") == 2)
+    workers = processes.workers(server.process.pid)
+    frozen = processes.freeze(workers[0])
+    time.sleep(7)
+    # when it goes on,
+    processes.send(signal.SIGCONT, frozen)
+    # then it was not replaced: a worker that is starved while it starts would be replaced for ever.
+    time.sleep(1)
+    assert processes.workers(server.process.pid) == workers
+    assert httpx.get(f"{server.url}/healthz").status_code == 200

@@ -24,7 +24,6 @@ from domain.decision import Reason
 from infrastructure.decisions.basis import PostgresEvidenceStore
 from infrastructure.embedded.nats_server import NatsServer
 from infrastructure.log.continuation import continuations
-from infrastructure.postgres.database import Database
 from projections.explained_decision import contradictions
 from tests.support.catalogues import publish
 from tests.support.events_client import events_key
@@ -33,6 +32,7 @@ from tests.support.figures import figures
 from tests.support.handed_on import stored
 from tests.support.keep_alive import KeepAlive, NoReply
 from tests.support.ledger import record
+from tests.support.patient_database import patient_database
 from tests.support.positions import execute, log_of, positions_as_before
 from tests.support.relays import Relays
 from tests.support.server import Server
@@ -261,7 +261,7 @@ async def outcome(url: str, load: Load, readers: Mapping[str, FeedReader], hande
         indexed = connection.execute(
             "SELECT position, organization FROM audit_entries JOIN audit_classes USING (class) ORDER BY 1"
         ).fetchall()
-    async with Database(url, size=1, connect_within=5) as database:
+    async with patient_database(url, size=1) as database:
         explanations = Explanations(PostgresEvidenceStore(database))
         unexplained, lost = [], 0
         async with database.connection() as own:

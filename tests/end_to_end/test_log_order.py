@@ -2,14 +2,11 @@
 
 import asyncio
 import itertools
-import random
-import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from itertools import chain, pairwise
-from uuid import UUID
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -18,26 +15,20 @@ from ulid_transform import ulid_now
 from application.preferences.draft import Draft
 from application.preferences.state import Change
 from application.preferences.store import Append
-from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from domain.provenance import Provenance, Source
 from infrastructure.log.sealing import new_key
-from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 from infrastructure.preferences import event_store
 from infrastructure.preferences.event_store import PostgresPreferencesStore
-from tests.support import processes
 from tests.support.figures import figures
-from tests.support.folded_log import Answered, FoldedLog
-from tests.support.keep_alive import KeepAlive
-from tests.support.server import Server
+from tests.support.folded_log import FoldedLog
+from tests.support.many_writers import TOGGLES, WRITERS, write_everywhere
+from tests.support.patient_database import patient_database
 from tests.support.soak import rounds, soak
 from tests.support.tailing_reader import TailingReader
-from tests.support.tokens import bearer
 
-WRITERS, USERS = 16, 10
 CHANGES = rounds(3_200, 20_000)
-TOGGLES = [toggle.name for toggle in CATALOGUE.channels[0].visible]
 LOCK = "PERFORM pg_advisory_xact_lock(7305114882901);"
 
 
@@ -85,55 +76,6 @@ async def test_sixteen_writers_in_two_processes_lose_nothing_and_a_reader_of_the
         from_process_to_process=handovers,
         changes_per_second=round(CHANGES / seconds),
     )
-
-
-async def write_everywhere(server: Server, changes: int) -> list[list[list[Answered]]]:
-    """All writers at once; what was answered, by worker process and writer."""
-    users = {stream_id("org_math", f"user_{n}"): bearer(f"user_{n}") for n in range(USERS)}
-    connections = await connections_to_each_worker(server, WRITERS // 2)
-    writing = [[write(connection, users, changes // WRITERS) for connection in some] for some in connections]
-    try:
-        return await asyncio.gather(*(asyncio.gather(*some) for some in writing))
-    finally:
-        for connection in chain.from_iterable(connections):
-            connection.close()
-
-
-async def connections_to_each_worker(server: Server, number: int) -> list[list[KeepAlive]]:
-    """Connections that are spread evenly: whoever accepts one keeps it, so all but one worker are frozen meanwhile."""
-    workers = processes.workers(server.process.pid)
-    assert len(workers) == 2
-    connections: list[list[KeepAlive]] = []
-    for worker in workers:
-        connections.append([])
-        others = [other for other in workers if other != worker]
-        processes.send(signal.SIGSTOP, others)
-        try:
-            for connection in (KeepAlive(server.url) for _ in range(number)):
-                async with asyncio.timeout(3):
-                    assert (await connection.get(path="/healthz")).status == 200
-                connections[-1].append(connection)
-        finally:
-            processes.thaw(others)
-    return connections
-
-
-async def write(connection: KeepAlive, users: dict[UUID, dict[str, str]], changes: int) -> list[Answered]:
-    """Change something of somebody, and look at somebody now and then; what was answered, in its order."""
-    streams, told = list(users), []
-    for number in range(changes):
-        stream = random.choice(streams)
-        wanted = {name: random.random() < 0.5 for name in random.sample(TOGGLES, random.randint(1, len(TOGGLES)))}
-        reply = await connection.patch(users[stream], {"email": wanted})
-        assert reply.status == 200, reply
-        requested = {f"email.{name}": enabled for name, enabled in wanted.items()}
-        told.append(Answered(stream, reply.request_id, reply.preferences, requested))
-        if number % 10 == 0:
-            stream = random.choice(streams)
-            reply = await connection.get(users[stream])
-            assert reply.status == 200, reply
-            told.append(Answered(stream, reply.request_id, reply.preferences, {}))
-    return told
 
 
 def test_the_same_reader_misses_events_where_writers_take_no_lock(database_url, record_property) -> None:
@@ -266,7 +208,7 @@ async def race(database_url: str, append_with: AppendWith) -> tuple[list[str], i
         draft.decide(Change(stream, wanted, provenance()), ids)
         return draft.append(new_key)
 
-    async with Database(database_url, size=1) as one, Database(database_url, size=1) as other:
+    async with patient_database(database_url, size=1) as one, patient_database(database_url, size=1) as other:
         stores: Sequence[PostgresPreferencesStore] = [PostgresPreferencesStore(one), PostgresPreferencesStore(other)]
         for number in range(ROUNDS):
             rows = [(await store.load([stream])).get(stream) for store in stores]

@@ -23,7 +23,6 @@ from domain.errors import Unavailable
 from infrastructure.embedded.nats_server import NatsServer
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.nats.jetstream import SUBJECTS
-from infrastructure.postgres.database import Database
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support import processes
 from tests.support.clusters import ReadyCluster
@@ -31,6 +30,7 @@ from tests.support.figures import figures
 from tests.support.handed_on import STREAM, Told, connected, faults, patiently, recorded, told
 from tests.support.ledger import appended
 from tests.support.nats_cluster import NatsCluster
+from tests.support.patient_database import patient_database
 from tests.support.relays import Relays
 from tests.support.soak import rounds, soak
 from tests.support.stream_consumer import consumed
@@ -57,7 +57,7 @@ async def writing(url: str) -> AsyncIterator[None]:
     async def write() -> None:
         while True:
             try:
-                async with Database(url, size=2, patience=5) as database:
+                async with patient_database(url, size=2) as database:
                     store = PostgresPreferencesStore(database)
                     while True:
                         await store.append([appended(uuid4(), random.randint(1, 6)) for _ in range(5)])

@@ -13,9 +13,9 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from infrastructure.identity.api_keys import PostgresApiKeys
-from infrastructure.postgres.database import Database
 from tests.support.catalogues import publish
 from tests.support.command import environment
+from tests.support.patient_database import patient_database
 from tests.support.ports import free_port
 from tests.support.server import Server
 
@@ -54,7 +54,7 @@ async def service(serve: Callable[..., Server], database_url: str, folder: Path)
 
 @pytest.fixture
 async def write(service: Server, database_url: str, mailbox) -> Callable[..., str]:
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         key = await PostgresApiKeys(database).create("org_math", "sender", ["preferences:read"])
 
     def run(toggle: str = "email.product_updates") -> str:

@@ -1,15 +1,18 @@
 """The log: one JSON object a line, on standard error, and never the reason why something fails."""
 
+import ast
 import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import ANY
 
 import pytest
 
-from infrastructure.request_log import RequestLog
+from infrastructure.telemetry.request_log import RequestLog
+from tests.support.events import TRACEPARENT
 
 REQUEST = ("01JTBQH2FZ8K1RXC0WJ4Z9P3VM", "GET", "/v1/me/notifications", 200, 0.00123)
 PROBE = ("01JTBQH2FZ8K1RXC0WJ4Z9P3VN", "GET", "/healthz", 200, 0.0001)
@@ -17,13 +20,36 @@ PROBE = ("01JTBQH2FZ8K1RXC0WJ4Z9P3VN", "GET", "/healthz", 200, 0.0001)
 PROGRAM = """
 import logging, structlog
 from infrastructure import logs
-from infrastructure.request_log import RequestLog
+from infrastructure.telemetry.request_log import RequestLog
 logs.configure("info")
 structlog.get_logger("house").info("started", process=7)
 logging.getLogger("elsewhere").warning("look out")
 RequestLog("info", probed=set(), write=logs.StandardError().write)("id", "GET", "/", 200, 0.5)
 print("still here")
 """
+
+
+COUNTING = """
+import logging, structlog
+from infrastructure import logs
+logs.configure("info")
+log = structlog.get_logger("house")
+for _ in range(3):
+    log.warning("look out", process=7)
+log.info("started")
+log.critical("help")
+logging.getLogger("elsewhere").error("number %d", 5)
+logging.getLogger("elsewhere").error("number %d", 6)
+print(sorted(logs.lines().items()))
+"""
+
+
+def test_lines_that_somebody_should_read_are_counted_by_their_message() -> None:
+    run = subprocess.run([sys.executable, "-c", COUNTING], capture_output=True, text=True, check=True)
+    nothing = [((level, ""), 0) for level in ("critical", "error", "warning")]
+    ours = [(("critical", "help"), 1), (("warning", "look out"), 3)]
+    # A library's message can contain anything, so the library's name stands for it.
+    assert ast.literal_eval(run.stdout) == sorted([*nothing, *ours, (("error", "elsewhere"), 2)])
 
 
 def written(level: str, *requests: tuple[str, str, str, int, float]) -> list[dict[str, Any]]:
@@ -48,6 +74,12 @@ def test_a_request_is_a_line_that_says_what_was_answered_and_how_fast() -> None:
         "status": 200,
         "milliseconds": 1.23,
     }
+
+
+def test_a_request_that_is_part_of_a_trace_says_so_in_its_line() -> None:
+    lines: list[bytes] = []
+    RequestLog("info", probed=set(), write=lines.append)(*REQUEST, TRACEPARENT)
+    assert json.loads(lines[0]) == {**written("info", REQUEST)[0], "traceparent": TRACEPARENT, "timestamp": ANY}
 
 
 def test_a_path_can_forge_no_line_and_break_none() -> None:

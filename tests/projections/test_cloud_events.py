@@ -9,7 +9,7 @@ import pytest
 from domain.events import Event
 from domain.provenance import ERASED, UNREADABLE
 from projections.cloud_events import SCHEMAS, TYPES, cloud_event
-from tests.support.events import ADA, catalogue_published, continued, erased, opened, toggled
+from tests.support.events import ADA, TRACEPARENT, catalogue_published, continued, erased, opened, toggled
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 
@@ -107,6 +107,23 @@ def test_of_a_user_whose_key_does_not_fit_only_the_stream_is_told() -> None:
     assert [event.get("subject") for event in told] == [None, None]
     assert {event["partitionkey"] for event in told} == {str(ADA)}
     assert told[1]["data"]["actor"] == {"kind": "customer", "label": "unreadable"}
+
+
+@pytest.mark.parametrize("event", [opened(), toggled(2, "news", True)], ids=["opened", "toggled"])
+def test_the_traceparent_of_the_request_is_an_attribute_and_nothing_else_changes(event: Event) -> None:
+    traced = type(event)(**vars(event) | {"traceparent": TRACEPARENT})
+    told, untraced = cloud_event(1, traced), cloud_event(1, event)
+    assert told == {**untraced, "traceparent": TRACEPARENT}
+    assert "traceparent" not in untraced
+
+
+@pytest.mark.parametrize("actor", [ERASED, UNREADABLE], ids=["erased", "unreadable"])
+def test_a_trace_which_may_say_who_it_was_is_shown_no_longer_than_the_user(actor) -> None:
+    for event in (
+        opened(actor=actor, traceparent=TRACEPARENT),
+        toggled(2, "news", 1, actor=actor, traceparent=TRACEPARENT),
+    ):
+        assert TRACEPARENT[3:35] not in json.dumps(cloud_event(1, event))
 
 
 def test_that_staff_acted_outlives_the_erasure() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from projections.cloud_events import cloud_event
 from projections.nats_messages import message, organization_of, organization_token, subject
-from tests.support.events import BOB, catalogue_published, continued, erased, opened, toggled
+from tests.support.events import BOB, TRACEPARENT, catalogue_published, continued, erased, opened, toggled
 
 organizations = (
     st.none() | st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["_", "~", "%", ".", ">"])
@@ -49,6 +49,11 @@ def test_attributes_are_headers_and_data_is_the_payload() -> None:
     handed_on = message(417, event)
     assert handed_on.data == told.pop("data")
     assert handed_on.headers == {f"ce-{name}": value for name, value in told.items()}
+
+
+def test_the_traceparent_is_an_attribute_and_a_header_where_tracing_libraries_look_for_it() -> None:
+    headers = message(417, toggled(2, "news", True, traceparent=TRACEPARENT)).headers
+    assert (headers["ce-traceparent"], headers["traceparent"]) == (TRACEPARENT, TRACEPARENT)
 
 
 def test_what_a_header_cannot_carry_is_percent_encoded() -> None:

@@ -12,8 +12,8 @@ from domain.events import CataloguePublished
 from domain.preferences import stream_id
 from domain.published_catalogues import channels_of
 from infrastructure.log.catalogues import PostgresCatalogues
-from infrastructure.postgres.database import Database
 from tests.support.events import NOON, catalogue_published
+from tests.support.patient_database import patient_database
 
 
 def catalogue(version: int, **toggles: bool | None) -> Catalogue:
@@ -34,7 +34,7 @@ def published(catalogue: Catalogue, at: datetime = NOON) -> CataloguePublished:
 async def publish(
     url: str, published: Catalogue = CATALOGUE, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
-    async with Database(url, size=1, connect_within=5) as database:
+    async with patient_database(url, size=1) as database:
         await Publishing(PostgresCatalogues(database), iter(ulid_now, None), clock).publish(published)
 
 

@@ -21,6 +21,7 @@ _OURS = (
     "CLERK_",
     "DATABASE_URL",
     "DATA_DIR",
+    "DEVELOPMENT_",
     "HOST",
     "PORT",
     "WEB_CONCURRENCY",
@@ -29,10 +30,12 @@ _OURS = (
     "FOLLOWERS",
     "ROLE_",
     "POSTGRES_",
+    "READ_",
     "PUBLIC_",
     "UNSUBSCRIBE_",
     "SWEEP_",
     "NATS_",
+    "OTEL_",
 )
 
 

@@ -22,6 +22,8 @@ NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 ADA = stream_id("org_math", "user_ada")
 BOB = stream_id(None, "user_bob")
 KEY = bytes(range(32))
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+"""The example of W3C Trace Context."""
 _ULIDS = (f"01JTBQH2FZ8K1RXC0W{n:08}" for n in itertools.count(1))
 
 

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import httpx
 
 from infrastructure.identity.api_keys import PostgresApiKeys
-from infrastructure.postgres.database import Database
+from tests.support.patient_database import patient_database
 
 EVENTS = "/v1/events"
 
 
 async def events_key(url: str, organization: str | None = None, *scopes: str) -> dict[str, str]:
     """The header of a new key; without an organization, of one of the platform."""
-    async with Database(url, size=1) as database:
+    async with patient_database(url, size=1) as database:
         key = await PostgresApiKeys(database).create(organization, "feed", scopes or ["events:read"])
     return {"Authorization": f"Bearer {key}"}
 

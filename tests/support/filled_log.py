@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from application.followers import Following, Step
+from application.following import Following, Step
 from domain.events import Event
 from domain.preferences import stream_id
 from domain.provenance import Source

@@ -29,6 +29,8 @@ class Torn(Ledger):
     async def handle(self, events: Sequence[Recorded], transaction: psycopg.AsyncConnection[Any]) -> None:
         async with await psycopg.AsyncConnection.connect(self._url) as own:
             await write_down(own, events)
+        # Another system would answer over a network. Without this the moment between the two commits is rarely met by a kill.
+        await asyncio.sleep(0.005)
 
 
 @contextmanager

@@ -10,9 +10,9 @@ import psycopg
 from application.log import Recorded
 from application.preferences.store import Append
 from domain.events import PreferencesEvent
-from infrastructure.postgres.database import Database
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.events import opened, row_after, toggled
+from tests.support.patient_database import patient_database
 
 TABLE = "CREATE TABLE IF NOT EXISTS ledger (number bigserial, position bigint NOT NULL)"
 
@@ -60,7 +60,7 @@ def positions(url: str) -> list[int]:
 
 async def record(url: str, events: int, stream: UUID | None = None) -> None:
     """Append a new stream of so many events to the log, as the service does."""
-    async with Database(url, size=1, connect_within=30, patience=30) as database:
+    async with patient_database(url, size=1) as database:
         await PostgresPreferencesStore(database).append([appended(stream or uuid4(), events)])
 
 

@@ -36,7 +36,7 @@ class MemoryFeed(EventFeed, LogWatch):
     def positions(self) -> list[int]:
         return [recorded.position for recorded in self.log]
 
-    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
+    async def read(self, after: int, limit: int, selection: Selection, *, at_least: int = 0) -> Slice:
         await asyncio.sleep(0)
         looked_at = [recorded for recorded in self.log if recorded.position > after]
         found: list[Recorded] = []
@@ -49,7 +49,7 @@ class MemoryFeed(EventFeed, LogWatch):
                 found.append(recorded)
         return Slice(found, position, more=False)
 
-    async def end(self) -> int:
+    async def end(self, *, at_least: int = 0) -> int:
         return self.positions[-1] if self.log else 0
 
     async def continuations(self) -> Sequence[Continuation]:
@@ -87,8 +87,8 @@ class BrokenFeed(MemoryFeed):
         self._readable_to = readable_to
 
     @override
-    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
-        piece = await super().read(after, limit, selection)
+    async def read(self, after: int, limit: int, selection: Selection, *, at_least: int = 0) -> Slice:
+        piece = await super().read(after, limit, selection, at_least=at_least)
         return Slice(self._decoded(piece.events), piece.position, piece.more)
 
     def _decoded(self, events: Iterable[Recorded]) -> Iterator[Recorded]:

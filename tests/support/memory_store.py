@@ -17,6 +17,7 @@ class MemoryStore(PreferencesStore):
         self.rows: dict[UUID, CurrentPreferences] = {}
         self.mishaps: list[Mishap] = []
         self.loads = 0
+        self.appends = 0
         self.unreachable: list[Exception] = []
 
     async def load(self, streams: Sequence[UUID]) -> dict[UUID, CurrentPreferences]:
@@ -26,6 +27,7 @@ class MemoryStore(PreferencesStore):
         return {stream: self.rows[stream] for stream in streams if stream in self.rows}
 
     async def append(self, appends: Sequence[Append]) -> AbstractSet[UUID]:
+        self.appends += 1
         mishap = self.mishaps.pop(0) if self.mishaps else None
         if mishap:
             mishap.before(self, appends)

@@ -19,7 +19,8 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 IMPORTED = (
-    "api.command_line",
+    "api.command_line.commands",
+    "api.command_line.console",
     "api.command_line.patient_server",
     "api.server.serving",
     "api.bootstrap.service",

@@ -1,15 +1,15 @@
 """The audit indexer as it once was, for tests that must see it fail: it remembers the numbers of classes for as long as the
 process lives, while the database may lose what it was told."""
 
-from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import orjson
 
-from application.log import Recorded
+from application.followers import Stretch
 from infrastructure.audit.index import AuditIndexer
 from infrastructure.followers.journal import Connection
+from infrastructure.log.event_log import read_after
 from tests.support.index_rows import EventClass, index_row
 
 _CLASSES: Final = """
@@ -45,7 +45,8 @@ class RememberingIndexer(AuditIndexer):
     def __init__(self) -> None:
         self._numbers: dict[EventClass, int] = {}
 
-    async def handle(self, events: Sequence[Recorded], transaction: Connection) -> None:
+    async def handle_stretch(self, stretch: Stretch, transaction: Connection) -> None:
+        events = await read_after(transaction, stretch.after, stretch.events)
         rows = [(position, row) for position, event in events if (row := index_row(event)) is not None]
         numbers = await self._numbered({row.of for _, row in rows}, transaction)
         entries = [

@@ -13,7 +13,7 @@ from domain.preferences import stream_id
 from domain.published_catalogues import STREAM as CATALOGUES
 from infrastructure.evidence.signed_note import NoteSigner
 from infrastructure.log.event_codec import encode
-from tests.support.events import KEY, catalogue_published, erased, opened, toggled
+from tests.support.events import KEY, TRACEPARENT, catalogue_published, erased, opened, toggled
 
 ORIGIN = "example.com/preferences"
 SIGNED_AT = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
@@ -85,6 +85,15 @@ def filled(seed: int = 1, origin: str = ORIGIN) -> SignedLog:
         toggled(5, "gone_toggle", True, catalogue_version=3),
     )
     log.append(toggled(3, "weekly_usage_digest", False, bob, previous=True, source="link"))
+    return log
+
+
+def traced_log() -> SignedLog:
+    """A log in which one choice came with a traceparent and one without."""
+    log = SignedLog(7)
+    log.append(told_in_words(1), opened(traceparent=TRACEPARENT))
+    log.append(toggled(2, "product_updates", False, traceparent=TRACEPARENT))
+    log.append(toggled(3, "product_updates", True, previous=False))
     return log
 
 

@@ -66,6 +66,10 @@ class _Server:
         log = self.data / "server.log"
         self._run("pg_ctl", "start", "-D", self.data, "-w", "-s", "-l", log, "-o", options)
 
+    @property
+    def process(self) -> int:
+        return int((self.data / "postmaster.pid").read_text().splitlines()[0])
+
     def kill(self) -> None:
         """SIGKILL to all of its processes, as if the machine were gone."""
         try:
@@ -112,6 +116,12 @@ class Pair:
             finally:
                 pair.primary.kill()
                 pair.standby.kill()
+
+    def both(self, url: str) -> tuple[str, str]:
+        """The URL of a database on the primary, and on the standby, which has it."""
+        self.catch_up()
+        name = urlsplit(url).path.removeprefix("/")
+        return self.primary.url(name), self.standby.url(name)
 
     def new_database(self) -> str:
         """A URL that leads to whichever server can be written to."""
@@ -165,12 +175,22 @@ class Pair:
             [(end,)] = connection.execute("SELECT pg_current_wal_lsn()").fetchall()
         _until(self.standby.url(), f"SELECT pg_last_wal_replay_lsn() >= '{end}'")
 
-    def lag(self) -> None:
-        """From now on, nothing that the primary writes reaches the standby."""
+    def lag(self) -> list[int]:
+        """From now on, nothing that the primary writes reaches the standby; the processes to thaw."""
         with psycopg.connect(self.primary.url(), autocommit=True) as connection:
             senders = [pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_replication")]
         assert senders
-        processes.freeze(senders[0])
+        return processes.freeze(senders[0])
+
+    def pause(self) -> None:
+        """From now on, the standby receives what the primary writes, and replays none of it."""
+        _execute(self.standby.url(), "SELECT pg_wal_replay_pause()")
+        _until(self.standby.url(), "SELECT pg_get_wal_replay_pause_state() = 'paused'")
+
+    def go_on(self) -> None:
+        """The standby replays again, and has all that the primary has now."""
+        _execute(self.standby.url(), "SELECT pg_wal_replay_resume()")
+        self.catch_up()
 
     def fail_over(self) -> None:
         """Kill the primary, and promote the standby in its place."""

@@ -13,6 +13,7 @@ from api.http.body import read_body
 from api.http.entity_tags import condition
 from api.http.errors import STATUS, headers, note
 from api.http.request_context import REQUEST_ID
+from api.http.trace_context import TRACEPARENT
 from api.pages.page import Markup, markup, page
 from api.pages.unsubscribe.click import BY_PAGE, FIELD, clicked
 from api.services import Services
@@ -59,7 +60,7 @@ def add(app: FastAPI, services: Services) -> None:
             if source is None:
                 return offered(offer, status=400)
             services.unsubscribe_rate_limit.spend(offer.subscription.stream)
-            await unsubscribing.switch_off(offer, source, scope[REQUEST_ID])
+            await unsubscribing.switch_off(offer, source, scope[REQUEST_ID], scope.get(TRACEPARENT))
         except ServiceError as error:
             note(error, scope[REQUEST_ID])
             return _refused(error, token)

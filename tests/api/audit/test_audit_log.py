@@ -17,12 +17,12 @@ from domain.preferences import stream_id
 from domain.provenance import Source
 from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.log.event_log import read_after
-from infrastructure.postgres.database import Database
 from projections.audit_log import Action, audit_entry
 from projections.shown_actor import ActorKind
 from tests.support.audit import newest_first
 from tests.support.events import ADA, erased, toggled
 from tests.support.filled_log import TOGGLES, USERS, Chance, forget, put, take_in
+from tests.support.patient_database import patient_database
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -317,7 +317,7 @@ async def test_another_organizations_entries_are_never_shown(filled: Server, pag
 
 
 async def make_key(url: str, organization: str | None, *scopes: str) -> dict[str, str]:
-    async with Database(url) as database:
+    async with patient_database(url) as database:
         key = await PostgresApiKeys(database).create(organization, "nightly", scopes)
     return {"Authorization": f"Bearer {key}"}
 

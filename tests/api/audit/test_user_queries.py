@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from infrastructure.identity.api_keys import PostgresApiKeys
-from infrastructure.postgres.database import Database
 from tests.support.catalogues import publish
+from tests.support.patient_database import patient_database
 from tests.support.server import Server
 from tests.support.tokens import bearer
 from tests.support.user_questions import ADMIN, assert_refused, path_of
@@ -19,7 +19,7 @@ NO_ZONE = {"as_of": "must be a date and time with a zone, as in RFC 3339"}
 @pytest.mark.parametrize("query_string", ["", "?as_of=x&include=x&limit=0&cursor=x"])
 async def test_the_scope_is_asked_for_before_anything_else(http, server, suffix: str, query_string: str) -> None:
     url = path_of("user_ada") + suffix + query_string
-    async with Database(server.database_url, size=1) as database:
+    async with patient_database(server.database_url, size=1) as database:
         keys = PostgresApiKeys(database)
         platform = await keys.create(None, "platform", ["audit:read"])
         other = await keys.create("org_math", "other", ["events:read"])

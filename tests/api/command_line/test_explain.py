@@ -10,10 +10,10 @@ import pytest
 
 from domain.catalogue import CATALOGUE, Catalogue, Channel
 from infrastructure.identity.api_keys import PostgresApiKeys
-from infrastructure.postgres.database import Database
 from tests.support.catalogues import publish
 from tests.support.command import one_sentence
 from tests.support.events import ADA
+from tests.support.patient_database import patient_database
 from tests.support.readings import readings
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
@@ -34,7 +34,7 @@ def receipts(serve, database_url: str):
     server = serve()
 
     async def create() -> str:
-        async with Database(database_url) as database:
+        async with patient_database(database_url) as database:
             return await PostgresApiKeys(database).create("org_math", "sender", ["preferences:read"])
 
     key = asyncio.run(create())

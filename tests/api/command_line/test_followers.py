@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from infrastructure.followers.journal import PostgresJournal
-from infrastructure.postgres.database import Database
 from tests.support.command import Command, Result, one_sentence
 from tests.support.ledger import positions, record
+from tests.support.patient_database import patient_database
 
 
 def row(listed: Result, name: str) -> list[str]:
@@ -32,7 +32,7 @@ def stopped(database_url: str) -> int:
     async def stop() -> int:
         await record(database_url, 5)
         first, second, *_ = positions(database_url)
-        async with Database(database_url, size=1) as database, database.connection() as connection:
+        async with patient_database(database_url, size=1) as database, database.connection() as connection:
             journal = PostgresJournal(connection, "old")
             await journal.register()
             async with journal.move(0, first):

@@ -81,7 +81,7 @@ class Running:
 
     def __enter__(self) -> "Running":
         deadline = time.monotonic() + READY_WITHIN
-        while not (found := re.search(r" on http://127\.0\.0\.1:(\d+)", self.err.read_text())):
+        while not (found := re.search(r" on http://(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", self.err.read_text())):
             assert self.process.poll() is None, self.err.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -103,14 +103,23 @@ class Running:
         return self.process.wait(timeout=40)
 
 
-@pytest.mark.parametrize("embedded", [False, True], ids=["configured database", "embedded database"])
-def test_the_printed_commands_work_when_they_are_pasted(folder, database_url: str, embedded: bool) -> None:
-    settings = {"data_dir": folder / "data", "port": 0, "database_url": None if embedded else database_url}
+@pytest.mark.parametrize(
+    "where",
+    [
+        {},
+        {"database_url": None},
+        {"host": "0.0.0.0", "development_in_container": "on"},
+    ],
+    ids=["configured database", "embedded database", "container"],
+)
+def test_the_printed_commands_work_when_they_are_pasted(folder, database_url: str, where: dict[str, Any]) -> None:
+    settings = {"data_dir": folder / "data", "port": 0, "database_url": database_url, **where}
     with Running(folder, **settings) as running:
         notes = running.err.read_text()
         assert "DEVELOPMENT MODE" in notes
         assert re.search(r"Open http://127\.0\.0\.1:\d+/preferences and sign in", notes)
         assert "/docs" in notes
+        assert ("publish the port on 127.0.0.1 only" in notes) is ("host" in where)
 
         pasted = subprocess.run(
             ["bash"], input=running.out.read_text(), capture_output=True, text=True, timeout=30, cwd=folder

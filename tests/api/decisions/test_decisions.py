@@ -15,10 +15,10 @@ from domain.preferences import stream_id
 from domain.send_question import NAME_PHRASE
 from infrastructure.erasure.erasure import PostgresErasures
 from infrastructure.identity.api_keys import PostgresApiKeys
-from infrastructure.postgres.database import Database
 from infrastructure.postgres.database_clock import DatabaseClock
 from tests.support.catalogues import publish
 from tests.support.links import ONE_CLICK, PUBLIC_URL, token
+from tests.support.patient_database import patient_database
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -31,7 +31,7 @@ def key(server: Server) -> Callable[..., Any]:
     """Makes a key, of an organization or of the platform; the headers that it is sent in."""
 
     async def make(organization: str | None = "org_math", *scopes: str) -> dict[str, str]:
-        async with Database(server.database_url) as database:
+        async with patient_database(server.database_url) as database:
             made = await PostgresApiKeys(database).create(organization, "sender", scopes or ["preferences:read"])
         return {"Authorization": f"Bearer {made}"}
 
@@ -177,7 +177,7 @@ async def test_ten_thousand_users_are_decided_at_once(change, ask, fresh_user) -
 async def test_an_erased_users_opt_out_stays_in_force(change, ask, server, fresh_user) -> None:
     user = fresh_user()
     await change(user, product_updates=False)
-    async with Database(server.database_url) as database:
+    async with patient_database(server.database_url) as database:
         erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), DatabaseClock())
         assert (await erasure.erase("org_math", user)).destroyed
     [decision] = (await ask(user))["decisions"]

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from application.followers import Following, Step
+from application.following import Following, Step
 from infrastructure.audit.index import AuditIndexer
 from infrastructure.followers.journal import PostgresJournal
 from projections.cloud_events import cloud_event

@@ -18,7 +18,7 @@ from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.log.sealing import unseal
-from infrastructure.postgres.database import Database
+from tests.support.patient_database import patient_database
 from tests.support.raw_http import RawAnswer, exchange, request_head
 from tests.support.server import PATH, Server
 from tests.support.tokens import ISSUER, bearer, private_key, public_pem, session_token
@@ -192,7 +192,7 @@ async def test_a_key_that_differs_in_one_character_is_unknown(http, api_key) -> 
 
 
 async def test_revoking_a_key_is_immediate_and_its_last_use_is_noted(http, server) -> None:
-    async with Database(server.database_url, size=1) as database:
+    async with patient_database(server.database_url, size=1) as database:
         keys = PostgresApiKeys(database)
         headers = {"Authorization": f"Bearer {await keys.create('org_revoked', 'to be revoked', ['audit:read'])}"}
         [listed] = await keys.list("org_revoked")
@@ -270,7 +270,7 @@ async def test_an_impersonator_is_recorded_by_name_and_shown_as_staff(http, fres
 
 async def test_the_log_knows_requests_and_reasons_but_no_token(serve: Callable[..., Server]) -> None:
     server = serve(log_level="debug")
-    async with Database(server.database_url, size=1) as database:
+    async with patient_database(server.database_url, size=1) as database:
         key = await PostgresApiKeys(database).create("org_math", "logged", ["audit:read"])
     secrets = [session_token("user_logged"), key, *(make() for make in BAD_TOKENS.values() if len(make()) > 30)]
     ids = []

@@ -24,7 +24,7 @@ STRANGERS = [
 ]
 TOGGLE = b'{"email": {"weekly_usage_digest": true}}'
 EXPOSED = {"etag", "x-request-id", "retry-after", "x-next-after", "x-last-event-at"}
-ALLOWED = {"authorization", "content-type", "if-match", "if-none-match", "last-event-id"}
+ALLOWED = {"authorization", "content-type", "if-match", "if-none-match", "last-event-id", "traceparent", "tracestate"}
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,12 @@ from domain.events import Event
 from domain.preferences import stream_id
 from infrastructure.audit.log import PostgresAuditLog
 from infrastructure.feed.event_feed import PostgresEventFeed
-from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import ReadDatabase
 from tests.support.catalogues import published
 from tests.support.corruption import Corruption
 from tests.support.events import erased, opened, toggled
 from tests.support.filled_log import TOGGLES, forget, put, take_in
+from tests.support.patient_database import patient_database
 from tests.support.server import PATH, Server
 from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
@@ -200,8 +201,9 @@ async def test_without_the_check_the_same_breakage_shows_what_is_foreign(broken)
     """The negative control: what the index and the log lead to, before it is cleared for a reader."""
     server, corruption = broken
     seen = {"audit log": 0, "feed": 0}
-    async with Database(server.database_url, size=1) as database:
-        audit_log, feed = PostgresAuditLog(database), PostgresEventFeed(database)
+    async with patient_database(server.database_url, size=1) as database:
+        reads = ReadDatabase(database)
+        audit_log, feed = PostgresAuditLog(reads), PostgresEventFeed(reads)
         for _ in range(25):
             corruption.strike()
             for name, read in (

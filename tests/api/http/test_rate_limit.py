@@ -69,6 +69,7 @@ def test_a_refusal_costs_nothing(clock) -> None:
     limit = RateLimit(1, clock)
     assert spend(limit) is None
     assert [spend(limit) for _ in range(100)] == [60] * 100
+    assert limit.refused == 100
     clock.now += 60
     assert spend(limit) is None
 
@@ -76,6 +77,7 @@ def test_a_refusal_costs_nothing(clock) -> None:
 def test_without_a_limit_there_is_none(clock) -> None:
     limit = RateLimit(0, clock)
     assert [spend(limit) for _ in range(1000)] == [None] * 1000
+    assert limit.refused == 0
 
 
 def test_only_so_many_are_remembered_and_those_used_last(clock, monkeypatch) -> None:

@@ -51,7 +51,7 @@ class SlowFeed(MemoryFeed):
     """Has one piece at once, and the others never."""
 
     @override
-    async def read(self, after: int, limit: int, selection: Selection) -> Slice:
+    async def read(self, after: int, limit: int, selection: Selection, *, at_least: int = 0) -> Slice:
         if after:
             await asyncio.Event().wait()
         return await super().read(after, limit, selection)

@@ -174,6 +174,40 @@ async def test_too_many_changes_are_taken_back_with_the_time_to_wait(development
         assert (await opened.sent("PATCH")[-1].response()).status == 429
 
 
+async def with_a_stale_condition(route: Route) -> None:
+    """The request as if its page had an older state than the service: the service refuses it with 412."""
+    await route.continue_(headers={**route.request.headers, "if-match": '"stale"'})
+
+
+async def test_a_choice_that_comes_too_late_each_time_is_taken_back(development: Server, chromium: Browser) -> None:
+    async with preferences_page(development, chromium) as opened:
+        await opened.page.route(f"**{PATH}", with_a_stale_condition)
+        await opened.switch("product_updates").click()
+        await opened.page.locator(".fault:visible", has_text="This was changed in several places at once.").wait_for()
+        assert await opened.is_on("product_updates")
+        assert (await opened.recorded())["product_updates"] is True
+        assert {(await one.response()).status for one in opened.sent("PATCH")} == {412}
+
+
+async def test_a_toggle_that_has_left_the_catalogue_meanwhile_says_so(development: Server, chromium: Browser) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given a service whose new release has this toggle no more
+        async def without_the_toggle(route: Route) -> None:
+            if route.request.method != "GET":
+                await with_a_stale_condition(route)
+                return
+            answer = await route.fetch(headers={**route.request.headers, "if-none-match": ""})
+            body = await answer.json()
+            del body["data"]["email"]["product_updates"]
+            await route.fulfill(response=answer, json=body)
+
+        await opened.page.route(f"**{PATH}", without_the_toggle)
+        # when the person presses its switch, then they are told why it doesn't move.
+        await opened.switch("product_updates").click()
+        await opened.page.locator(".fault:visible", has_text="This setting can't be changed any more.").wait_for()
+        assert (await opened.recorded())["product_updates"] is True
+
+
 async def test_when_the_session_is_over_a_choice_is_taken_back_and_the_person_signs_in_again(
     development: Server, chromium: Browser
 ) -> None:

@@ -19,11 +19,11 @@ from domain.preferences import stream_id
 from domain.provenance import ERASED
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.erasure.erasure import PostgresErasures
-from infrastructure.postgres.database import Database
 from infrastructure.postgres.database_clock import DatabaseClock
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.command import Command
 from tests.support.links import FORMER_SECRET, ONE_CLICK, PUBLIC_URL, SECRET, link, token
+from tests.support.patient_database import patient_database
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -230,7 +230,7 @@ async def test_a_link_of_an_erased_person_still_switches_off_without_naming_the_
     # Given a person who was erased
     user = fresh_user()
     await http.patch(PATH, json={"email": {NEWS.name: True}}, headers=bearer(user))
-    async with Database(server.database_url) as database:
+    async with patient_database(server.database_url) as database:
         erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), DatabaseClock())
         assert (await erasure.erase("org_math", user)).destroyed
     # when the link in an old mail is used, then the choice is recorded,
@@ -239,7 +239,7 @@ async def test_a_link_of_an_erased_person_still_switches_off_without_naming_the_
     # and the log still doesn't name the person.
     entry, _ = await history(user)
     assert entry["actor"] == {"kind": "customer", "label": "unsubscribe link"}
-    async with Database(server.database_url) as database:
+    async with patient_database(server.database_url) as database:
         [click] = await PostgresPreferencesStore(database).changes(stream_id("org_math", user), up_to=None, limit=1)
         assert click.actor == ERASED
         erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), DatabaseClock())

@@ -9,8 +9,8 @@ import pytest
 
 from domain.catalogue import CATALOGUE
 from infrastructure.identity.api_keys import PostgresApiKeys
-from infrastructure.postgres.database import Database
 from tests.support.catalogues import publish
+from tests.support.patient_database import patient_database
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -63,7 +63,7 @@ async def test_what_is_always_sent_is_among_it_and_what_can_be_chosen_is_what_pr
 
 
 async def test_any_session_and_any_key_may_read_it(http, server: Server) -> None:
-    async with Database(server.database_url, size=1) as database:
+    async with patient_database(server.database_url, size=1) as database:
         keys = PostgresApiKeys(database)
         of_organization = await keys.create("org_math", "catalogue", ["preferences:read"])
         of_platform = await keys.create(None, "catalogue", ["events:read"])

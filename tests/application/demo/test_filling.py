@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from application.demo.acts import Choose, Erase, Publish, Sign
+from application.audit.log import READ
+from application.demo.acts import Choose, Erase, Look, Publish, Sign
 from application.demo.filling import AT_ONCE, DemoRefused, Filling
 from domain.catalogue import CATALOGUE
 from domain.provenance import Source
 from domain.published_catalogues import PublishedCatalogues
+from tests.support.audit import MemoryAuditReads
 from tests.support.events import KEY, NOON
 from tests.support.memory_store import MemoryStore
 
@@ -58,9 +60,16 @@ class SomebodyElses(MemoryStore):
         return await super().append(appends[1:])
 
 
-def filling(store: MemoryStore, catalogues: Catalogues, erasures: Erasures, signed: list[Any]) -> Filling:
+def filling(
+    store: MemoryStore,
+    catalogues: Catalogues,
+    erasures: Erasures,
+    signed: list[Any],
+    reads: MemoryAuditReads | None = None,
+) -> Filling:
     ids = (f"{number:026}" for number in count())
-    return Filling(store, catalogues, erasures, lambda _: next(ids), lambda: KEY, signed.append)
+    reads = reads or MemoryAuditReads()
+    return Filling(store, catalogues, erasures, reads, lambda _: next(ids), lambda: KEY, signed.append)
 
 
 def choice(second: int, user: str, enabled: bool, **fields: Any) -> Choose:
@@ -79,10 +88,12 @@ async def test_the_log_has_the_acts_in_their_order_each_as_it_was(monkeypatch) -
         choice(4, "user_ada", False, support="user_staff"),
         Sign(NOON + 5 * SECOND),
         Erase(NOON + 6 * SECOND, "org_demo", "user_eve"),
+        Look(NOON + 7 * SECOND, "org_demo", "user_officer", READ, {"limit": 50}, 3),
         *(choice(10 + number, f"user_{number}", True) for number in range(AT_ONCE + 1)),
     ]
     told: list[tuple[int, int]] = []
-    year = filling(store, catalogues, erasures, [])
+    reads = MemoryAuditReads()
+    year = filling(store, catalogues, erasures, [], reads)
     year._sign = lambda at: signed.append((at, len(store.log)))
     await year.run(acts, lambda done, total: told.append((done, total)))
     # Then all events are in the order of their times,
@@ -97,6 +108,9 @@ async def test_the_log_has_the_acts_in_their_order_each_as_it_was(monkeypatch) -
     # what comes between is done when all before it is in the log,
     assert signed == [(NOON + 5 * SECOND, 5)]
     assert (len(catalogues.events), erasures.attempts) == (1, 1)
+    [(reading, outcome)] = reads.readings.values()
+    assert (reading.at, reading.reader.label, reading.action) == (NOON + 7 * SECOND, "user:user_officer", READ)
+    assert outcome == (3, "complete")
     # and it is told how far it is.
     assert year.events == len(store.log) + 1
     assert told[-1] == (len(acts), len(acts))

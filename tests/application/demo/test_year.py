@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from application.demo.acts import Act, Choose, Erase, Publish, Sign
+from application.audit.summary import SUMMARY
+from application.demo.acts import Act, Choose, Erase, Look, Publish, Sign
 from application.demo.people import IMPORTER, MAIN, ORGANIZATIONS
 from application.demo.year import DIGEST, ERASURES, IMPORTED, INCIDENT, LENGTH, NEW_CATALOGUE, NEWS, former, year
 from domain.catalogue import CATALOGUE, Catalogue
@@ -101,6 +102,25 @@ def test_some_people_are_erased_and_do_nothing_afterwards(acts, choices) -> None
     assert len(erased) == ERASURES
     assert (MAIN, "user_demo") not in erased
     assert all(act.at < erased.get((act.organization, act.user), NOON) for act in choices)
+
+
+def test_officers_look_every_week_and_most_of_all_after_the_incident(acts) -> None:
+    looks = [act for act in acts if isinstance(act, Look)]
+    assert {look.organization for look in looks} == {MAIN, IMPORTER}
+    summaries = [look for look in looks if look.organization == MAIN and look.action == SUMMARY]
+    assert len(summaries) == 52
+    assert {look.at.weekday() for look in summaries} == {0}
+    upset = Counter((look.at - BEGAN).days // 7 for look in looks)
+    assert upset.most_common(1)[0][0] == INCIDENT // 7
+
+
+def test_an_organization_without_users_has_nothing_to_look_at() -> None:
+    few = next(
+        acts
+        for acts in (year(Random(seed), NOON, 10, SECOND) for seed in range(50))
+        if not any(isinstance(act, Choose) and act.organization == IMPORTER for act in acts)
+    )
+    assert not [act for act in few if isinstance(act, Look) and act.organization == IMPORTER]
 
 
 def test_the_organizations_are_large_and_small_and_the_user_of_the_form_has_a_history(choices) -> None:

@@ -238,9 +238,12 @@ async def test_a_reader_who_lets_too_much_wait_is_told_so_and_the_others_are_not
 
 async def test_there_is_room_for_so_many_readers() -> None:
     live = Live(most_readers=1)
+    assert (live.feed.readers, live.feed.most_readers) == (0, 1)
     with live.feed.admitted():
+        assert live.feed.readers == 1
         with pytest.raises(Unavailable) as full, live.feed.admitted():
             pass
         assert full.value.retry_after == 10
     with live.feed.admitted():
         pass
+    assert live.feed.readers == 0

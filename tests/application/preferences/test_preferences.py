@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -16,7 +17,7 @@ from domain.errors import PreconditionFailed, Unavailable
 from domain.events import NotificationToggled
 from domain.preferences import stream_id
 from domain.provenance import Provenance, Source
-from tests.support.events import KEY, opened, row_after
+from tests.support.events import KEY, TRACEPARENT, opened, row_after
 from tests.support.memory_store import MemoryStore, Mishap
 
 ADA, BOB, EVE = (stream_id("org_math", f"user_{name}") for name in ("ada", "bob", "eve"))
@@ -105,6 +106,43 @@ async def test_a_change_of_nothing_answers_the_state_and_records_nothing(prefere
     await preferences.change(change(digest=True))
     assert await preferences.change(change(digest=True)) == State(ADA, 2, {DIGEST: True})
     assert toggles(store) == [(DIGEST, True)]
+
+
+async def test_the_traceparent_of_a_change_is_in_each_of_its_events_and_in_no_other(preferences, store) -> None:
+    traced = change(digest=True, news=False)
+    await preferences.change(traced._replace(provenance=traced.provenance._replace(traceparent=TRACEPARENT)))
+    await preferences.change(change(digest=False))
+    assert [event.traceparent for event in store.log] == [TRACEPARENT, TRACEPARENT, TRACEPARENT, None]
+
+
+async def test_a_batch_is_recorded_within_the_context_that_traces_it(store, ids) -> None:
+    # Given a tracing system that notes what was in the log when a batch began and when it had ended
+    batches: list[tuple[list[str], int, int]] = []
+
+    @contextmanager
+    def trace(changes: Sequence[Change]) -> Iterator[None]:
+        before = len(store.log)
+        yield
+        batches.append(([one.provenance.request_id for one in changes], before, len(store.log)))
+
+    preferences = Preferences(store, ids, lambda: KEY, trace=trace)
+    # when one change comes, and two while it is recorded
+    wishes = [change(ADA, digest=True), change(BOB, digest=True), change(EVE, digest=True)]
+    await asyncio.gather(*map(preferences.change, wishes))
+    await preferences.close()
+    # then each change was in one batch
+    requests = [wish.provenance.request_id for wish in wishes]
+    assert [request for batch, _, _ in batches for request in batch] == requests
+    # and a batch had recorded its changes when its context ended.
+    assert [(before, after) for _, before, after in batches][-1][1] == len(store.log) == 6
+
+
+async def test_what_was_appended_is_counted_and_in_which_batches(preferences, store) -> None:
+    await preferences.change(change(digest=True))
+    await preferences.change(change(digest=True))
+    await asyncio.gather(preferences.read(ADA), preferences.read(BOB))
+    assert preferences.appended == len(store.log) == 2
+    assert preferences.batches == {"reads": (1, 2, 0), "changes": (2, 2, 0)}
 
 
 async def test_reads_of_the_same_moment_share_one_look_at_the_store(preferences, store) -> None:
@@ -287,6 +325,20 @@ async def test_what_was_seen_lately_and_changed_elsewhere_is_never_believed(pref
     assert toggles(store) == [(DIGEST, True), (DIGEST, False), (DIGEST, True)]
 
 
+async def test_two_processes_that_change_the_same_user_in_turns_soon_read_instead_of_guessing(store, ids) -> None:
+    # Given two processes, each of which remembers rows that the other one changes
+    processes = [Preferences(store, ids, lambda: KEY) for _ in range(2)]
+    # when a user's changes are spread over both,
+    for number in range(10):
+        await processes[0].change(change(digest=number % 2 == 0))
+        await processes[1].change(change(news=number % 2 == 0))
+    # then each change takes the two round trips that it takes without a memory, except for one wrong guess of each process.
+    assert len(toggles(store)) == 20
+    assert store.loads + store.appends == 2 * 20 + 2
+    for process in processes:
+        await process.close()
+
+
 async def test_a_precondition_is_never_refused_because_of_what_was_seen_lately(preferences, store) -> None:
     await preferences.change(change(digest=True))
     record(store, change(news=False))
@@ -323,11 +375,12 @@ async def test_a_link_of_an_erased_person_switches_off_and_does_not_name_the_per
     erasure.erase(change().provenance, iter(["erasure"]))
     store.log.extend(erasure.events)
     store.rows[ADA] = erasure.append(None).row._replace(key=None)
-    # when their choice is changed, then it is, and a click on a link leaves them unnamed.
+    # when their choice is changed, then it is, and a click on a link leaves them unnamed, also by the trace that it is part of.
     wish = change(digest=False)
-    await preferences.change(wish._replace(provenance=wish.provenance._replace(source=source)))
+    await preferences.change(wish._replace(provenance=wish.provenance._replace(source=source, traceparent=TRACEPARENT)))
     assert toggles(store)[-1] == (DIGEST, False)
     assert store.log[-1].actor == {"user": named}
+    assert store.log[-1].traceparent == (None if named == "erased" else TRACEPARENT)
 
 
 async def test_a_link_of_a_person_who_was_not_erased_says_whose_it_was(preferences, store) -> None:

@@ -25,7 +25,8 @@ async def test_a_dashboard_made_with_it_shows_and_changes_preferences(
     if kind != "plain":
         counterpart_file(f"{kind}/package.json")
     token = await token_of(development, f"user_of_{kind}")
-    context = await chromium.new_context()
+    # Without motion a colour is there at once.
+    context = await chromium.new_context(reduced_motion="reduce")
     page, watched = await context.new_page(), Watched()
     watched.watch(page)
     # Given the page of a dashboard
@@ -52,6 +53,27 @@ async def test_a_dashboard_made_with_it_shows_and_changes_preferences(
     assert watched.complaints == []
     assert watched.origins() == {dashboard, development.url}
     assert await findings(page) == []
+    await context.close()
+
+
+async def test_a_dashboard_with_a_strict_policy_names_the_service_and_allows_nothing_else(
+    development: Server, dashboard: str, chromium: Browser
+) -> None:
+    token = await token_of(development, "user_strict")
+    context = await chromium.new_context()
+    page, watched = await context.new_page(), Watched()
+    watched.watch(page)
+    # Given a dashboard whose policy allows its own script, and the service for scripts and requests, but no style at all
+    await page.goto(f"{dashboard}/strict.html?service={development.url}#{token}")
+    # then the element works and has its look, and the browser has refused nothing.
+    switch = page.locator('[id="email.product_updates"]')
+    await switch.click()
+    await page.locator("[role=status]", has_text="is off. Saved.").wait_for(state="attached")
+    assert await switch.evaluate("e => getComputedStyle(e).borderRadius") != "0px"
+    assert [said for said in watched.complaints if "favicon" not in said] == []
+    # Control: a style of the page itself is refused.
+    await page.evaluate("document.body.setAttribute('style', 'color: red')")
+    assert any("Content Security Policy" in said for said in watched.complaints)
     await context.close()
 
 

@@ -10,20 +10,25 @@ import psycopg
 import pytest
 
 from application.audit.filter import AuditFilter
+from application.followers import FollowerState, Stretch
+from application.following import Following, Step
 from application.log import BrokenStream, Recorded
 from domain.errors import Unavailable
 from domain.preferences import stream_id
 from domain.provenance import Source
 from infrastructure.audit.index import AuditIndexer
 from infrastructure.audit.log import PostgresAuditLog
+from infrastructure.followers.journal import PostgresJournal
 from infrastructure.log.event_codec import encode
 from infrastructure.log.event_log import read_after
-from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import ReadDatabase
 from projections.audit_log import Action
 from projections.shown_actor import ActorKind
+from tests.support import audit_index
 from tests.support.audit import newest_first, place
 from tests.support.events import NOON, catalogue_published, toggled
 from tests.support.filled_log import ORGANIZATIONS, TOGGLES, USERS, Chance, put, take_in
+from tests.support.patient_database import patient_database
 from tests.support.soak import rounds, soak
 
 SEED = 20260303
@@ -33,8 +38,8 @@ FILTERS = rounds(60, 600)
 
 @pytest.fixture
 async def audit_log(database_url: str) -> AsyncIterator[PostgresAuditLog]:
-    async with Database(database_url) as database:
-        yield PostgresAuditLog(database)
+    async with patient_database(database_url) as database:
+        yield PostgresAuditLog(ReadDatabase(database))
 
 
 async def everything(url: str) -> list[Recorded]:
@@ -123,7 +128,7 @@ async def test_a_batch_that_fails_leaves_nothing_behind_and_no_class_that_isnt_t
     follower = AuditIndexer()
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         async with connection.transaction(force_rollback=True):
-            await follower.handle(log, connection)
+            await follower.handle_stretch(Stretch(0, log[-1].position, len(log)), connection)
         assert rows(database_url, "SELECT * FROM audit_entries") == []
     await take_in(database_url, follower, batch=10)
     indexed = rows(
@@ -133,6 +138,59 @@ async def test_a_batch_that_fails_leaves_nothing_behind_and_no_class_that_isnt_t
     expected = [(position, event.organization) for position, event in log if event.organization is not None]
     assert [(position, organization) for position, organization, _ in indexed] == expected
     assert {action for *_, action in indexed} == {*Action, "notification_preferences.open"}
+
+
+DAMAGES: dict[str, Callable[[str, bytes], tuple[str, bytes]]] = {
+    "an unknown type": lambda _, state: ("notification-preferences.of-the-future", state),
+    "not UTF-8": lambda topic, state: (topic, state.replace(b"dashboard", b"dash\xff")),
+    "not JSON": lambda topic, state: (topic, state.removesuffix(b"}")),
+    "not JSON before its id": lambda topic, state: (topic, state.replace(b'"event_id"', b'1,"event_id"')),
+    "no object": lambda topic, state: (topic, b"[" + state + b"]"),
+    "nothing": lambda topic, _: (topic, b"{}"),
+    "without a time": lambda topic, state: (topic, state.replace(b'"_data_"', b'"_date_"')),
+    "a time that is none": lambda topic, state: (
+        topic,
+        state.replace(b'"_data_":"2026-03-03', b'"_data_":"2026-13-03'),
+    ),
+    "a choice of nothing": lambda topic, state: (topic, state.replace(b'"toggle"', b'"toggled"')),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_an_event_that_is_damaged_stops_the_index_there_and_nowhere_else(
+    database_url: str, damage: Callable[[str, bytes], tuple[str, bytes]]
+) -> None:
+    def alter(topic: str, state: bytes) -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute(
+                "UPDATE preferences_events SET topic = %s, state = %s WHERE notification_id = %s", [topic, state, bad]
+            )
+
+    # Given a log with a damaged choice in it
+    chance = Chance(SEED)
+    choice = toggled(2, "news", True, stream_id("org_math", "user_zoe"), organization="org_math")
+    put(database_url, [*chance.events(60), choice, *chance.events(20)])
+    log = await everything(database_url)
+    bad = log[60].position
+    [whole] = rows(database_url, f"SELECT topic, state FROM preferences_events WHERE notification_id = {bad}")
+    alter(*damage(*whole))
+    # when the index follows the log, then it stops there, and has all that is before.
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        journal = PostgresJournal(connection, AuditIndexer.name)
+        await journal.register()
+        following = Following(AuditIndexer(), journal, largest=16)
+        while (step := await following.step()) is Step.ON:
+            pass
+        assert step is Step.HELD
+        assert await journal.state() == FollowerState(log[59].position, paused=False, failed_position=bad)
+    indexed = [position for (position,) in rows(database_url, "SELECT position FROM audit_entries ORDER BY position")]
+    assert indexed == [position for position, event in log[:60] if event.organization is not None]
+    # Once the event is whole again, it goes on.
+    alter(*whole)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE followers SET failed_position = NULL, failure = NULL")
+    await take_in(database_url)
+    assert audit_index.differences(database_url) == []
 
 
 async def test_set_back_it_makes_the_same_of_the_log_again(database_url: str) -> None:

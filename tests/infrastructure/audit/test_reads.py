@@ -12,6 +12,7 @@ from infrastructure.audit.reads import PostgresAuditReads
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 from tests.support.events import ADA, NOON
+from tests.support.patient_database import patient_database
 
 REQUEST = "01JTBQH2FZ8K1RXC0WJ4Z9P3VM"
 SUPPORT_AS_ADA = OrganizationReader("org_math", "user:user_ada", ADA, "user_staff")
@@ -25,7 +26,7 @@ def reading(number: int, reader: OrganizationReader = SUPPORT_AS_ADA) -> Reading
 
 @pytest.fixture
 async def reads(database_url: str):
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         yield PostgresAuditReads(database)
 
 

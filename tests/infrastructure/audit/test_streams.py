@@ -17,19 +17,21 @@ from domain.published_catalogues import STREAM
 from infrastructure.audit.log import open_database
 from infrastructure.audit.streams import PostgresStreams
 from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import ReadDatabase
 from infrastructure.postgres.sql import queries
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from projections.as_of import PreferencesAsOf
 from tests.support.catalogues import catalogue, publish
 from tests.support.events import ADA, BOB, NOON, erased, opened, row_after, toggled
 from tests.support.filled_log import fill
+from tests.support.patient_database import patient_database
 
 CATALOGUE = catalogue(1, news=True)
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with Database(database_url, connect_within=5) as database:
+    async with patient_database(database_url) as database:
         yield database
 
 
@@ -39,7 +41,7 @@ async def append(database: Database, *events: PreferencesEvent) -> None:
 
 
 async def until(database: Database, instant: datetime = LATER_THAN_ANY_EVENT) -> HistoryAsOf:
-    return await PostgresStreams(database).evidence(ADA, instant)
+    return await PostgresStreams(ReadDatabase(database), lambda: NOON).evidence(ADA, instant)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -9,6 +9,7 @@ import pytest
 
 from application.audit.filter import AuditFilter
 from application.audit.summary import BEGINNING
+from application.followers import Stretch
 from application.log import BrokenStream, Recorded
 from domain.errors import Unavailable
 from domain.provenance import Source
@@ -16,6 +17,7 @@ from infrastructure.audit.index import AuditIndexer
 from infrastructure.audit.log import PostgresAuditLog, open_database
 from infrastructure.audit.summary import PostgresDailyIndex, parts
 from infrastructure.log.event_log import read_after
+from infrastructure.postgres.read_database import ReadDatabase
 from projections.shown_actor import ActorKind
 from tests.support.daily_counts import by_day, wrong_counts
 from tests.support.events import NOON, catalogue_published, toggled
@@ -31,7 +33,8 @@ LATER = NOON + 2 * DAYS * DAY
 @pytest.fixture
 async def index(database_url: str) -> AsyncIterator[PostgresDailyIndex]:
     async with open_database(database_url) as database:
-        yield PostgresDailyIndex(database, PostgresAuditLog(database))
+        reads = ReadDatabase(database)
+        yield PostgresDailyIndex(reads, PostgresAuditLog(reads))
 
 
 async def everything(url: str) -> list[Recorded]:
@@ -146,7 +149,7 @@ async def test_a_batch_that_is_rolled_back_counts_nothing(database_url: str, ind
         await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection,
         connection.transaction(force_rollback=True),
     ):
-        await AuditIndexer().handle(log, connection)
+        await AuditIndexer().handle_stretch(Stretch(0, log[-1].position, len(log)), connection)
     assert run(database_url, "SELECT * FROM audit_daily_counts") == []
 
 

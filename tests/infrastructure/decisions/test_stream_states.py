@@ -12,6 +12,7 @@ from infrastructure.postgres.database import Database
 from tests.support.catalogues import publish
 from tests.support.events import ADA, erased, opened, toggled
 from tests.support.filled_log import forget, put
+from tests.support.patient_database import patient_database
 
 ADA_KEY, NOBODY = stream_keys("org_math", ["user_ada", "user_nobody"])
 
@@ -30,7 +31,7 @@ def fill(url: str, *events) -> list[int]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         yield database
 
 

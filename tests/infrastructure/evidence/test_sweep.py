@@ -34,12 +34,12 @@ from infrastructure.evidence.sweep.stream_leg import StreamLeg
 from infrastructure.evidence.sweep.sweeper import sweep_at_once, take
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.log.sealing import new_key
-from infrastructure.postgres.database import Database
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from infrastructure.preferences.shadow_table import ShadowTable
 from tests.support.events import NOON
 from tests.support.evidence import Evidence
 from tests.support.filled_log import Chance, put, take_in
+from tests.support.patient_database import patient_database
 from tests.support.soak import rounds, soak
 
 EVENTS = 700
@@ -273,6 +273,25 @@ async def test_two_halves_of_the_streams_find_together_what_the_whole_finds(evid
     assert len(first) < len(whole) > len(second)
 
 
+@pytest.mark.parametrize("limit", [40, 10**6])
+async def test_entries_beside_an_event_that_cannot_be_read_are_compared(evidence: Evidence, limit: int) -> None:
+    # Given an unreadable event, and on both sides of it an entry that the index lacks
+    [(before,), (unreadable,), (after,)] = run(
+        evidence.url,
+        "SELECT position FROM audit_entries WHERE position > 100 "
+        "AND EXISTS (SELECT FROM preferences_events WHERE notification_id = position) ORDER BY 1 LIMIT 3",
+    )
+    run(evidence.url, "DELETE FROM audit_entries WHERE position = ANY (%s)", [before, after])
+    run(evidence.url, "UPDATE preferences_events SET state = '\\xff' WHERE notification_id = %s", unreadable)
+    # then all three are named, and nothing else is.
+    found = {(finding.subject, finding.place) for finding in passed(evidence.url, IndexLeg(), limit)}
+    assert found == {
+        (Subject.AUDIT_INDEX, f"position {before}"),
+        (Subject.EVENT, f"position {unreadable}"),
+        (Subject.AUDIT_INDEX, f"position {after}"),
+    }
+
+
 def passed(url: str, leg: Leg, limit: int) -> list[Finding]:
     """What a pass of a leg finds, in steps of so many events; without the sentences that count what one step has no room for."""
     found: list[Finding] = []
@@ -312,7 +331,7 @@ async def test_a_pass_goes_on_where_another_process_was_killed_and_says_what_it_
         for leg in (log, index, streams):
             assert take(connection, leg, 256)
         connection.execute("SELECT 1")
-    async with Database(evidence.url, size=1, connect_within=5) as database:
+    async with patient_database(evidence.url, size=1) as database:
         first = await sweep_status(database)
         assert {leg.number for leg in first.legs} == {1}
         assert all(leg.under_way and 0 < leg.events < EVENTS for leg in first.legs)
@@ -332,7 +351,7 @@ async def test_a_pass_goes_on_where_another_process_was_killed_and_says_what_it_
 async def test_what_a_whole_pass_no_longer_finds_is_mended(evidence: Evidence) -> None:
     [(first,)] = run(evidence.url, "SELECT min(position) FROM audit_entries")
     run(evidence.url, "UPDATE audit_entries SET originator_id = gen_random_uuid() WHERE position = %s", first)
-    async with Database(evidence.url, size=1, connect_within=5) as database:
+    async with patient_database(evidence.url, size=1) as database:
         sweep_at_once(evidence.url, IndexLeg())
         [one] = (await sweep_status(database)).findings
         assert one.finding.place == f"position {first}"
@@ -369,7 +388,7 @@ async def test_nothing_that_the_service_does_meanwhile_is_a_finding(
             passes.append(1)
         return seen
 
-    async with Database(database_url, size=4, connect_within=5) as database:
+    async with patient_database(database_url, size=4) as database:
         sweeping_thread = asyncio.create_task(asyncio.to_thread(sweep))
         preferences = Preferences(PostgresPreferencesStore(database), iter(ulid_now, None), new_key)
         register = FollowerRegister(database, lambda: NOON)

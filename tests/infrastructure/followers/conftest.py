@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from infrastructure.followers.register import FollowerRegister
-from infrastructure.postgres.database import Database
 from tests.support.ledger import TABLE
+from tests.support.patient_database import patient_database
 from tests.support.running_followers import NOW
 
 
@@ -20,5 +20,5 @@ def url(database_url: str) -> str:
 
 @pytest.fixture
 async def register(url: str) -> AsyncIterator[FollowerRegister]:
-    async with Database(url, size=2) as database:
+    async with patient_database(url, size=2) as database:
         yield FollowerRegister(database, lambda: NOW)

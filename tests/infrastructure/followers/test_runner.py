@@ -9,7 +9,9 @@ import pytest
 
 from api.bootstrap.followers import run_followers
 from infrastructure.followers.journal import PostgresJournal
+from infrastructure.followers.notifications import Notifications
 from infrastructure.followers.runner import BUSY, Rests
+from infrastructure.postgres.session import Session, connect
 from tests.support.ledger import Ledger, positions, record, written_down
 from tests.support.running_followers import running, states, until
 
@@ -91,6 +93,38 @@ async def test_a_notification_wakes_who_would_sleep_for_long(url: str) -> None:
         assert follower.batches == [1]
         await record(url, 1)
         await until(lambda: len(written_down(url)) == 2)
+
+
+async def test_after_a_busy_time_a_notification_wakes_again_who_would_sleep_for_long(url: str) -> None:
+    # Given a follower that would look by itself after an hour, and a log that is busy for a while
+    async with running(url, Ledger(), poll=3600):
+        for number in range(1, 4):
+            await record(url, 5 * BUSY)
+            await until(lambda: len(written_down(url)) == number * 5 * BUSY)  # noqa: B023 - awaited here
+        # when the log is quiet again, then a single event wakes it.
+        await asyncio.sleep(0.2)
+        await record(url, 1)
+        await until(lambda: len(written_down(url)) == 15 * BUSY + 1)
+
+
+async def test_only_who_heeds_notifications_receives_them(url: str) -> None:
+    stop = asyncio.Event()
+    async with await connect(url, Session(application="preferences test")) as connection:
+        notifications = Notifications(connection)
+        # Given one who heeds them since just now, so that the log may have grown before
+        assert not await notifications.heed()
+        assert await notifications.heed()
+        # then an event wakes it.
+        await record(url, 1)
+        async with asyncio.timeout(60):
+            await notifications.wait(stop, 3600)
+        # And who ignores them sleeps on.
+        await notifications.ignore()
+        await record(url, 1)
+        started = time.monotonic()
+        await notifications.wait(stop, 0.2)
+        assert time.monotonic() - started >= 0.2
+        assert not await notifications.heed()
 
 
 async def test_what_nobody_foresaw_in_one_follower_ends_them_all(url: str) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from application.publishing import Unchosen
 from infrastructure.log.catalogues import PostgresCatalogues
-from infrastructure.postgres.database import Database
 from tests.support.catalogues import catalogue, choose, publish, published
 from tests.support.events import NOON
+from tests.support.patient_database import patient_database
 
 FIRST = published(catalogue(1, news=True))
 SECOND = published(catalogue(2, news=False), NOON + timedelta(hours=1))
@@ -19,7 +19,7 @@ SECOND = published(catalogue(2, news=False), NOON + timedelta(hours=1))
 
 @pytest.fixture
 async def catalogues(database_url: str) -> AsyncIterator[PostgresCatalogues]:
-    async with Database(database_url, connect_within=5) as database:
+    async with patient_database(database_url) as database:
         yield PostgresCatalogues(database)
 
 

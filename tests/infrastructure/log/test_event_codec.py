@@ -16,7 +16,7 @@ from domain.published_catalogues import catalogue_of, channels_of
 from infrastructure.log import event_codec
 from infrastructure.log.event_codec import decode, encode
 from tests.support.catalogues import published
-from tests.support.events import KEY, catalogue_published, continued, erased, opened, toggled
+from tests.support.events import KEY, TRACEPARENT, catalogue_published, continued, erased, opened, toggled
 
 GOLDEN = sorted((Path(__file__).parents[2] / "golden" / "events").glob("*.json"))
 EVENTS = [
@@ -26,6 +26,8 @@ EVENTS = [
     toggled(
         3, "news", False, previous=True, actor={"user": "user_ada", "session": "sess_1", "impersonator": "user_grace"}
     ),
+    opened(traceparent=TRACEPARENT),
+    toggled(2, "news", True, traceparent=TRACEPARENT),
     erased(4),
     continued(406),
     catalogue_published(),
@@ -98,16 +100,10 @@ def test_there_are_golden_files_for_every_event() -> None:
 def test_what_we_write_today_is_a_golden_form(library: Mapper[UUID]) -> None:
     """A field more or less than in the newest golden file is a new form, and needs a file of its own."""
     newest = {json.loads(path.read_text())["stored"]["topic"]: json.loads(path.read_text()) for path in GOLDEN}
+    staff = {"impersonated": True, "actor": {"user": "u", "session": "s", "impersonator": "i"}}
     full = [
-        opened(),
-        toggled(
-            3,
-            "news",
-            False,
-            previous=True,
-            impersonated=True,
-            actor={"user": "u", "session": "s", "impersonator": "i"},
-        ),
+        opened(**staff, traceparent=TRACEPARENT),
+        toggled(3, "news", False, previous=True, **staff, traceparent=TRACEPARENT),
         erased(4),
         published(CATALOGUE),
     ]
@@ -122,6 +118,22 @@ def test_what_we_write_today_is_a_golden_form(library: Mapper[UUID]) -> None:
     )
     assert [*written] == [*golden]
     assert [*written["toggles"][0]] == [*golden["toggles"][0]]
+
+
+@pytest.mark.parametrize("event", [opened(), toggled(2, "news", True), erased(3)], ids=["opened", "toggled", "erased"])
+def test_without_a_traceparent_an_event_takes_no_more_room_than_before_there_were_any(event) -> None:
+    assert b"trace" not in encode(event).state
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_field_of_a_later_release_is_passed_over_by_us_and_by_the_library(event, library: Mapper[UUID]) -> None:
+    """As releases before the traceparent do with it. So a field may be added while their processes still read."""
+    stored = encode(event, KEY)
+    later = stored._replace(state=stored.state[:-1] + b',"of_a_later_release":"x"}')
+    read = decode(*later, KEY)
+    assert {**vars(decode(*stored, KEY)), "of_a_later_release": "x"} == vars(read)
+    assert encode(read, KEY) == later
+    assert type(library.to_domain_event(StoredEvent(*later[:4]))) is type(event)
 
 
 @pytest.mark.parametrize(

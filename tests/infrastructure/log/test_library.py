@@ -16,9 +16,9 @@ from psycopg.conninfo import conninfo_to_dict
 from application.preferences.store import Append
 from domain.events import NotificationToggled
 from domain.preferences import NotificationPreferences
-from infrastructure.postgres.database import Database
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.events import ADA, BOB, opened, row_after, toggled
+from tests.support.patient_database import patient_database
 
 
 class Preferences(Application[UUID]):
@@ -47,7 +47,7 @@ BOBS = [opened(BOB), toggled(2, "digest", False, BOB)]
 
 @pytest.fixture
 async def environment(database_url: str) -> dict[str, str]:
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         await PostgresPreferencesStore(database).append([whole(EVENTS), whole(BOBS)])
     parts = conninfo_to_dict(database_url)
     return {
@@ -111,7 +111,7 @@ async def test_a_projection_of_the_library_follows_it_live(environment: dict[str
         await asyncio.to_thread(runner.wait, notification_id=6, timeout=10)
         for version in (5, 6):
             event = toggled(version, "news", version == 6, previous=version == 5)
-            async with Database(database_url) as database:
+            async with patient_database(database_url) as database:
                 row = row_after(None, *EVENTS)._replace(version=version)
                 late = Append(version - 1, [event], row, opens_key=False)
                 assert await PostgresPreferencesStore(database).append([late]) == {ADA}
@@ -133,7 +133,7 @@ async def test_what_the_library_writes_is_in_our_log_and_moves_the_stream_on(
             "SELECT originator_version FROM preferences_events ORDER BY notification_id DESC"
         ).fetchone()
     assert last == (5,)
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         late = Append(
             4, [toggled(5, "digest", True)], whole([*EVENTS, toggled(5, "digest", True)]).row, opens_key=False
         )

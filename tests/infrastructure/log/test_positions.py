@@ -19,11 +19,11 @@ from infrastructure.followers.register import FollowerRegister
 from infrastructure.log.continuation import continue_where_moved, moves
 from infrastructure.log.event_codec import decode
 from infrastructure.log.sequence import behind, set_forward
-from infrastructure.postgres.database import Database
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.catalogues import publish
 from tests.support.events import ADA, opened, row_after, toggled
 from tests.support.ledger import record
+from tests.support.patient_database import patient_database
 from tests.support.positions import execute, leave_sequence_behind, log_of, move_elsewhere, positions_as_before
 
 BILLION = 1_000_000_000
@@ -257,13 +257,13 @@ async def test_the_release_before_takes_the_refusal_for_temporary(database_url: 
     """Its processes serve on during a rollout: they have no word for it, and 58 is the class that they answer with 503."""
     await record(database_url, 1)
     move_elsewhere(database_url)
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         with pytest.raises(Unavailable):
             await database.write("SELECT next_position()")
 
 
 async def test_it_is_counted_how_often_and_told_where_the_log_was_continued(database_url: str) -> None:
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         assert await moves(database) == (0, 0, 0)
         await record(database_url, 2)
         for _ in range(2):
@@ -288,7 +288,7 @@ async def test_a_sequence_that_is_behind_is_found_and_set_forward(database_url: 
 async def test_the_choices_that_were_decided_from_are_proven_with_the_version(database_url: str) -> None:
     # Given a stream, and somebody who read its row while that was damaged
     events = [opened(), toggled(2, "news", False)]
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         store = PostgresPreferencesStore(database)
         first = Append(0, events, row_after(None, *events), opens_key=True, expected_choices={})
         assert await store.append([first]) == {ADA}
@@ -321,7 +321,7 @@ async def test_how_far_behind_a_follower_is_does_not_count_the_positions_of_a_co
     await record(database_url, 12_000)
     [(position, _)] = continuations(database_url)
     execute(database_url, f"INSERT INTO followers (name, position) VALUES ('there', {position - 1})")
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         statuses = await FollowerRegister(database, lambda: datetime.now(UTC)).statuses([])
     # then its lag is the number of these events.
     assert {status.name: status.lag_events for status in statuses} == {

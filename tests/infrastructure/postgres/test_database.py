@@ -13,6 +13,7 @@ from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.postgres import database as module
 from infrastructure.postgres.connection import Connection, ConnectionLost, translated
 from infrastructure.postgres.database import Database
+from infrastructure.postgres.pool_figures import PoolFigures
 from infrastructure.preferences.shadow_table import ShadowTable
 
 PID = "SELECT pg_backend_pid()"
@@ -50,6 +51,17 @@ async def test_who_waits_is_next_though_one_is_kept_at_hand(database) -> None:
     done, _ = await asyncio.wait({*waiting, later}, return_when=asyncio.FIRST_COMPLETED)
     assert later not in done
     assert {*await asyncio.gather(*waiting, later)} == {first}
+
+
+async def test_a_pool_tells_how_busy_it_is(database) -> None:
+    await pid(database)
+    assert database.figures == PoolFigures(used=0, idle=1, most=1, waiting=0, timeouts=0, failures=0)
+    async with database.connection():
+        waiting = [asyncio.create_task(pid(database)) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        assert database.figures == PoolFigures(used=1, idle=0, most=1, waiting=5, timeouts=0, failures=0)
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert database.figures == PoolFigures(used=0, idle=1, most=1, waiting=0, timeouts=5, failures=0)
 
 
 async def test_who_is_cancelled_as_its_turn_comes_is_cancelled(database) -> None:

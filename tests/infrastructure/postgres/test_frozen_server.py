@@ -16,6 +16,7 @@ from infrastructure.feed.event_feed import PostgresEventFeed
 from infrastructure.feed.log_watch import PostgresLogWatch
 from infrastructure.postgres.connection import NoAnswer
 from infrastructure.postgres.database import Database
+from infrastructure.postgres.read_database import ReadDatabase
 from infrastructure.preferences import event_store
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.events import ADA, opened, row_after
@@ -101,7 +102,7 @@ async def test_who_asks_whether_to_send_hears_in_time(
 async def test_who_reads_the_feed_hears_in_time_and_keeps_no_connection_from_the_others(
     database: Database, selection: Selection
 ) -> None:
-    feed = PostgresEventFeed(database, within=0.3)
+    feed = PostgresEventFeed(ReadDatabase(database), within=0.3)
     async with frozen(database):
         with pytest.raises(NoAnswer):
             await feed.read(0, 10, selection)

@@ -17,10 +17,10 @@ from infrastructure.evidence.log_tree import PostgresTreeStore
 from infrastructure.feed.log_watch import PostgresLogWatch
 from infrastructure.followers.runner import FollowerRunner
 from infrastructure.postgres.connection import NoAnswer
-from infrastructure.postgres.database import Database
 from infrastructure.postgres.session import Session, connect, connect_blocking
 from infrastructure.preferences.shadow_table import ShadowTable
 from tests.support.ledger import TABLE, Ledger, record
+from tests.support.patient_database import patient_database
 from tests.support.processes import freeze, thaw
 
 HOUSE = Path(__file__).parents[3]
@@ -56,7 +56,7 @@ async def test_an_answer_means_that_it_is_on_the_disk_whatever_the_database_says
 ) -> None:
     alter(database_url, "synchronous_commit", of_the_database)
     assert await shown(database_url, "synchronous_commit") == ours
-    async with Database(database_url, size=1) as database:
+    async with patient_database(database_url, size=1) as database:
         assert await database.fetch("SHOW synchronous_commit") == [(ours,)]
     with PostgresTreeStore(database_url).exclusively() as tree:
         assert tree._connection.execute("SHOW synchronous_commit").fetchone() == (ours,)
@@ -124,7 +124,7 @@ async def test_a_follower_waits_for_the_disk_only_where_its_effect_is_elsewhere(
 async def test_options_of_the_url_are_merged_with_ours(database_url: str) -> None:
     url = f"{database_url}&options={quote('-csearch_path=prefs,public -c work_mem=7MB')}"
     assert await shown(url, "search_path") == "prefs,public"
-    async with Database(url, size=1, options="-c jit=off -c work_mem=9MB") as database:
+    async with patient_database(url, size=1, options="-c jit=off -c work_mem=9MB") as database:
         assert await database.fetch("SHOW search_path") == [("prefs,public",)]
         assert await database.fetch("SHOW work_mem") == [("9MB",)]
         assert await database.fetch("SHOW jit") == [("off",)]

@@ -13,6 +13,7 @@ from infrastructure.preferences.event_store import PostgresPreferencesStore
 from projections.current_preferences import CurrentPreferences
 from tests.support.events import ADA, BOB, opened, row_after, toggled
 from tests.support.memory_store import MemoryStore
+from tests.support.patient_database import patient_database
 
 
 @pytest.fixture(params=["postgres", "memory"])
@@ -20,7 +21,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[PreferencesStor
     if request.param == "memory":
         yield MemoryStore()
         return
-    async with Database(request.getfixturevalue("database_url")) as database:
+    async with patient_database(request.getfixturevalue("database_url")) as database:
         yield PostgresPreferencesStore(database)
 
 
@@ -73,7 +74,7 @@ async def test_writers_at_the_same_time_never_lose_an_update(database_url: str) 
 
     async def write(writer: int) -> int:
         done = 0
-        async with Database(database_url, size=1) as database:
+        async with patient_database(database_url, size=1) as database:
             store = PostgresPreferencesStore(database)
             while done < 25:
                 row = (await store.load([ADA])).get(ADA)
@@ -91,7 +92,7 @@ async def test_writers_at_the_same_time_never_lose_an_update(database_url: str) 
 
 
 async def test_positions_are_in_the_order_of_the_batch_and_the_row_names_the_last(database_url: str) -> None:
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         await PostgresPreferencesStore(database).append([FIRST, BOBS])
     with psycopg.connect(database_url) as connection:
         log = connection.execute(
@@ -105,7 +106,7 @@ async def test_positions_are_in_the_order_of_the_batch_and_the_row_names_the_las
 @pytest.mark.parametrize("field", [{"organization": "nul \x00"}, {"actor": {"user": "two\x1fnames"}}])
 async def test_a_value_that_can_not_be_stored_refuses_the_batch_and_records_nothing(database_url: str, field) -> None:
     poison = append(None, opened(BOB, **field), toggled(2, "news", True, BOB))
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         store = PostgresPreferencesStore(database)
         with pytest.raises(AppendRefused):
             await store.append([FIRST, poison])
@@ -119,7 +120,7 @@ async def test_a_foreign_writer_that_was_faster_is_a_stream_that_moved_on(databa
             "INSERT INTO preferences_events (originator_id, originator_version, topic, state) VALUES (%s, 1, 'foreign', '{}')",
             [ADA],
         )
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         store = PostgresPreferencesStore(database)
         assert await store.append([FIRST]) == set()
         with pytest.raises(AppendRefused):
@@ -141,6 +142,6 @@ async def test_a_database_that_can_not_write_now_is_unavailable_and_not_an_error
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(setting.replace("SET", f"ALTER DATABASE {name} SET"))
         connection.execute("SELECT pg_advisory_lock(7305114882901)")
-        async with Database(database_url) as database:
+        async with patient_database(database_url) as database:
             with pytest.raises(Unavailable):
                 await PostgresPreferencesStore(database).append([FIRST])

@@ -11,8 +11,8 @@ from application.preferences.state import Change
 from domain.preferences import stream_id
 from domain.provenance import Provenance, Source
 from infrastructure.log.sealing import new_key
-from infrastructure.postgres.database import Database
 from infrastructure.preferences.event_store import PostgresPreferencesStore
+from tests.support.patient_database import patient_database
 from tests.support.positions import execute
 
 ADA = stream_id("org_math", "user_ada")
@@ -29,7 +29,7 @@ def change(**choices: bool) -> Change:
 
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[PostgresPreferencesStore]:
-    async with Database(database_url) as database:
+    async with patient_database(database_url) as database:
         yield PostgresPreferencesStore(database)
 
 

@@ -57,6 +57,16 @@ def test_the_environment_is_read_under_the_usual_names(environment) -> None:
     assert (settings.port, settings.web_concurrency, settings.log_level) == (9000, 3, "warning")
 
 
+def test_in_a_container_development_mode_may_listen_beyond_loopback_and_is_reached_there(environment) -> None:
+    environment(HOST="0.0.0.0", DEVELOPMENT_IN_CONTAINER="on")
+    settings = Settings.from_environment()
+    assert settings.development
+    assert (settings.host, settings.loopback) == ("0.0.0.0", "127.0.0.1")
+    # Elsewhere people enter the address that is listened on.
+    environment(HOST="::1", DEVELOPMENT_IN_CONTAINER="off")
+    assert Settings.from_environment().loopback == "::1"
+
+
 @pytest.mark.parametrize("issuer", [ISSUER, ISSUER + "/"])
 def test_the_key_set_is_the_issuers_unless_it_is_said_where(environment, issuer: str) -> None:
     environment(CLERK_ISSUER=issuer)
@@ -93,6 +103,9 @@ def test_the_key_set_is_the_issuers_unless_it_is_said_where(environment, issuer:
         ({"UNSUBSCRIBE_KEYS": f"{SECRET},no base64"}, "UNSUBSCRIBE_KEYS must be base64"),
         ({"UNSUBSCRIBE_KEYS": f"{SECRET},{SECRET}"}, "UNSUBSCRIBE_KEYS must be different from each other"),
         ({"UNSUBSCRIBE_RATE_LIMIT": "-1"}, "UNSUBSCRIBE_RATE_LIMIT must be greater than or equal to 0"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT must start with http://"),
+        ({"OTEL_TRACES_SAMPLER": "jaeger_remote"}, "OTEL_TRACES_SAMPLER must be 'always_on', "),
+        ({"OTEL_TRACES_SAMPLER_ARG": "1.5"}, "OTEL_TRACES_SAMPLER_ARG must be less than or equal to 1"),
         ({"HOST": "0.0.0.0"}, "HOST 0.0.0.0 can be reached from outside"),
         ({"POSTGRES_ENABLE_DB_FUNCTIONS": "y"}, "POSTGRES_ENABLE_DB_FUNCTIONS must not be enabled"),
     ],
@@ -101,6 +114,18 @@ def test_a_wrong_setting_is_named_with_what_is_wrong(environment, values: dict[s
     environment(**values)
     with pytest.raises(SettingsError, match=sentence):
         Settings.from_environment()
+
+
+def test_empty_settings_of_opentelemetry_count_as_none(environment) -> None:
+    names = [name.upper() for name in Settings.model_fields if name.startswith("otel_")]
+    assert len(names) == 4
+    environment(**dict.fromkeys(names, ""))
+    settings = Settings.from_environment()
+    assert (settings.traced, settings.otel_traces_sampler, settings.otel_traces_sampler_arg) == (
+        False,
+        "parentbased_traceidratio",
+        0.01,
+    )
 
 
 def test_all_wrong_settings_are_told_together(environment) -> None:

@@ -19,7 +19,7 @@ from tests.support.browser import page as browser_page
 from tests.support.command import Command, Result, one_sentence
 from tests.support.damaged_bundles import Damaged, damaged_bundles
 from tests.support.events import KEY
-from tests.support.signed_log import SignedLog, erased_log, filled, strange_user_log, unsealed_log
+from tests.support.signed_log import SignedLog, erased_log, filled, strange_user_log, traced_log, unsealed_log
 from tests.support.soak import rounds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -79,7 +79,10 @@ async def verified(page: Page, *cases: tuple[bytes, str]) -> list[Any]:
 
 
 def good_bundles() -> list[tuple[SignedLog, Bundle]]:
-    log, unsealed, erased, strange = filled(), unsealed_log(), erased_log(), strange_user_log()
+    log, unsealed, erased, strange, traced = (
+        *(filled(), unsealed_log(), erased_log()),
+        *(strange_user_log(), traced_log()),
+    )
     organization, user = 'org <b>"é"</b>\u2028\\', "user_\x7f\U0001f600\n"
     assert strange.leaves[0].stream == stream_id(organization, user)
     return [
@@ -89,6 +92,7 @@ def good_bundles() -> list[tuple[SignedLog, Bundle]]:
         (unsealed, unsealed.bundle("org_math", "user_ada", KEY[::-1])),
         (erased, erased.bundle("org_math", "user_ada", None)),
         (strange, strange.bundle(organization, user)),
+        (traced, traced.bundle("org_math", "user_ada")),
     ]
 
 
@@ -108,7 +112,7 @@ async def test_of_a_good_bundle_both_show_the_same(page: Page, command) -> None:
         shown = [re.split(r"\s{2,}", line.strip()) for line in result.stdout.splitlines() if line.startswith("  2026-")]
         assert shown == answer["rows"]
     assert 'Catalogue 2, email.product_updates: "News <b>& more</b>" (All “that” is new.)' in answers[0]["foot"]
-    assert [len(answer["rows"]) for answer in answers] == [4, 2, 0, 3, 1, 0]
+    assert [len(answer["rows"]) for answer in answers] == [4, 2, 0, 3, 1, 0, 2]
     assert {row[4] for answer in answers for row in answer["rows"]} == {
         "user_ada",
         "user_bob",

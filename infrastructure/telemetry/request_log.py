@@ -24,7 +24,9 @@ class RequestLog:
         self._probed = frozenset(probed)
         self._write = write
 
-    def __call__(self, request_id: str, method: str, path: str, status: int, seconds: float) -> None:
+    def __call__(
+        self, request_id: str, method: str, path: str, status: int, seconds: float, traceparent: str | None = None
+    ) -> None:
         if not self._writes:
             return
         is_probe = path in self._probed
@@ -40,4 +42,6 @@ class RequestLog:
             "status": status,
             "milliseconds": round(seconds * 1000, 2),
         }
+        if traceparent is not None:
+            line["traceparent"] = traceparent
         self._write(orjson.dumps(line, option=_FORM))
