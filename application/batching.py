@@ -44,7 +44,8 @@ class Batcher(Generic[Item, Result]):
 
     With `at_once`, an item that comes alone is handled in its caller's own task, two turns of the event loop sooner. Use it for
     a `handle` that limits its own time (`patience` doesn't apply), may be cancelled together with its caller, and may run
-    beside a batch.
+    beside a batch. Together with `gather`, an item counts as alone only if the item before it came alone, too. Under load, each
+    item that comes first would otherwise have the fixed cost for itself.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Batcher(Generic[Item, Result]):
         self._gather = gather
         self._at_once = at_once
         self._alone = False
+        self._lately_alone = not gather
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._unanswered: deque[tuple[float, asyncio.Future[Result]]] = deque()
         self._watch: asyncio.TimerHandle | None = None
@@ -79,7 +81,7 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, item: Item) -> Result:
         if self._closed:
             raise Unavailable("shutting down")
-        if self._at_once and not self._alone and self._worker is None:
+        if self._at_once and self._lately_alone and not self._alone and self._worker is None:
             self._alone = True
             self._batches += 1
             self._items += 1
@@ -152,6 +154,7 @@ class Batcher(Generic[Item, Result]):
         self._batches += 1
         self._items += len(batch)
         results: Sequence[Result | Exception]
+        self._lately_alone = len(batch) == 1 or not self._gather
         try:
             results = await self._handle([item for item, _ in batch])
             if len(results) != len(batch):

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
+from starlette.types import Receive, Scope
 
 from api.decisions import description as decisions_description
 from api.http.answer import Answer, success
@@ -23,9 +24,9 @@ LIMIT: Final = 1024 * 1024
 def add(app: FastAPI, services: Services) -> None:
     catalogue = services.catalogue
 
-    async def decide(request: Request) -> Answer:
-        reader = await services.authenticator.reader(request.scope, PREFERENCES_READ)
-        document = parse(await read_body(request.scope, request.receive, LIMIT))
+    async def decide(scope: Scope, receive: Receive) -> Answer:
+        reader = await services.authenticator.reader(scope, PREFERENCES_READ)
+        document = parse(await read_body(scope, receive, LIMIT))
         question = send_question(document, catalogue, reader.organization)
         decided = await services.decisions.decide(question)
         if question.unsubscribe:

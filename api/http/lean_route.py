@@ -1,10 +1,10 @@
 """Routes that the framework documents but doesn't run, because it would slow them down."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias
 
 from fastapi import FastAPI
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from api.http.answer import Answer
@@ -14,11 +14,22 @@ from api.http.request_context import REQUEST_ID
 from api.http.route import Route
 from domain.errors import ServiceError
 
-Endpoint: TypeAlias = Callable[[Request], Awaitable[Answer]]
+Endpoint: TypeAlias = Callable[[Scope, Receive], Awaitable[Answer]]
 
 
 class LeanRoute(Route):
-    """The endpoint takes the whole request and returns the answer. The framework only describes it."""
+    """The endpoint takes the whole request, as ASGI has it, and returns the answer. The framework only describes it."""
+
+    def __init__(self, path: str, endpoint: Endpoint, **description: Any) -> None:
+        self.lean_endpoint = endpoint
+
+        # The framework takes parameters of a function for those of the request.
+        async def described() -> Answer:
+            raise NotImplementedError
+
+        # Not by `functools.wraps`, behind which the framework finds the endpoint again.
+        described.__name__ = endpoint.__name__
+        super().__init__(path, described, **description)
 
 
 class LeanRoutes:
@@ -31,7 +42,7 @@ class LeanRoutes:
     def __init__(self, app: FastAPI) -> None:
         self._app = app
         self._routes = {
-            (method, route.path): (route, cast("Endpoint", route.endpoint))
+            (method, route.path): (route, route.lean_endpoint)
             for route in app.routes
             if isinstance(route, LeanRoute)
             for method in route.answered
@@ -46,7 +57,7 @@ class LeanRoutes:
             return
         scope["route"], endpoint = found
         try:
-            answer = await endpoint(Request(scope, receive))
+            answer = await endpoint(scope, receive)
         except ServiceError as error:
             answer = refusal(error, scope[REQUEST_ID])
         except ClientDisconnect:

@@ -1,9 +1,8 @@
 """A request that was never complete, so it has no route. It is answered, counted and logged like all others."""
 
-import asyncio
-from typing import Any, Final, cast
+from typing import Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from starlette.types import Scope
 
 from domain.errors import ServiceError
 
@@ -14,27 +13,15 @@ UNKNOWN_METHOD: Final = "_OTHER"
 """The name that OpenTelemetry's conventions use."""
 
 
-class Deaf:
-    """Replaces the parser when all further bytes must be ignored."""
-
-    def feed_data(self, data: bytes | memoryview) -> None:
-        pass
-
-
-def refused(protocol: HttpToolsProtocol, error: ServiceError) -> RequestResponseCycle:
-    """The last request of this connection. Its answer is `error`."""
-    parts = {"method": UNKNOWN_METHOD, "path": "", "raw_path": b"", "query_string": b"", REFUSAL: error}
-    cast("dict[str, Any]", protocol.scope).update(parts)
-    return RequestResponseCycle(
-        scope=protocol.scope,
-        transport=protocol.transport,
-        flow=protocol.flow,
-        logger=protocol.logger,
-        access_logger=protocol.access_logger,
-        access_log=protocol.access_log,
-        default_headers=protocol.server_state.default_headers,
-        message_event=asyncio.Event(),
-        expect_100_continue=False,
-        keep_alive=False,
-        on_response=protocol.on_response_complete,
-    )
+def as_refused(common: Scope, error: ServiceError) -> Scope:
+    """The scope of the last request of a connection. Its answer is `error`. `common`: the part that all requests share."""
+    return {
+        **common,
+        "method": UNKNOWN_METHOD,
+        "http_version": "1.1",
+        "path": "",
+        "raw_path": b"",
+        "query_string": b"",
+        "headers": [],
+        REFUSAL: error,
+    }

@@ -1,6 +1,6 @@
 """The outermost layer: every request gets an id, every response carries it, nothing gets past unanswered or unlogged."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Final, TypeAlias
 
@@ -8,7 +8,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http import request_durations
-from api.http.answer import Answer, failure
+from api.http.answer import AT_ONCE, Answer, AnswerAtOnce, Header, failure
 from api.http.cross_origin import CrossOrigin, Headers
 from api.http.trace_context import TRACEPARENT, RequestTracing, received
 
@@ -58,6 +58,7 @@ class RequestContext:
             scope[TRACEPARENT] = traceparent
         span = None if self._tracing is None else self._tracing.begin(request_id, scope["method"], traceparent)
         started = perf_counter()
+        path: str = scope["path"]
         status = 0
         app = self._app
         for_pages: Headers = ()
@@ -70,26 +71,30 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], (b"x-request-id", request_id.encode()), *for_pages]
-                # Most answers say so themselves, which is seen without looking at each of their headers.
-                if PRIVATE not in headers and scope["path"].startswith("/v1") and not _says_who_may_keep_it(headers):
-                    headers.append(PRIVATE)
-                message["headers"] = headers
+                message["headers"] = _completed(message["headers"], request_id, for_pages, path)
             await send(message)
+
+        at_once: AnswerAtOnce | None = scope.get(AT_ONCE)
+        if at_once is not None:
+
+            def answer_with_id(its_status: int, headers: Sequence[Header], body: bytes) -> Awaitable[None]:
+                nonlocal status
+                status = its_status
+                return at_once(its_status, _completed(headers, request_id, for_pages, path), body)
+
+            # It must not refer to the scope, or both would stay in memory until the garbage collector runs.
+            scope[AT_ONCE] = answer_with_id
 
         try:
             await app(scope, receive, send_with_id)
         except Exception:
             # The one place where an error that nobody foresaw becomes an answer.
-            log.exception(
-                "unforeseen error", request_id=request_id, method=scope["method"], path=_logged(scope["path"])
-            )
+            log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=_logged(path))
             if not status:
                 answer = Answer(500, failure("INTERNAL", "internal error", request_id))
                 await answer(scope, receive, send_with_id)
         finally:
             seconds = perf_counter() - started
-            path = scope["path"]
             # Whatever found the route has left it there.
             route = getattr(scope.get("route"), "path_format", "")
             # Asked here and not in the function, because every request pays for this line.
@@ -100,7 +105,15 @@ class RequestContext:
                 span.end(route, status)
 
 
-def _says_who_may_keep_it(headers: list[tuple[bytes, bytes]]) -> bool:
+def _completed(headers: Sequence[Header], request_id: str, for_pages: Headers, path: str) -> list[Header]:
+    completed = [*headers, (b"x-request-id", request_id.encode()), *for_pages]
+    # Most answers say so themselves, which is seen without looking at each of their headers.
+    if PRIVATE not in headers and path.startswith("/v1") and not _says_who_may_keep_it(completed):
+        completed.append(PRIVATE)
+    return completed
+
+
+def _says_who_may_keep_it(headers: list[Header]) -> bool:
     return any(name == b"cache-control" for name, _ in headers)
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
+from starlette.types import Receive, Scope
 
 from api.http.answer import JSON, Answer, success
 from api.http.entity_tags import condition, matches, tag_of_all_alike
@@ -19,9 +20,9 @@ def add(app: FastAPI, services: Services) -> None:
     body = success(shown(services.catalogue))
     tag = tag_of_all_alike(body)
 
-    async def read(request: Request) -> Answer:
-        await services.authenticator.anybody(request.scope)
-        known = condition(request.scope, b"if-none-match")
+    async def read(scope: Scope, _: Receive) -> Answer:
+        await services.authenticator.anybody(scope)
+        known = condition(scope, b"if-none-match")
         if known is not None and matches(known, tag):
             return Answer(304, b"", ((b"etag", tag), PRIVATE))
         return Answer(200, body, (JSON, (b"etag", tag), PRIVATE))

@@ -3,8 +3,8 @@
 from functools import lru_cache, partial
 from typing import Final
 
-from fastapi import FastAPI, Request
-from starlette.types import Scope
+from fastapi import FastAPI
+from starlette.types import Receive, Scope
 
 from api.http.answer import JSON, Answer, success
 from api.http.body import read_body
@@ -33,8 +33,7 @@ class Notifications:
         # by choice or by default.
         self._encoded = lru_cache(maxsize=1024)(self._encode)
 
-    async def read(self, request: Request) -> Answer:
-        scope = request.scope
+    async def read(self, scope: Scope, _: Receive) -> Answer:
         session = await self._services.authenticator.user(scope)
         state = await self._services.preferences.read(stream_id(session.organization, session.user))
         known = condition(scope, b"if-none-match")
@@ -42,10 +41,9 @@ class Notifications:
             return Answer(304, b"", ((b"etag", tag), PRIVATE, VARY))
         return self._answer(state)
 
-    async def change(self, request: Request) -> Answer:
-        scope = request.scope
+    async def change(self, scope: Scope, receive: Receive) -> Answer:
         session = await self._services.authenticator.user(scope)
-        requested = requested_choices(parse(await read_body(scope, request.receive)), self._services.catalogue)
+        requested = requested_choices(parse(await read_body(scope, receive)), self._services.catalogue)
         stream = stream_id(session.organization, session.user)
         self._services.rate_limit.spend(stream)
         change = Change(stream, requested, self._provenance(session, scope), self._precondition(scope))

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from api.http.connection import Stopping
 from api.http.open_connections import open_connections
+from api.server.answer_head import HeadBeginnings
 from api.server.http_protocol import HttpProtocol
 from api.server.patience import Limits
 
@@ -28,11 +29,15 @@ class Serving:
         self._drain_seconds = drain_seconds
         self._stopping = Stopping()
         self._connections: set[HttpProtocol] = set()
+        self._beginnings: HeadBeginnings | None = None
         self._started = False
 
-    def __call__(self, *, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> HttpProtocol:
+    def __call__(self, *, config: Any, server_state: Any, **_: Any) -> HttpProtocol:
         self._connections = server_state.connections
-        return HttpProtocol(config, server_state, app_state, self._patience, self._most_header_bytes, self._stopping)
+        self._beginnings = self._beginnings or HeadBeginnings(server_state)
+        return HttpProtocol(
+            config.loaded_app, server_state, self._beginnings, self._patience, self._most_header_bytes, self._stopping
+        )
 
     async def each_second(self) -> None:
         if not self._started:

@@ -1,4 +1,4 @@
-"""The transport between uvicorn and the socket, which sends answers."""
+"""The transport between the protocol and the socket, which sends answers."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,10 +13,12 @@ LINGER: Final = 1.0
 class AnswerTransport:
     """A transport that sends an answer in one piece, and doesn't lose the answer if a body was refused.
 
-    uvicorn writes head and body one after the other, and uvloop sends each write at once. That costs two system calls and two
-    packets, and the first packet wakes up a client that can't use it yet. So this transport holds a write back until the next
+    An application sends head and body one after the other, and uvloop sends each write at once. That costs two system calls and
+    two packets, and the first packet wakes up a client that can't use it yet. So `write` holds a write back until the next
     write, or until the end of the turn of the event loop. It holds back one write at most, so a full transport is still
-    noticed in time.
+    noticed in time. `write_whole` holds nothing back.
+
+    `is_full` as long as the client doesn't take what was written; `room` waits until it has taken most of it.
 
     If the server closes a connection while unread bytes arrive, the kernel resets it, and the client may lose the answer before
     it has read it. So if `more_to_come` at the end, only our side is closed. Further bytes are read and dropped, until the client
@@ -31,6 +33,9 @@ class AnswerTransport:
         self._loop = asyncio.get_running_loop()
         self._held = b""
         self._lingering = False
+        self._reading_paused = False
+        self.is_full = False
+        self._has_room: asyncio.Event | None = None
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is passed on to uvloop's transport."""
@@ -44,13 +49,35 @@ class AnswerTransport:
             self._held = data
             self._loop.call_soon(self._send)
 
+    def write_whole(self, data: bytes) -> None:
+        """Send at once what is held back, and these bytes. A connection that is closing drops them."""
+        if self._held:
+            self._send()
+        if not self._lingering and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def fill(self) -> None:
+        self.is_full = True
+        self._has_room = asyncio.Event()
+
+    def empty(self) -> None:
+        self.is_full = False
+        if self._has_room is not None:
+            self._has_room.set()
+
+    async def room(self) -> None:
+        if self.is_full and self._has_room is not None:
+            await self._has_room.wait()
+
     def pause_reading(self) -> None:
-        if not self.is_closing():
+        if not self._reading_paused and not self.is_closing():
+            self._reading_paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Resume reading, unless the connection is closing: then the event loop's own transport would raise an error."""
-        if not self.is_closing():
+        if self._reading_paused and not self.is_closing():
+            self._reading_paused = False
             self._transport.resume_reading()
 
     def is_closing(self) -> bool:
@@ -68,9 +95,10 @@ class AnswerTransport:
             self._loop.call_later(LINGER, self._transport.close)
 
     def _send(self) -> None:
-        held, self._held = self._held, b""
-        if held and not self._transport.is_closing():
-            self._transport.write(held)
+        if self._held:
+            held, self._held = self._held, b""
+            if not self._transport.is_closing():
+                self._transport.write(held)
 
 
 class _Forgetful(asyncio.Protocol):

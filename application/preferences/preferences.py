@@ -67,7 +67,7 @@ class Preferences:
         self._new_key = new_key
         self._resolve_for = resolve_for
         self._remembered = RememberedRows()
-        self._reads: Batcher[UUID, State] = Batcher(self._read_together, gather=True)
+        self._reads: Batcher[UUID, State] = Batcher(self._read_together, gather=True, at_once=True)
         self._changes: Batcher[Change, State] = Batcher(
             self._change_together if trace is None else partial(self._change_traced, trace)
         )

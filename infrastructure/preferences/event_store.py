@@ -42,9 +42,12 @@ class PostgresPreferencesStore(PreferencesStore):
 
     @override
     async def load(self, streams: Sequence[UUID]) -> dict[UUID, CurrentPreferences]:
-        # Written as a PostgreSQL array literal, because the driver takes longer to find out the type of a list.
-        ids = "{" + ",".join([stream.hex for stream in streams]) + "}"
-        rows = await self._database.fetch_in_time(self._queries["load"], [ids])
+        if len(streams) == 1:
+            rows = await self._database.fetch_in_time(self._queries["load_one"], [streams[0].hex])
+        else:
+            # Written as a PostgreSQL array literal, because the driver takes longer to find out the type of a list.
+            ids = "{" + ",".join([stream.hex for stream in streams]) + "}"
+            rows = await self._database.fetch_in_time(self._queries["load"], [ids])
         return {row[0]: CurrentPreferences(*row) for row in rows}
 
     @override

@@ -311,6 +311,28 @@ class TestAtOnce:
         assert [await batcher.submit(1), await batcher.submit(2)] == [1, 2]
         assert tasks == [asyncio.current_task()] * 2
 
+    async def test_who_gathers_handles_an_item_at_once_only_after_one_that_came_alone(self, handler) -> None:
+        batcher = Batcher(handler, gather=True, at_once=True)
+
+        async def come(*items: int) -> list[list[int]]:
+            """The batches that these items, which come together, are handled in."""
+            before = len(handler.batches)
+            handler.gate.clear()
+            calls = [asyncio.create_task(batcher.submit(item)) for item in items]
+            await settle()
+            handler.gate.set()
+            assert await asyncio.gather(*calls) == [2 * item for item in items]
+            await settle()
+            return handler.batches[before:]
+
+        # Given no item before, then several are one batch, again and again.
+        assert await come(1, 2, 3) == [[1, 2, 3]]
+        assert await come(4, 5, 6) == [[4, 5, 6]]
+        # When one has come alone, then the next one is handled at once, whatever comes with it.
+        assert await come(7) == [[7]]
+        assert await come(8, 9, 10) == [[8], [9, 10]]
+        assert await come(11, 12) == [[11, 12]]
+
     async def test_what_arrives_meanwhile_is_a_batch_that_waits_for_nobody(self, batcher, handler) -> None:
         handler.gate.clear()
         calls = [asyncio.create_task(batcher.submit(item)) for item in (1, 2, 3)]
