@@ -1,5 +1,6 @@
 """Machines of a cluster, each with an address of its own. Those that are network namespaces can be cut off from all others."""
 
+import functools
 import itertools
 import os
 import shutil
@@ -17,14 +18,14 @@ _READ_ALL = ("dac_read_search", "dac_override")
 
 
 class Machines:
-    """Root makes a namespace for each machine, on a switch in one of its own. For others each is a loopback address, and can't be cut off."""
+    """Root makes a namespace for each machine, on a switch in one of its own. Otherwise each is a loopback address, and can't be cut off."""
 
     def __init__(self, count: int) -> None:
         self.account = ServerAccount.current() if os.geteuid() else ServerAccount.unprivileged()
         number = next(_NUMBERS) % 250
         self._tag = f"pm{os.getpid() % 100_000}-{number}"
         # 198.18.0.0/15 is for tests of networks.
-        self.separate = os.geteuid() == 0 and shutil.which("ip") is not None
+        self.separate = can_be_separate()
         net = f"198.18.{number}" if self.separate else f"127.18.{number}"
         self.address = f"{net}.1"
         """Of the test itself."""
@@ -83,6 +84,23 @@ class Machines:
 
     def connect(self, machine: int) -> None:
         _ip("-n", f"{self._tag}s", "link", "set", f"m{machine}", "up")
+
+
+@functools.cache
+def can_be_separate() -> bool:
+    """Whether this machine lets its tests make networks. Root in a container may not."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        return False
+    name = f"pm{os.getpid() % 100_000}-try"
+    try:
+        _ip("netns", "add", name)
+        _ip("-n", name, "link", "add", "br0", "type", "bridge")
+        _ip("-n", name, "link", "add", "here", "type", "veth", "peer", "name", "there")
+    except AssertionError:
+        return False
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+    return True
 
 
 def _ip(*arguments: str) -> None:
