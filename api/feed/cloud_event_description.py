@@ -236,15 +236,13 @@ def _event(kind: type[Event]) -> Json:
         }
     )
     if kind in {NotificationToggled, PreferencesOpened}:
-        schema["properties"]["subject"] = {
-            "type": "string",
-            "description": "The user; absent where nobody can say any more who it was.",
-        }
-        schema["properties"]["traceparent"] = {
-            "type": "string",
-            "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$",
-            "description": "The request's place in a trace of the client's tracing system, as W3C Trace Context writes it; absent where the "
-            "client sent none, and where there is no `subject`.",
+        schema["properties"] |= {
+            "subject": {"type": "string", "description": "The user; absent where nobody can say any more who it was."},
+            "traceparent": {
+                "type": "string",
+                "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$",
+                "description": "The request's place in the client's trace (W3C Trace Context), if the client sent one and `subject` is there.",
+            },
         }
     return schema
 

@@ -9,8 +9,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from application.identity import AUDIT_READ, SCOPES
 from infrastructure.settings.clerk import ClerkSettings, is_loopback, with_line_breaks
+from infrastructure.settings.database import DatabaseSettings
 from infrastructure.settings.http import HttpSettings
-from infrastructure.settings.read_replica import ReadReplicaSettings
 from infrastructure.settings.tracing import TracingSettings
 from infrastructure.settings.unsubscribe import UnsubscribeSettings
 
@@ -19,22 +19,11 @@ class SettingsError(Exception):
     """Every missing or wrong setting, one sentence each."""
 
 
-class Settings(ClerkSettings, HttpSettings, ReadReplicaSettings, TracingSettings, UnsubscribeSettings):
+class Settings(ClerkSettings, DatabaseSettings, HttpSettings, TracingSettings, UnsubscribeSettings):
     """The settings of one process. Each description names the unit; the README's table lists every setting."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    database_url: str | None = Field(
-        default=None, description="PostgreSQL to use, as a libpq URL. Without it, an embedded one is started."
-    )
-    database_storage: Literal["", "durable"] = Field(
-        default="",
-        description="`durable` where the storage below PostgreSQL keeps what it doesn't sync itself (fsync or full_page_writes off).",
-    )
-    database_replication: Literal["", "synchronous"] = Field(
-        default="",
-        description="`synchronous` where commits wait for a standby: readers then get only what standbys have.",
-    )
     data_dir: Path = Field(
         default=Path("data"), description="Folder of the embedded PostgreSQL and of the development key."
     )
@@ -175,13 +164,6 @@ class Settings(ClerkSettings, HttpSettings, ReadReplicaSettings, TracingSettings
     def _http_only(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(url.startswith(("http://", "https://")) for url in value):
             raise ValueError("must start with http:// or https://")
-        return value
-
-    @field_validator("database_url")
-    @classmethod
-    def _postgres_only(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("postgresql://", "postgres://")):
-            raise ValueError("must start with postgresql://")
         return value
 
     @field_validator("audit_signing_key")
