@@ -220,11 +220,7 @@ def _event(kind: type[Event]) -> Json:
             "source": _constant(SOURCE),
             "type": _constant(TYPES[kind]),
             "time": {"type": "string", "format": "date-time", "description": "When it happened, in UTC."},
-            "sequence": {
-                "type": "string",
-                "pattern": "^[0-9]{20}$",
-                "description": "The event's position in the log.",
-            },
+            "sequence": {"type": "string", "pattern": "^[0-9]{20}$", "description": "The event's position in the log."},
             "partitionkey": {
                 "type": "string",
                 "format": "uuid",
