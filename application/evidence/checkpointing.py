@@ -57,7 +57,8 @@ class Checkpointer:
             if invalid_positions := stored.invalid_positions():
                 raise Contradiction(f"an event was added at position {invalid_positions[0]}, where none can be")
             tree, position, new = self._grow(stored, limit)
-            kept = [one for one in (stored.last(), self._published.last()) if one is not None]
+            published = self._published.last()
+            kept = [one for one in (stored.last(), published) if one is not None]
             known = open_last(kept, DATABASE, self._notes, self._origin)
             left = new == limit
             if left and any(before.size > tree.size for before in known):
@@ -70,7 +71,7 @@ class Checkpointer:
             checkpoint = Checkpoint(self._origin, tree.size, root, position, self._clock())
             note = self._signer.sign(checkpoint.text)
             # Append to the file first. After a crash in between, only the database lacks this checkpoint; the next one repairs that.
-            self._published.append(note)
+            self._published.append(note, after=published)
             stored.keep(checkpoint, note)
             return checkpoint, left
 

@@ -84,7 +84,11 @@ class PublishedCheckpoints(Protocol):
 
     def last(self) -> KeptNote | None: ...
 
-    def append(self, note: str) -> None: ...
+    def append(self, note: str, *, after: KeptNote | None) -> None:
+        """Append a checkpoint that continues `after`, which must still be the last one: another process may have appended meanwhile, for
+        example behind a failover of the database, in which each of them held its lock on another server. Raises `OSError`.
+        """
+        ...
 
 
 class StoredTree(Protocol):

@@ -1,5 +1,6 @@
 """Checkpoints in a file outside the database: one signed note after another, each followed by an empty line."""
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -30,15 +31,19 @@ class CheckpointFile(PublishedCheckpoints):
         return KeptNote(str(self._path), notes[-1][0].decode(errors="replace")) if notes else None
 
     @override
-    def append(self, note: str) -> None:
+    def append(self, note: str, *, after: KeptNote | None) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        tail = self._tail()
-        notes = list(_NOTE.finditer(tail))
         written = note.encode()
-        if not notes and not _begins(tail, written):
-            raise OSError(f"{self._path} is not a file of checkpoints")
-        torn = len(tail) - (notes[-1].end() + 1 if notes else 0)
         with self._path.open("ab") as file:
+            # Only from the look at the end to the end of the write, so that a process that hangs elsewhere keeps no other one waiting.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            tail = self._tail()
+            notes = list(_NOTE.finditer(tail))
+            if not notes and not _begins(tail, written):
+                raise OSError(f"{self._path} is not a file of checkpoints")
+            if (notes[-1][0].decode(errors="replace") if notes else None) != (after.note if after else None):
+                raise OSError(f"another process has just appended a checkpoint to {self._path}")
+            torn = len(tail) - (notes[-1].end() + 1 if notes else 0)
             if torn > 0:
                 file.truncate(file.tell() - torn)
             file.write(written + b"\n")

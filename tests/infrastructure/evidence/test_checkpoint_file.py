@@ -1,5 +1,6 @@
 """The file that checkpoints are appended to."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_file_that_is_not_there_holds_none(file: CheckpointFile) -> None:
 
 def test_what_is_appended_is_read_in_its_order(file: CheckpointFile, path: Path) -> None:
     for number in range(400):
-        file.append((ONE, TWO)[number % 2])
+        file.append((ONE, TWO)[number % 2], after=file.last())
     assert notes(file) == [ONE, TWO] * 200
     kept = file.last()
     assert kept is not None
@@ -49,7 +50,7 @@ def test_what_a_crash_left_unfinished_goes_and_nothing_else(file: CheckpointFile
         last = file.last()
         assert last is not None
         assert last.note == ONE
-        file.append(TWO)
+        file.append(TWO, after=file.last())
         assert notes(file) == [ONE, TWO]
 
 
@@ -57,21 +58,21 @@ def test_a_crash_in_the_very_first_one_is_no_obstacle(file: CheckpointFile, path
     for length in range(len(ONE.encode()) + 1):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(ONE.encode()[:length])
-        file.append(TWO)
+        file.append(TWO, after=file.last())
         assert notes(file) == [TWO]
 
 
 def test_what_is_unfinished_is_shown_to_whoever_verifies(file: CheckpointFile, path: Path) -> None:
-    file.append(ONE)
+    file.append(ONE, after=file.last())
     with path.open("a") as unfinished:
         unfinished.write("example.com\n3\n")
     assert notes(file) == [ONE, "example.com\n3\n"]
 
 
 def test_what_is_written_while_it_is_read_is_not_read(file: CheckpointFile) -> None:
-    file.append(ONE)
+    file.append(ONE, after=file.last())
     with file.as_of_now() as found:
-        file.append(TWO)
+        file.append(TWO, after=file.last())
         assert found is not None
         assert [kept.note for kept in found.notes(ReadProgress())] == [ONE]
 
@@ -81,5 +82,38 @@ def test_any_other_file_is_left_alone(file: CheckpointFile, path: Path, text: st
     path.parent.mkdir()
     path.write_text(text)
     with pytest.raises(OSError, match="is not a file of checkpoints"):
-        file.append(ONE)
+        file.append(ONE, after=file.last())
     assert path.read_text() == text
+
+
+def test_what_another_process_has_appended_meanwhile_is_neither_overtaken_nor_cut_off(
+    file: CheckpointFile, path: Path
+) -> None:
+    # Given two processes that have both seen the same last checkpoint
+    file.append(ONE, after=None)
+    seen = file.last()
+    # when one of them appends the next one, then the other one's, which doesn't continue it, is refused.
+    file.append(TWO, after=seen)
+    with pytest.raises(OSError, match="another process has just appended"):
+        file.append(ONE, after=seen)
+    assert notes(file) == [ONE, TWO]
+
+
+def test_of_those_who_append_at_the_same_moment_each_continues_the_one_before(file: CheckpointFile) -> None:
+    def note(number: int) -> str:
+        return f"example.com\n{number}\nroot\n\n— example.com c2ln\n"
+
+    def append(times: int) -> int:
+        refused = 0
+        for _ in range(times):
+            last = file.last()
+            number = 1 + (0 if last is None else int(last.note.split("\n")[1]))
+            try:
+                file.append(note(number), after=last)
+            except OSError:
+                refused += 1
+        return refused
+
+    with ThreadPoolExecutor(4) as pool:
+        refused = sum(pool.map(append, [100] * 4))
+    assert notes(file) == [note(number) for number in range(1, 401 - refused)]
