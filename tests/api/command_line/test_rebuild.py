@@ -164,7 +164,7 @@ async def test_while_the_database_is_dumped_users_are_served_and_the_swap_waits_
             with dumping(chosen):
                 tamper(chosen)
                 rebuilding = asyncio.create_task(asyncio.to_thread(preferences, "rebuild"))
-                for number in range(300):
+                for number in range(100):
                     content = json.dumps({"email": {"weekly_usage_digest": number % 2 == 0}})
                     written = await http.patch(PATH, content=content, headers=bearer(USERS[2]))
                     read = await http.get(PATH, headers=bearer(USERS[2]))
