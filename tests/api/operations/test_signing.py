@@ -18,12 +18,15 @@ def choose(server: Server, **toggles: bool) -> None:
 
 
 def told(server: Server) -> dict[str, float]:
+    """What the metrics tell of checkpoints, apart from the setting."""
     lines = httpx.get(f"{server.url}/metrics").text.splitlines()
     prefix = "preferences_checkpoint_"
-    return {
+    found = {
         name.removeprefix(prefix): float(value)
         for name, value in (line.split() for line in lines if line.startswith(prefix))
     }
+    found.pop("interval_seconds", None)
+    return found
 
 
 def test_events_wait_for_a_checkpoint_and_each_worker_tells_for_how_long(
