@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -40,16 +41,21 @@ def _processes() -> Iterator[tuple[str, int]]:
     else:
         first = master.pid
         yield "master", first
-        for place, process in worker_places.processes(Path(folder)).items():
-            yield f"worker-{place}", process
+        with suppress(OSError):
+            for place, process in worker_places.processes(Path(folder)).items():
+                yield f"worker-{place}", process
     for child in _children(first):
         if _arguments(child).endswith(_FOLLOW):
             yield "follow", child
 
 
 def _children(process: int) -> Iterator[int]:
-    """The kernel lists them by the thread that started them."""
-    for listed in _PROC.glob(f"{process}/task/*/children"):
+    """The kernel lists them by the thread that started them. A process that may open no more files finds none."""
+    try:
+        lists = [*_PROC.glob(f"{process}/task/*/children")]
+    except OSError:
+        return
+    for listed in lists:
         try:
             yield from map(int, listed.read_text().split())
         except OSError:
