@@ -85,4 +85,7 @@ async def preferences_page(
             await opened.sign_in()
         yield opened
     finally:
+        # A handler that is still at work would fail in whichever test comes next.
+        for each in context.pages:
+            await each.unroute_all(behavior="ignoreErrors")
         await context.close()
