@@ -35,7 +35,7 @@ class Answer(Response):
 
     @cached_property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
-        """For any other server."""
+        """For any other server. It is an attribute in starlette, whose types allow no property instead."""
         # A 204 has no length. A 304 has no body; a length would be that of the body which is not sent (RFC 9110).
         length = () if self.status_code in (204, 304) else ((b"content-length", b"%d" % len(self.body)),)
         return [*self.own_headers, *length]

@@ -25,7 +25,7 @@ class LeanRoute(Route):
 
         # The framework takes parameters of a function for those of the request.
         async def described() -> Answer:
-            raise NotImplementedError
+            raise NotImplementedError  # `LeanRoutes` answers before the framework could call it.
 
         # Not by `functools.wraps`, behind which the framework finds the endpoint again.
         described.__name__ = endpoint.__name__

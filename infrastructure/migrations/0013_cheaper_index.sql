@@ -1,6 +1,7 @@
 -- leaves-working: 0007
--- The index of the audit log, made in less time. Events of one class differ in their instant, their id and their request alone. So these
--- three are cut out of each event, equal remainders are grouped, and what an entry can be asked for by is taken from each group once.
+-- The index of the audit log, made in less time. Events of one class differ in their instant, their id and their request alone, and in
+-- the place in the client's trace (`traceparent`), where one was sent. So these are cut out of
+-- each event, equal remainders are grouped, and what an entry can be asked for by is taken from each group once.
 
 -- What an event of a user can be asked for by, other than user and time: this is the only place that says so. `organization` is null in an
 -- event of a user without an organization. Fields are cut out of the text as in `fold_preferences` (0003). Nearly all events have an
@@ -28,7 +29,8 @@ $$;
 
 -- The events of users between two positions, each with its instant and its shape: the event's text without what differs from event to
 -- event. That is cut out if the event is written as this service writes it (`cut`). Otherwise the whole text is the shape. What is cut
--- out has neither a quote nor a backslash, so the shape is JSON of the same form, without its beginning.
+-- out has neither a quote nor a backslash, so the shape is JSON of the same form, without its beginning. `traced`: the event ends with the
+-- place in the client's trace, which goes, too.
 --
 -- Most of it is looked up at its place, and not searched for. Bytes are cut and not characters, because to find a character, all
 -- before it must be counted.
@@ -40,14 +42,20 @@ LANGUAGE sql STABLE AS $$
                 ELSE coalesce(string_in(event, position('\x5c'::bytea IN state) = 0, '_data_'), '') END::timestamptz,
            cut,
            CASE WHEN cut THEN substring(state FROM 108 + octet_length(named) FOR to_request - 107 - octet_length(named))
-                              || substring(state FROM to_request + 27)
+                              || CASE WHEN traced THEN substring(state FROM to_request + 27 FOR octet_length(state) - 83 - to_request) || '"}'::bytea
+                                      ELSE substring(state FROM to_request + 27) END
                 ELSE state END
     FROM (
         -- Each of the three is looked at together with the quote that ends it.
         SELECT *, substring(state FOR 48) = '{"timestamp":{"_type_":"datetime_iso","_data_":"'::bytea
                   AND substring(state FROM 82 FOR octet_length(named)) = named
                   AND position('"'::bytea IN instant) = 33 AND position('"'::bytea IN id) = 27 AND position('"'::bytea IN request) = 27
-                  AND position('\x5c'::bytea IN instant || id || request) = 0 AS cut
+                  AND position('\x5c'::bytea IN instant || id || request) = 0 AS cut,
+                  substring(state FROM octet_length(state) - 71 FOR 15) = '"traceparent":"'::bytea
+                  AND position('"'::bytea IN substring(state FROM octet_length(state) - 56)) = 56
+                  AND substring(state FROM octet_length(state)) = '}'::bytea
+                  AND position('\x5c'::bytea IN substring(state FROM octet_length(state) - 56)) = 0
+                  AND octet_length(state) - 72 >= to_request + 27 AS traced
         FROM (
             SELECT *, substring(state FROM 49 FOR 33) AS instant, substring(state FROM 82 + octet_length(named) FOR 27) AS id,
                    substring(state FROM to_request + 1 FOR 27) AS request
