@@ -45,7 +45,8 @@ class CheckpointFile(PublishedCheckpoints):
                 raise OSError(f"another process has just appended a checkpoint to {self._path}")
             torn = len(tail) - (notes[-1].end() + 1 if notes else 0)
             if torn > 0:
-                file.truncate(file.tell() - torn)
+                # Not from where the file ended when it was opened: it may have grown while this process waited for the lock.
+                file.truncate(file.seek(0, os.SEEK_END) - torn)
             file.write(written + b"\n")
             file.flush()
             os.fsync(file.fileno())

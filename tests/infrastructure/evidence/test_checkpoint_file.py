@@ -99,6 +99,22 @@ def test_what_another_process_has_appended_meanwhile_is_neither_overtaken_nor_cu
     assert notes(file) == [ONE, TWO]
 
 
+def test_what_another_process_left_unfinished_while_this_one_waited_goes_alone(
+    file: CheckpointFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.append(ONE, after=None)
+
+    # Given another process that dies in the middle of a note, while this one waits for its lock
+    def wait(*_: object) -> None:
+        with path.open("a") as other:
+            other.write(TWO[:20])
+
+    monkeypatch.setattr("fcntl.flock", wait)
+    # then what it left goes, and nothing that was there before.
+    file.append(TWO, after=file.last())
+    assert notes(file) == [ONE, TWO]
+
+
 def test_of_those_who_append_at_the_same_moment_each_continues_the_one_before(file: CheckpointFile) -> None:
     def note(number: int) -> str:
         return f"example.com\n{number}\nroot\n\n— example.com c2ln\n"
