@@ -26,6 +26,7 @@ from tests.support.clusters import ReadyCluster, hash_passwords_quickly
 from tests.support.forked import close_nursery
 from tests.support.links import FORMER_SECRET, PUBLIC_URL, SECRET
 from tests.support.measurement import Measurement
+from tests.support.memory import in_memory
 from tests.support.server import Server
 from tests.support.soak import rounds
 
@@ -108,7 +109,7 @@ def _nursery() -> Iterator[None]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that every account reaches, unlike pytest's own: for root, PostgreSQL runs as another."""
-    with TemporaryDirectory(prefix="preferences-test-") as name:
+    with TemporaryDirectory(prefix="preferences-test-", dir=in_memory()) as name:
         folder = Path(name).resolve()
         folder.chmod(0o755)
         yield folder
@@ -117,11 +118,11 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     # pytest's own folders are closed to other users, and root's PostgreSQL runs as another user.
-    with TemporaryDirectory(prefix="preferences-test-") as folder:
+    with TemporaryDirectory(prefix="preferences-test-", dir=in_memory()) as folder:
         Path(folder).chmod(0o755)
         # What is about a loss of power, or of PostgreSQL, has a server of its own. Autovacuum would start a process for each of
         # hundreds of databases again and again.
-        relaxed = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1d"}
+        relaxed = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "1d", "max_wal_size": "128MB"}
         with EmbeddedPostgres(Path(folder), settings=relaxed) as server:
             hash_passwords_quickly(server.url)
             yield server
@@ -129,7 +130,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def administration(postgres: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
-    """Makes the databases of the tests."""
+    """Makes and drops the databases of the tests."""
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         yield connection
 
@@ -137,7 +138,7 @@ def administration(postgres: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
 @pytest.fixture(scope="session")
 def ready_cluster() -> Iterator[ReadyCluster]:
     """What a test copies that wants a PostgreSQL of its own, to be killed or frozen."""
-    with TemporaryDirectory(prefix="preferences-test-") as folder:
+    with TemporaryDirectory(prefix="preferences-test-", dir=in_memory()) as folder:
         Path(folder).chmod(0o755)
         yield ReadyCluster(Path(folder))
 
@@ -163,8 +164,10 @@ def new_database(postgres: EmbeddedPostgres, administration: psycopg.Connection,
 
 
 @pytest.fixture
-def database_url(new_database: Callable[[], str]) -> str:
-    return new_database()
+def database_url(new_database: Callable[[], str], administration: psycopg.Connection) -> Iterator[str]:
+    url = new_database()
+    yield url
+    administration.execute(f"DROP DATABASE IF EXISTS {conninfo_to_dict(url)['dbname']} WITH (FORCE)")
 
 
 @pytest.fixture

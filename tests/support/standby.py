@@ -17,6 +17,7 @@ from infrastructure.embedded.postgres.account import ServerAccount
 from infrastructure.embedded.postgres.binaries import PostgresBinaries
 from infrastructure.postgres import migrations
 from tests.support import processes
+from tests.support.memory import in_memory
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -107,7 +108,7 @@ class Pair:
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[Self]:
-        with TemporaryDirectory(prefix="pair-") as home:
+        with TemporaryDirectory(prefix="pair-", dir=in_memory()) as home:
             pair = cls(Path(home))
             try:
                 pair.primary.initialise()

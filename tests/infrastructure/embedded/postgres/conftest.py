@@ -10,12 +10,13 @@ import pytest
 
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from tests.support.embedded_servers import copy, end_servers_below, write
+from tests.support.memory import in_memory
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that every account reaches, unlike pytest's own, and that leaves no server behind."""
-    folder = Path(tempfile.mkdtemp(prefix="preferences-test-")).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="preferences-test-", dir=in_memory())).resolve()
     folder.chmod(0o777)
     yield folder
     for note in folder.rglob("location.txt"):
@@ -31,7 +32,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="package")
 def first_start() -> Iterator[Path]:
     """A data folder after its first start and stop, to copy from: that is quicker than to start first each time."""
-    with tempfile.TemporaryDirectory(prefix="preferences-test-") as name:
+    with tempfile.TemporaryDirectory(prefix="preferences-test-", dir=in_memory()) as name:
         Path(name).chmod(0o777)
         with EmbeddedPostgres(Path(name, "data")) as server:
             write(server)
