@@ -10,6 +10,6 @@ def until(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         now = time.monotonic()
         assert now < began + seconds, f"not within {seconds} s"
-        # A look that is work, a request for instance, leaves the processor to what it waits for.
-        time.sleep(max(0.01, 2 * (now - looked)))
+        # After a look that is work, a request for instance, the processor is left to what it waits for. What is looked for may pass soon.
+        time.sleep(min(0.05, max(0.01, now - looked)))
         looked = time.monotonic()
