@@ -5,36 +5,42 @@ itself is what `tests/api/command_line/test_serve.py` tries, and every test with
 """
 
 import array
+import atexit
 import gc
 import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
-IMPORTED = (
-    "api.command_line.commands",
-    "api.command_line.console",
-    "api.command_line.patient_server",
-    "api.server.serving",
-    "api.bootstrap.service",
-    "api.bootstrap.relay",
-    "uvloop",
-)
+IMPORTED = ("api.command_line", "api.bootstrap", "api.server")
+"""All modules of these folders, with what they import: a command's own module, too, which the console script only imports when the command
+is called."""
 STATUS = struct.Struct("!i")
 LENGTH = struct.Struct("!I")
 
 
 def main(control: int) -> None:
     """Serve orders until the other end of the socket is closed."""
-    for name in IMPORTED:
+    for folder in map(importlib.import_module, IMPORTED):
+        for module in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    for name in ("uvloop", "uvicorn.lifespan.on", "uvicorn.loops.uvloop"):
         importlib.import_module(name)
+    # Settings of the tests must not reach it. Each fork is told its own.
+    os.environ.clear()
+    # An application that was made leaves behind what the next one needs: FastAPI and pydantic import a few modules only then.
+    importlib.import_module("api.bootstrap.service").openapi_document()
+    assert threading.active_count() == 1, "a fork would have only one of the threads"
     # What is there now is never garbage, and no fork has to look through it.
     gc.collect()
     gc.freeze()
@@ -115,7 +121,26 @@ def run(order: dict[str, Any], files: list[int]) -> NoReturn:
     sys.argv = order["arguments"]
     from api.command_line import main as preferences
 
-    sys.exit(preferences())
+    try:
+        preferences()
+        end(0)
+    except SystemExit as left:
+        end(left.code)
+
+
+def end(code: object) -> NoReturn:
+    """What the interpreter does when it exits, but for taking each module to pieces: in a fork, that first copies all of them."""
+    if not isinstance(code, int | None):
+        sys.exit(code)
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    gc.collect()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(code)
+    os._exit(code or 0)
 
 
 if __name__ == "__main__":

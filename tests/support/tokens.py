@@ -1,7 +1,8 @@
 """Session tokens for tests that go over HTTP: signed with a key of our own, which the server is given as its PEM."""
 
+import json
 import time
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import jwt
@@ -26,7 +27,8 @@ def session_token(
 ) -> str:
     """A valid v2 token; `claims` are added, or replace those of the same name.
 
-    It is valid for a day: modules make tokens when they are imported, and a slow machine takes long for all tests.
+    It is valid for a day: modules make tokens when they are imported, and a slow machine takes long for all tests. Within a minute the
+    same token comes again, because a signature takes a millisecond, and tests send ten thousands of requests.
     """
     now = int(time.time())
     payload: dict[str, Any] = {
@@ -34,14 +36,20 @@ def session_token(
         "iss": ISSUER,
         "sub": user,
         "sid": f"sess_{user}",
-        "iat": now,
-        "nbf": now - 10,
-        "exp": now + 24 * 3600,
+        "iat": now - now % 60,
+        "nbf": now - now % 60 - 10,
+        "exp": now - now % 60 + 24 * 3600,
         **claims,
     }
     if organization is not None:
         payload["o"] = {"id": organization, "rol": role}
-    return jwt.encode(payload, private_key(), algorithm="RS256", headers={"kid": "test", "cat": "cl_B7d4PD111AAA"})
+    return _signed(json.dumps(payload))
+
+
+@lru_cache(maxsize=1_000)
+def _signed(payload: str) -> str:
+    headers = {"kid": "test", "cat": "cl_B7d4PD111AAA"}
+    return jwt.encode(json.loads(payload), private_key(), algorithm="RS256", headers=headers)
 
 
 def bearer(*arguments: Any, **claims: Any) -> dict[str, str]:

@@ -204,10 +204,11 @@ def test_each_worker_tells_of_all_and_a_new_one_takes_the_place_of_one_that_was_
     choose(two, 20)
 
     def counted() -> tuple[float, float, float]:
+        samples = told(two)
         return (
-            value(two, "preferences_events_appended_total"),
-            value(two, "preferences_batch_items_total", kind="changes"),
-            value(two, "preferences_pool_connections_max", pool="requests"),
+            samples["preferences_events_appended_total", frozenset()],
+            samples["preferences_batch_items_total", frozenset({("kind", "changes")})],
+            samples["preferences_pool_connections_max", frozenset({("pool", "requests")})],
         )
 
     until(lambda: counted() == (40, 20, 16))

@@ -25,10 +25,12 @@ from tests.support.command import Command
 from tests.support.links import FORMER_SECRET, ONE_CLICK, PUBLIC_URL, SECRET, link, token
 from tests.support.patient_database import patient_database
 from tests.support.server import PATH, Server
+from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
 NEWS = CATALOGUE.toggle("email", "product_updates")
-SCANNERS, AT_ONCE = 200, 10
+SCANNERS, AT_ONCE = rounds(40, 200), 10
+VISITS = 5
 BY_PAGE = {"List-Unsubscribe": "Link"}
 
 
@@ -127,22 +129,28 @@ def scans(address: str, chance: random.Random) -> list[tuple[str, str, dict[str,
     ]
 
 
-async def test_two_hundred_scanners_change_nothing_and_the_click_after_them_does(http, fresh_user, events_of) -> None:
+@soak
+async def test_however_many_scanners_change_nothing_and_the_click_after_them_does(http, fresh_user, events_of) -> None:
     user = fresh_user()
     kinds = [token(user, path=path) for path in CATALOGUE.defaults]
     at_once = asyncio.Semaphore(AT_ONCE)
+    done: set[tuple[str, int]] = set()
 
     async def scan(number: int) -> list[httpx.Response]:
         chance = random.Random(number)
-        address = f"/unsubscribe/{chance.choice(kinds)}"
-        visits = scans(address, chance)
+        kind = kinds[number % len(kinds)]
+        visits = scans(f"/unsubscribe/{kind}", chance)
+        chosen = chance.sample(range(len(visits)), VISITS)
+        done.update((kind, visit) for visit in chosen)
         async with at_once:
-            return [await http.request(method, url, **sent) for method, url, sent in chance.sample(visits, 5)]
+            return [await http.request(method, url, **sent) for method, url, sent in (visits[one] for one in chosen)]
 
     # When scanners do what scanners do, with every link of a user's mails
     answers = [answer for scanned in await asyncio.gather(*map(scan, range(SCANNERS))) for answer in scanned]
     # then they get their answers, and nothing is recorded,
-    assert len(answers) == SCANNERS * 5
+    assert len(answers) == SCANNERS * VISITS
+    assert {kind for kind, _ in done} == {*kinds}
+    assert {visit for _, visit in done} == {*range(len(scans("", random.Random(0))))}
     assert {answer.status_code for answer in answers} == {200, 400, 405}
     assert events_of(user) == 0
     # while the click that they left alone is.

@@ -100,18 +100,18 @@ async def test_every_state_of_the_page_can_be_read_by_everybody(address, visit, 
     for opened, title in expected.items():
         await page.goto(opened)
         assert await page.title() == title
-        await looked_at(page)
+        await looked_at(page, scheme)
     await page.goto(address(f"user_{scheme}"))
     await page.get_by_role("button").click()
     assert await page.title() == "You are unsubscribed"
-    await looked_at(page)
+    await looked_at(page, scheme)
     await page.locator("a").click()
     assert page.url.endswith("/preferences")
     assert [said for said in watched.complaints if "404" not in said] == []
 
 
-async def looked_at(page: Page) -> None:
-    assert await findings(page) == []
+async def looked_at(page: Page, scheme: str) -> None:
+    assert await findings(page, scheme) == []
     # Nothing is cut off on a narrow screen, whether its text is as large as usual or twice as large.
     for size in ("100%", "200%"):
         await page.evaluate("size => document.documentElement.style.fontSize = size", size)

@@ -99,7 +99,7 @@ async def test_no_view_has_a_barrier(scheme: str, chromium: Browser, console: Co
         for name, query in VIEWS.items():
             await page.goto(f"{console.server.url}/console?{query}")
             await shown(page)
-            assert await findings(page) == [], name
+            assert await findings(page, scheme) == [], name
         assert watched.complaints == []
 
 
