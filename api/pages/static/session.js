@@ -3,7 +3,7 @@
  * or with Clerk. The token stays in this tab. No page of this service has a cookie of its own.
  */
 
-import { signInWithClerk } from "./clerk.js";
+import { renew, signInWithClerk } from "./clerk.js";
 import { showForm } from "./sign_in_form.js";
 
 /**
@@ -59,9 +59,14 @@ export async function signOut() {
 }
 
 /**
- * Forgets the session, because the service has refused its token. The next `getToken` asks the person to sign in.
+ * Call it when the service has refused a token. The session of development mode is forgotten, so the next `getToken` asks the person to sign
+ * in. A session with Clerk stays, because signing in would find the same one again: its next token is a new one.
  */
 export function refused() {
+  if (meta().content === "clerk") {
+    renew();
+    return;
+  }
   sessionStorage.removeItem(KEY);
   ended();
 }

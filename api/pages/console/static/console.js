@@ -34,7 +34,7 @@ async function show() {
   current.abort();
   const { signal } = (current = new AbortController());
   const asked = query();
-  const name = asked.view in VIEWS ? asked.view : "log";
+  const name = Object.hasOwn(VIEWS, asked.view ?? "") ? asked.view : "log";
   const { title, view } = VIEWS[name];
   try {
     await getToken();
@@ -93,9 +93,12 @@ async function greet() {
 
 async function leave() {
   leaving = true;
-  await signOut();
-  leaving = false;
-  void show();
+  try {
+    await signOut();
+  } finally {
+    leaving = false;
+    void show();
+  }
 }
 
 function end() {

@@ -8,7 +8,7 @@ import { make } from "./dom.js";
 import { look } from "./look.js";
 import { OwnChanges } from "./own_changes.js";
 import { Retry } from "./retry.js";
-import { Refusal, Service } from "./service.js";
+import { OtherPerson, Refusal, Service } from "./service.js";
 import { completed, filled } from "./texts.js";
 import { section, ToggleRow } from "./toggle_row.js";
 
@@ -54,8 +54,11 @@ export class NotificationPreferences extends HTMLElement {
   }
 
   set getToken(getToken) {
+    // A framework may set a new function each time that it renders, mostly for the same person.
+    const shown = this.#getToken !== null && this.#drawn !== null && this.#says.notice.hidden;
     this.#getToken = getToken;
-    this.reload();
+    if (shown && getToken !== null) this.#reloadForAnother();
+    else this.reload();
   }
 
   /** Texts in place of the English ones; those that are missing stay English. */
@@ -102,12 +105,17 @@ export class NotificationPreferences extends HTMLElement {
   reload() {
     if (!this.isConnected || this.#getToken === null) return Promise.resolve();
     const address = new URL(this.getAttribute("service") ?? ROOT, document.baseURI).href;
-    const service = new Service(new URL(address.endsWith("/") ? address : `${address}/`), this.#getToken);
-    this.#choices = new Choices(service, {
+    const getToken = () => /** @type {import("./service.js").GetToken} */ (this.#getToken)();
+    const service = new Service(new URL(address.endsWith("/") ? address : `${address}/`), getToken);
+    // The changes of a person who was shown before may still be under way. What becomes of them is not shown.
+    const ifShown = (/** @type {() => unknown} */ tell) => void (choices === this.#choices && tell());
+    /** @type {Choices} */
+    const choices = (this.#choices = new Choices(service, {
       saved: (path, enabled) => this.#saved(path, enabled),
-      refused: (path, refusal) => this.#refused(path, refusal),
-      shown: (elsewhere) => this.#shown(elsewhere),
-    });
+      refused: (path, refusal) => ifShown(() => this.#refused(path, refusal)),
+      shown: (elsewhere) => ifShown(() => this.#shown(elsewhere)),
+      replaced: () => ifShown(() => this.reload()),
+    }));
     this.#drawn = null;
     this.#rows = new Map();
     this.container.lang = this.#texts.lang;
@@ -128,6 +136,13 @@ export class NotificationPreferences extends HTMLElement {
     } catch (error) {
       if (choices === this.#choices) this.#notRead(error);
     }
+  }
+
+  /** Loads anew unless `getToken` still names the person who is shown. */
+  async #reloadForAnother() {
+    const choices = this.#choices;
+    const token = await choices?.service.token().catch(() => null);
+    if (!token && choices === this.#choices) this.reload();
   }
 
   #shown(/** @type {string[]} */ elsewhere) {
@@ -164,7 +179,7 @@ export class NotificationPreferences extends HTMLElement {
   #drawChanges() {
     this.#changes = null;
     if (!this.hasAttribute("history") || this.#choices === null) return;
-    const failed = (/** @type {unknown} */ error) => this.#says.alarm(this.#because(error));
+    const failed = (/** @type {unknown} */ error) => (error instanceof OtherPerson ? this.reload() : this.#says.alarm(this.#because(error)));
     this.#changes = new OwnChanges(this.#choices.service, this.#texts, this.#rows, (path) => this.#on(path), failed);
     this.body.append(this.#changes.section);
   }
@@ -213,6 +228,7 @@ export class NotificationPreferences extends HTMLElement {
   }
 
   #notRead(/** @type {unknown} */ error) {
+    if (error instanceof OtherPerson) return this.reload();
     const refusal = error instanceof Refusal ? error : null;
     this.#report(refusal);
     if (refusal?.reason === "unreachable" || refusal?.reason === "busy") this.#retry.later(refusal.seconds);
