@@ -47,7 +47,7 @@ def faults(told: Sequence[int], log: Sequence[int]) -> list[str]:
 
 @soak
 @pytest.mark.parametrize(
-    ("workers", "seconds"), [(1, rounds(2, 30)), (2, rounds(4, 60))], ids=["one worker", "two workers"]
+    ("workers", "seconds"), [(1, rounds(1, 30)), (2, rounds(2, 60))], ids=["one worker", "two workers"]
 )
 async def test_eight_writers_and_every_kind_of_reader(workers, seconds, serve, database_url, record_property) -> None:
     seconds = float(SECONDS or seconds)

@@ -28,7 +28,7 @@ from tests.support.patient_database import patient_database
 from tests.support.soak import rounds, soak
 from tests.support.tailing_reader import TailingReader
 
-CHANGES = rounds(3_200, 20_000)
+CHANGES = rounds(1_600, 20_000)
 LOCK = "PERFORM pg_advisory_xact_lock(7305114882901);"
 
 

@@ -23,7 +23,7 @@ COMMAND = Path(sys.executable).with_name("preferences")
 class Preferences(subprocess.Popen[Any]):
     """`preferences` with these arguments: a process in a session of its own, with all that a `Popen` has.
 
-    It is forked, unless something is asked of it that Python reads when it starts, or that makes processes that read the main program.
+    It is forked, unless something is asked of it that Python reads when it starts.
     """
 
     def __init__(self, arguments: list[str], *, env: Mapping[str, str], **files: Any) -> None:
@@ -84,9 +84,7 @@ def can_fork(arguments: list[str], env: Mapping[str, str]) -> bool:
         }
 
     return (
-        env.get("WEB_CONCURRENCY", "1") == "1"
-        and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL  # `nohup`, which a process inherits
-        and "--workers" not in arguments
+        signal.getsignal(signal.SIGHUP) is signal.SIG_DFL  # `nohup`, which a process inherits
         and not any(name.upper() == "PROMETHEUS_MULTIPROC_DIR" for name in env)
         and of_python(env) == of_python(os.environ)
     )

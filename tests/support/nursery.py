@@ -1,7 +1,7 @@
 """A process that has imported `preferences` and forks itself for each run of it, which saves the run a second of imports.
 
-Nothing happens at import in this house, so a fork that begins at `main` is as good as a new interpreter. A run by the console script
-itself is what `tests/api/command_line/test_serve.py` tries, and every test with more than one worker process.
+Nothing happens at import in this house, so a fork that begins at `main` is as good as a new interpreter. Runs by the console script
+itself are in `tests/api/command_line/test_serve.py`. The worker processes of a server are never forked, and its followers neither.
 """
 
 import array
