@@ -20,14 +20,14 @@ const listeners = new Set();
 let session = null;
 let askedBefore = false;
 
-/** The service's root, whatever prefix a proxy serves it under. */
+/** The service's root, with the prefix that a proxy serves it under. */
 export const root = new URL(meta().dataset.root || "./", document.baseURI);
 
 /** The role that the sign-in form offers for reading the audit log; empty if no role may. */
 export const auditRole = meta().dataset.auditRole || "";
 
 /**
- * A token that is valid now. If nobody is signed in, the page first asks the person to sign in.
+ * A token that is valid now. Without a session, the page first asks the person to sign in.
  * @returns {Promise<string>}
  */
 export async function getToken() {
@@ -46,7 +46,7 @@ export async function getToken() {
   }
 }
 
-/** Who is signed in, for the person to read; empty before anybody is. */
+/** The name of the signed-in person, as the page shows it. Empty before the sign-in. */
 export async function whoIsSignedIn() {
   return session === null ? "" : (await session).who;
 }

@@ -11,7 +11,7 @@ export async function evidenceView(place, query, signal) {
     throw error;
   });
   place.append(
-    make("div", { className: "head" }, make("h2", {}, "Evidence"), make("p", { className: "quiet" }, "The service signs the log. A bundle proves to anybody what one user chose, and what the user was told.")),
+    make("div", { className: "head" }, make("h2", {}, "Evidence"), make("p", { className: "quiet" }, "The service signs the log. A bundle proves to its reader what one user chose, and what the user was told.")),
     make("div", { className: "columns" }, checkpoint(last?.data), download(query)),
     verification(),
   );

@@ -235,7 +235,7 @@ export class NotificationPreferences extends HTMLElement {
     const refusal = error instanceof Refusal ? error : null;
     this.#report(refusal);
     if (refusal && UNKNOWN.has(refusal.reason)) this.#retry.later(refusal.seconds);
-    // What is shown stays, unless nobody is signed in.
+    // What is shown stays. Without a session the person is asked to sign in.
     if (refusal?.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
     else if (this.#drawn === null) this.#says.tell(refusal || !(error instanceof Error) ? this.#texts.notRead : error.message, this.#texts.again);
     if (this.#drawn === null) this.body.replaceChildren();
