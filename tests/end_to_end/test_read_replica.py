@@ -61,6 +61,10 @@ class Replicated:
     def gauge(self, name: str) -> float | None:
         return self._metric(name, "").get("")
 
+    def pools(self) -> set[str]:
+        """The pools of connections that it tells of."""
+        return {*self._metric("preferences_pool_connections_max", "pool")}
+
     def _metric(self, name: str, label: str) -> dict[str, float]:
         response = httpx.get(f"{self.server.url}/metrics", timeout=10)
         return {
@@ -315,6 +319,7 @@ async def test_a_standby_that_is_too_far_behind_is_left_and_comes_back(pair: Pai
         async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
             assert replicated.gauge("preferences_read_replica_used") == 1
             assert replicated.gauge("preferences_read_replica_lag_seconds") < 0.5
+            assert replicated.pools() == {"requests", "feed", "audit", "feed_replica", "audit_replica"}
             # Given an idle primary for longer than the limit, then the standby is as good as it was.
             await asyncio.sleep(1)
             with replicated.only("replica"):

@@ -481,6 +481,18 @@ async def test_all_is_done_by_keyboard_with_the_focus_where_it_is_expected(chrom
     await context.close()
 
 
+async def test_a_view_that_fails_has_the_focus_and_the_next_one_too(chromium: Browser, console: Console) -> None:
+    async with officer(chromium, console) as (page, _):
+        # Given a service that can't answer the question of a view
+        await page.route("**/v1/audit-log/summary*", lambda route: route.abort())
+        heading = "document.activeElement.localName + ' ' + document.activeElement.textContent"
+        await page.get_by_role("link", name="Over time").press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text("The service can't be reached.")
+        assert await page.evaluate(heading) == "h2 Over time"
+        await page.get_by_role("link", name="Who has read").press("Enter")
+        await expect(page.get_by_role("heading", name="Who has read")).to_be_focused()
+
+
 async def test_who_may_not_read_is_told_so(chromium: Browser, console: Console) -> None:
     async with officer(chromium, console, role="member") as (page, watched):
         await expect(page.get_by_role("alert")).to_contain_text("may not read the audit log")
