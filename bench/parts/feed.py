@@ -1,4 +1,4 @@
-"""The feed: all of the log as lines, what that takes of the server's memory, and how long a change takes to a stream.
+"""The feed: all of the log as lines, the server's memory meanwhile, and how long a change takes to reach a stream.
 
 A pass over a quarter of the log comes first, and what the server holds then is compared with what it holds at the most
 while it hands out everything: if it kept anything of what it sent, it would show.

@@ -1,4 +1,4 @@
-"""p99 of PATCH on the primary while a standby is replayed from and verified, and while nothing is."""
+"""p99 of PATCH on the primary, while two commands read a standby from end to end, and while none does."""
 
 import threading
 from collections.abc import Iterator, Mapping

@@ -211,6 +211,27 @@ async def test_without_a_connection_a_choice_is_taken_back_and_the_truth_comes_w
         assert await opened.page.locator(".fault:visible").count() == 0
 
 
+async def test_a_choice_that_was_recorded_although_the_service_could_not_say_so_is_shown(
+    development: Server, chromium: Browser
+) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given a service that records a change, and can't tell in time that it has
+        async def unknown(route: Route) -> None:
+            if route.request.method == "PATCH":
+                await route.fetch()
+                await route.fulfill(status=503, headers={"Retry-After": "1"}, json={"success": False, "error": {}})
+            else:
+                await route.continue_()
+
+        await opened.page.route(f"**{PATH}", unknown)
+        await opened.switch("product_updates").click()
+        # then the person isn't told that it was not saved, and soon sees what was recorded.
+        await opened.says("The service is busy, so this may not be saved.", "alert")
+        await opened.becomes("product_updates", False)
+        await opened.says("These are your preferences now.")
+        assert await opened.page.locator(".fault:visible").count() == 0
+
+
 async def test_a_page_that_was_never_connected_says_so_and_tries_again_when_asked(
     development: Server, chromium: Browser
 ) -> None:

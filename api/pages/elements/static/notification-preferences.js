@@ -16,6 +16,8 @@ import { section, ToggleRow } from "./toggle_row.js";
 
 const NAME = "notification-preferences";
 const ROOT = new URL("../", import.meta.url);
+/** Refusals after which the state is read again. */
+const UNKNOWN = new Set(["unreachable", "busy"]);
 
 export class NotificationPreferences extends HTMLElement {
   static observedAttributes = ["service", "history", "heading-level"];
@@ -221,7 +223,8 @@ export class NotificationPreferences extends HTMLElement {
     const sentence = this.#because(refusal);
     this.#rows.get(path)?.tell(sentence);
     this.#report(refusal);
-    if (refusal.reason === "unreachable") this.#retry.later();
+    // It may have been recorded although the answer says otherwise, or is lost.
+    if (UNKNOWN.has(refusal.reason)) this.#retry.later(refusal.seconds);
     if (refusal.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
     this.#says.alarm(sentence);
     if (refusal.reason === "gone") this.refresh();
@@ -231,7 +234,7 @@ export class NotificationPreferences extends HTMLElement {
     if (error instanceof OtherPerson) return this.reload();
     const refusal = error instanceof Refusal ? error : null;
     this.#report(refusal);
-    if (refusal?.reason === "unreachable" || refusal?.reason === "busy") this.#retry.later(refusal.seconds);
+    if (refusal && UNKNOWN.has(refusal.reason)) this.#retry.later(refusal.seconds);
     // What is shown stays, unless nobody is signed in.
     if (refusal?.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
     else if (this.#drawn === null) this.#says.tell(refusal || !(error instanceof Error) ? this.#texts.notRead : error.message, this.#texts.again);
