@@ -4,7 +4,7 @@
 
 import { Announcer } from "./announcer.js";
 import { Choices, pathOf } from "./choices.js";
-import { make } from "./dom.js";
+import { make, upgrade } from "./dom.js";
 import { look } from "./look.js";
 import { OwnChanges } from "./own_changes.js";
 import { Retry } from "./retry.js";
@@ -16,8 +16,6 @@ import { section, ToggleRow } from "./toggle_row.js";
 
 const NAME = "notification-preferences";
 const ROOT = new URL("../", import.meta.url);
-/** Refusals after which the state is read again. */
-const UNKNOWN = new Set(["unreachable", "busy"]);
 
 export class NotificationPreferences extends HTMLElement {
   static observedAttributes = ["service", "history", "heading-level"];
@@ -59,8 +57,7 @@ export class NotificationPreferences extends HTMLElement {
     // A framework may set a new function each time that it renders, mostly for the same person.
     const shown = this.#getToken !== null && this.#drawn !== null && this.#says.notice.hidden;
     this.#getToken = getToken;
-    if (shown && getToken !== null) this.#reloadForAnother();
-    else this.reload();
+    void (shown && getToken !== null ? this.#reloadForAnother() : this.reload());
   }
 
   /** Texts in place of the English ones; those that are missing stay English. */
@@ -76,13 +73,7 @@ export class NotificationPreferences extends HTMLElement {
   }
 
   connectedCallback() {
-    // A framework may have set the property before this class was there.
-    for (const name of /** @type {const} */ (["getToken", "texts"])) {
-      if (!Object.hasOwn(this, name)) continue;
-      const value = this[name];
-      Reflect.deleteProperty(this, name);
-      Object.assign(this, { [name]: value });
-    }
+    upgrade(this, ["getToken", "texts"]);
     const { signal } = (this.#connection = new AbortController());
     this.#tabs = new BroadcastChannel(NAME);
     this.#tabs.addEventListener("message", () => this.refresh(), { signal });
@@ -223,8 +214,7 @@ export class NotificationPreferences extends HTMLElement {
     const sentence = this.#because(refusal);
     this.#rows.get(path)?.tell(sentence);
     this.#report(refusal);
-    // It may have been recorded although the answer says otherwise, or is lost.
-    if (UNKNOWN.has(refusal.reason)) this.#retry.later(refusal.seconds);
+    if (refusal.passes) this.#retry.later(refusal.seconds);
     if (refusal.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
     this.#says.alarm(sentence);
     if (refusal.reason === "gone") this.refresh();
@@ -234,7 +224,7 @@ export class NotificationPreferences extends HTMLElement {
     if (error instanceof OtherPerson) return this.reload();
     const refusal = error instanceof Refusal ? error : null;
     this.#report(refusal);
-    if (refusal && UNKNOWN.has(refusal.reason)) this.#retry.later(refusal.seconds);
+    if (refusal?.passes) this.#retry.later(refusal.seconds);
     // What is shown stays. Without a session the person is asked to sign in.
     if (refusal?.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
     else if (this.#drawn === null) this.#says.tell(refusal || !(error instanceof Error) ? this.#texts.notRead : error.message, this.#texts.again);
@@ -249,13 +239,11 @@ export class NotificationPreferences extends HTMLElement {
   }
 
   #report(/** @type {Refusal | null} */ refusal) {
-    const detail = { reason: refusal?.reason ?? "unknown" };
-    this.dispatchEvent(new CustomEvent("preferences-refused", { bubbles: true, composed: true, detail }));
+    this.dispatchEvent(new CustomEvent("preferences-refused", { bubbles: true, composed: true, detail: { reason: refusal?.reason ?? "unknown" } }));
   }
 
   #because(/** @type {unknown} */ error) {
-    if (!(error instanceof Refusal)) return this.#texts.refused;
-    return filled(this.#texts[error.reason], { seconds: error.seconds || 60 });
+    return error instanceof Refusal ? filled(this.#texts[error.reason], { seconds: error.seconds || 60 }) : this.#texts.refused;
   }
 }
 

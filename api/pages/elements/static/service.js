@@ -26,6 +26,8 @@ export class Refusal extends Error {
     super(reason);
     this.reason = reason;
     this.seconds = seconds;
+    /** Whether it is over after a while. A change may have been recorded all the same: the answer is lost, or the service could not tell. */
+    this.passes = reason === "unreachable" || reason === "busy";
   }
 }
 
