@@ -31,7 +31,7 @@ VIEWS = {
     "readings": "view=reads",
 }
 ADA = "?view=user&user=user_ada"
-MOST_JAVASCRIPT = 41_000
+MOST_JAVASCRIPT = 40_000
 
 
 class Console(NamedTuple):
