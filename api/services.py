@@ -69,6 +69,11 @@ class SignIn:
     front_end: str | None = None
     audit_role: str | None = None
 
+    @property
+    def possible(self) -> bool:
+        """Whether people can sign in on the pages at all."""
+        return self.development is not None or self.publishable_key is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Services:

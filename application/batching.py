@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from domain.errors import Unavailable
@@ -12,6 +12,9 @@ TICK: Final = 0.05
 
 LINGER: Final = 2.0
 """Seconds for which `close` still waits for items after the patience of their callers has ended."""
+
+WORTH: Final = 8
+"""Items that must wait before a second batch begins beside the first one. A batch of fewer items costs more than the time it saves."""
 
 
 class BatchFigures(NamedTuple):
@@ -27,7 +30,7 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Passes items to `handle` in batches, one batch at a time, in the order of arrival.
+    """Passes items to `handle` in batches, in the order of arrival: one batch at a time, or two with `key`.
 
     An item that comes alone is handled at once; it doesn't wait for a batch to fill. Items that arrive while a batch is being
     handled form the next batch. So batches grow with the load, and the items of a batch share its fixed cost.
@@ -57,6 +60,7 @@ class Batcher(Generic[Item, Result]):
         patience: float = 0.85,
         gather: bool = False,
         at_once: bool = False,
+        key: Callable[[Item], Hashable] | None = None,
     ) -> None:
         self._handle = handle
         self._largest = largest
@@ -64,12 +68,14 @@ class Batcher(Generic[Item, Result]):
         self._patience = patience
         self._gather = gather
         self._at_once = at_once
+        self._key = key
         self._alone = False
         self._lately_alone = not gather
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._unanswered: deque[tuple[float, asyncio.Future[Result]]] = deque()
         self._watch: asyncio.TimerHandle | None = None
-        self._worker: asyncio.Task[None] | None = None
+        self._workers: set[asyncio.Task[None]] = set()
+        self._in_hand: list[Sequence[tuple[Item, asyncio.Future[Result]]]] = []
         self._closed = False
         self._batches = 0
         self._items = 0
@@ -81,7 +87,7 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, item: Item) -> Result:
         if self._closed:
             raise Unavailable("shutting down")
-        if self._at_once and self._lately_alone and not self._alone and self._worker is None:
+        if self._at_once and self._lately_alone and not self._alone and not self._workers:
             self._alone = True
             self._batches += 1
             self._items += 1
@@ -98,8 +104,8 @@ class Batcher(Generic[Item, Result]):
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future))
         self._unanswered.append((loop.time() + self._patience, future))
-        if self._worker is None:
-            self._worker = loop.create_task(self._work())
+        if not self._workers or (len(self._workers) == 1 and self._is_worth_another()):
+            self._workers.add(loop.create_task(self._work()))
         if self._watch is None:
             self._watch = loop.call_later(TICK, self._give_up)
         return await future
@@ -125,29 +131,50 @@ class Batcher(Generic[Item, Result]):
         self._closed = True
         while self._alone:  # noqa: ASYNC110 - an event for each item would cost as much as `at_once` saves
             await asyncio.sleep(TICK)
-        if self._worker is not None:
-            done, _ = await asyncio.wait({self._worker}, timeout=self._patience + LINGER)
-            if not done:
-                self._worker.cancel()
+        if self._workers:
+            _, late = await asyncio.wait(self._workers, timeout=self._patience + LINGER)
+            for worker in late:
+                worker.cancel()
 
     async def _work(self) -> None:
+        worker = asyncio.current_task()
+        assert worker is not None
         try:
-            while self._waiting:
+            while self._waiting and (not self._in_hand or self._is_worth_another()):
                 if batch := self._next_batch():
-                    await self._handle_batch(batch)
+                    self._in_hand.append(batch)
+                    try:
+                        await self._handle_batch(batch)
+                    finally:
+                        self._in_hand.remove(batch)
                     if self._gather and len(batch) > 1:
                         await asyncio.sleep(0)
+                elif self._in_hand:
+                    # Everything that waits must wait for the batch beside this one, whose worker then goes on.
+                    break
         finally:
-            self._worker = None
+            self._workers.discard(worker)
+
+    def _is_worth_another(self) -> bool:
+        """Whether to begin a second batch beside the one in hand."""
+        if self._key is None or len(self._in_hand) != 1:
+            return False
+        return len(self._waiting) >= max(WORTH, len(self._in_hand[0]))
 
     def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result]]]:
-        """The next items to handle. Empty if every waiting caller has already received `Unavailable`."""
+        """The next items to handle. Empty if every waiting caller has already received `Unavailable`, or must wait for the batch in hand."""
+        key = self._key
+        in_hand = {key(item) for batch in self._in_hand for item, _ in batch} if key is not None else set()
         batch: list[tuple[Item, asyncio.Future[Result]]] = []
+        held: list[tuple[Item, asyncio.Future[Result]]] = []
         while self._waiting and len(batch) < self._largest:
             item, future = self._waiting.popleft()
+            if in_hand and key is not None and key(item) in in_hand:
+                held.append((item, future))
             # A cancelled caller received no error, so its item still runs.
-            if not future.done() or future.cancelled():
+            elif not future.done() or future.cancelled():
                 batch.append((item, future))
+        self._waiting.extendleft(reversed(held))
         return batch
 
     async def _handle_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:

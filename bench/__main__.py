@@ -71,7 +71,7 @@ def bench(
     ] = None,
     profiled: Annotated[bool, typer.Option("--profile", help="Show where the service's time goes instead.")] = False,
 ) -> None:
-    """Measure. Exit code 1 if a run was void, 2 if something that is needed is missing."""
+    """Measure. Exit code 1 if a run was void, 2 if something that is needed is missing, or if `--only` names nothing."""
     try:
         program()
     except WrkMissing as error:
@@ -96,6 +96,9 @@ def _measure(stage: Stage, selection: Selection) -> bool:
         f"{facts['processor']}, {stage.cores}; PostgreSQL {stage.setting('server_version')}, Python {facts['Python']}"
     )
     wanted = loads.cells(stage, selection)
+    if not wanted and not any(selection.has(part.NAME) for part in PARTS):
+        print(f"--only {selection.pattern}: there is no such part")
+        raise typer.Exit(2)
     left_out = npm.left_out({cell.contender for cell in wanted})
     for name, reason in left_out.items():
         print(f"left out: {name}: {reason}")

@@ -1,4 +1,4 @@
-"""Who is measured: how each is started, and how to ask its database what it has recorded."""
+"""The contenders: how each is started, and how its database is asked for what it has recorded."""
 
 import sys
 from collections.abc import Callable

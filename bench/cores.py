@@ -1,4 +1,4 @@
-"""Which processor core does what, so that the server under test has one to itself and contenders can be compared."""
+"""Assigns processor cores: the server under test has one to itself, so that contenders can be compared."""
 
 import os
 from dataclasses import dataclass

@@ -39,7 +39,7 @@ def read_lines(port: int, key: str, after: int) -> tuple[int, float]:
 
 
 async def read_stream(port: int, key: str, after: int) -> AsyncIterator[bytes]:
-    """What is sent, line by line, for as long as somebody wants it."""
+    """The lines that the server sends, until the caller stops reading."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=RECEIVED)
     writer.write(_request(key, "text/event-stream", after))
     try:

@@ -1,4 +1,4 @@
-"""What is to be reached: as data, in the order in which it is shown."""
+"""The goals, as data, in the order in which the report shows them."""
 
 from dataclasses import dataclass
 from typing import Literal

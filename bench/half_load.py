@@ -1,4 +1,4 @@
-"""How long a change takes to a reader of the log, while the server has half of the PATCHes that it can bear.
+"""Measures how long a change takes to reach a reader of the log, while the server gets half of the PATCHes that it can handle.
 
 One user beside the load has an organization of her own and changes her mind a few times a second. The reader is told of
 that organization only, so it hears of her changes alone.

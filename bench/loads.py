@@ -1,4 +1,4 @@
-"""The contenders under the same loads, in rounds: one after the other at each load, so that all have the same weather."""
+"""The contenders under the same loads, in rounds: one after the other at each load, so that a slow minute of the machine affects all of them."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""Two of ours under the same load, in turns."""
+"""Compares two set-ups of the service under the same load, in turns."""
 
 from dataclasses import dataclass
 from statistics import median

@@ -1,4 +1,4 @@
-"""The contenders `database` and `locked`: what PostgreSQL itself can do, asked by pgbench, which does nothing else."""
+"""The contenders `database` and `locked`: pgbench measures what PostgreSQL alone can do."""
 
 import os
 import re

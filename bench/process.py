@@ -1,4 +1,4 @@
-"""What the kernel says of a process."""
+"""Reads from the kernel what a process uses."""
 
 import os
 import re

@@ -106,7 +106,7 @@ class Record:
         return [pid for (pid,) in ours], [pid for (pid,) in indexing]
 
     def with_newest_gone(self, number: int, after: int) -> int:
-        """By how many `events` is lower when that many of the newest events are taken away, for a moment and for nobody else."""
+        """Returns by how much `events` falls when that many of the newest events are taken away. Only this transaction sees it."""
         log = self._log
         with self._snapshot():
             before = self.events(after)

@@ -1,4 +1,4 @@
-"""What a run ends with, as Markdown: the tables of medians, the goals, and what is missing or void."""
+"""The report of a run, as Markdown: the tables of medians, the goals, and what is missing or void."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median_low

@@ -66,7 +66,7 @@ class Server:
 def running(
     contender: Contender, settings: Mapping[str, str], cores: frozenset[int], token: str, log: Path
 ) -> Iterator[Server]:
-    """Start it on these cores, wait until it serves, and stop it at the end, whatever happens."""
+    """Start it on these cores, wait until it serves, and stop it at the end, also after an error."""
     port = _free_port()
     # Nothing of the caller's environment but the path: what it sets for PostgreSQL or Python must not tip the scales.
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PORT": str(port)}

@@ -1,4 +1,4 @@
-"""How much of everything: for figures that mean something, or to see that all of it works."""
+"""The size of a run: full, for figures that count, or quick, to see that everything works."""
 
 from dataclasses import dataclass
 

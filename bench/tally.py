@@ -1,6 +1,6 @@
-"""Whether what was acknowledged is what was recorded.
+"""Checks that the database has recorded what the contender has acknowledged.
 
-A load stops while requests are on their way: each of those may have been recorded, or not, and nobody was told. So it
+A load stops while requests are on their way. Each of those may have been recorded or not, and got no answer. So it
 is not enough to compare two numbers, and these sentences must all be true, or the run is void:
 
 - No answer was refused, no connection broke.
@@ -9,8 +9,8 @@ is not enough to compare two numbers, and these sentences must all be true, or t
   (nothing is doubled).
 - Every change that was sent is an event, or else its user's recorded choice is still the one before: the events and
   the users who don't stand at the last choice sent for them together are as many as the changes sent. This is exact,
-  since every change flips its user's choice, and nobody's turn comes again while a request of theirs is on its way.
-- The current preferences of everybody who was changed are what the last event of their stream says.
+  since every change flips its user's choice, and no user's turn comes again while a request of theirs is on its way.
+- The current preferences of every changed user are what the last event of their stream says.
 """
 
 from collections.abc import Sequence

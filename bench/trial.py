@@ -42,7 +42,7 @@ class Run:
 
 
 class Trial:
-    """A contender that is running. Its users take turns from one run to the next, so no one's is forgotten.
+    """A contender that is running. Its users take turns, also from one run to the next, so no user is left out.
 
     `origin`: the page that all requests say they come from. `followed`: followers run beside the server; they have come up
     before the first run.

@@ -44,6 +44,13 @@ class ReadDatabases:
                 await stack.enter_async_context(_kept_in_view(self.replica))
             yield
 
+    @property
+    def pools(self) -> dict[str, Database]:
+        """The pools by their names in the metrics."""
+        both = {"audit": self.audit, "feed": self.feed}
+        standbys = {f"{name}_replica": reads.standby for name, reads in both.items() if reads.standby is not None}
+        return {name: reads.primary for name, reads in both.items()} | standbys
+
     def collect(self) -> Iterable[Metric]:
         return () if self.replica is None else metrics.collect(self.replica.lag, used=self.replica.usable)
 

@@ -101,7 +101,7 @@ def wire(settings: Settings, trace: TraceBatch | None = None) -> tuple[Services,
         RateLimit(settings.unsubscribe_rate_limit),
     )
     of_process = figures(
-        {"requests": database, "feed": reads.feed.primary, "audit": reads.audit.primary},
+        {"requests": database, **reads.pools},
         preferences,
         decisions,
         live_feed,

@@ -91,7 +91,7 @@ def verify_bundle(
         output.print(Text(told))
     output.print(f"No event of this user up to version {last} was left out: their versions have no gap.")
     output.print(
-        "Later changes are not excluded, not even up to the day of the signature: whoever passed the file on can have "
+        "Later changes are not excluded, not even up to the day of the signature: the sender of the file can have "
         "left the last events out."
     )
 

@@ -36,11 +36,14 @@ ASK_AGAIN: Final = b"public, no-cache"
 _IMPORT: Final = re.compile(r"""(?m)^((?:import|export)\b[^"';]*?["'])(\.{1,2}/[^"']+)(["'])""")
 """An import of another file of ours. Each begins a line. The specifier is the file's path, relative to the importing file."""
 
+_DOCUMENTATION: Final = re.compile(r"(?m)^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$")
+"""A comment for readers and for TypeScript, alone on its lines."""
+
 _HASHED: Final = re.compile(r"(.+)\.[0-9a-f]{16}(\.[a-z]+)")
 
 
 class Asset:
-    """One file, with the imports in it replaced by hashed addresses."""
+    """One file as it is served."""
 
     def __init__(self, folder: str, name: str, content: bytes) -> None:
         stem, _, ending = name.rpartition(".")
@@ -108,7 +111,7 @@ class Assets:
         folder = ELEMENTS if path.startswith(f"{ELEMENTS}/") else ASSETS
         content = self._sources[path]
         if path.endswith(".js"):
-            content = self._with_hashed_imports(path, folder, content.decode()).encode()
+            content = self._with_hashed_imports(path, folder, _without_documentation(content.decode())).encode()
         self._by_path[path] = asset = Asset(folder, posixpath.basename(path), content)
         return asset
 
@@ -119,6 +122,11 @@ class Assets:
             return f"{found[1]}{specifier if specifier.startswith('.') else './' + specifier}{found[3]}"
 
         return _IMPORT.sub(hashed, script)
+
+
+def _without_documentation(script: str) -> str:
+    """A quarter of what a browser would load is documentation. Its lines stay, empty, so that a browser names the lines of the source."""
+    return _DOCUMENTATION.sub(lambda found: "\n" * found[0].count("\n"), script)
 
 
 @cache

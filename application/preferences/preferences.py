@@ -69,7 +69,8 @@ class Preferences:
         self._remembered = RememberedRows()
         self._reads: Batcher[UUID, State] = Batcher(self._read_together, gather=True, at_once=True)
         self._changes: Batcher[Change, State] = Batcher(
-            self._change_together if trace is None else partial(self._change_traced, trace)
+            self._change_together if trace is None else partial(self._change_traced, trace),
+            key=lambda change: change.stream,
         )
         self.appended = 0
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from domain.catalogue import Choices
@@ -12,8 +11,7 @@ from domain.events import NotificationToggled, PreferencesEvent
 from projections.current_preferences import CurrentPreferences
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """New events of one stream, and the row after them. The stream must be at `expected_version` with `expected_choices`;
     None means that the choices are not checked.
 

@@ -1,4 +1,4 @@
-"""Where preferences are, what they are by default, and the body of a PATCH as a pydantic model that FastAPI validates."""
+"""The path of the preferences, their defaults, and the body of a PATCH as a pydantic model that FastAPI validates."""
 
 from pydantic import BaseModel, ConfigDict, StrictBool
 

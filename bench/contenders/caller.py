@@ -1,4 +1,4 @@
-"""Who calls, for the contenders that verify each request's token with PyJWT, as most services do."""
+"""Identifies the caller, for the contenders that verify each request's token with PyJWT, as most services do."""
 
 import os
 from dataclasses import dataclass

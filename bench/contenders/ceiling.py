@@ -1,4 +1,4 @@
-"""What the framework leaves room for: bare FastAPI that answers a constant."""
+"""The most that the framework allows: bare FastAPI that answers a constant."""
 
 from typing import Any
 

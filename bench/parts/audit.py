@@ -1,4 +1,4 @@
-"""`preferences audit verify` of a whole log, and what checkpoints cost those who change their preferences meanwhile."""
+"""`preferences audit verify` of a whole log, and what checkpoints cost the changes that are made at the same time."""
 
 from statistics import median
 

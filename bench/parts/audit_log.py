@@ -1,4 +1,4 @@
-"""A page of the audit log, whatever is asked for, and whether it matters how much there is.
+"""A page of the audit log, with each filter, from a large log and from a small one.
 
 The tables are read into memory first: how much of them the kernel has thrown out by then depends on what ran before. A page
 reads up to 140 blocks, so a page of which nothing is in memory takes as long as the disk takes for those.

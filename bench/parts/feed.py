@@ -1,4 +1,4 @@
-"""The feed: all of the log as lines, what that takes of the server's memory, and how long a change takes to a stream.
+"""The feed: all of the log as lines, the server's memory meanwhile, and how long a change takes to reach a stream.
 
 A pass over a quarter of the log comes first, and what the server holds then is compared with what it holds at the most
 while it hands out everything: if it kept anything of what it sent, it would show.
@@ -6,7 +6,7 @@ while it hands out everything: if it kept anything of what it sent, it would sho
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from statistics import median
 
@@ -51,33 +51,43 @@ def _read(trial: Trial, key: str, after: int, expected: int) -> float:
 def _stream(stage: Stage) -> Figure:
     with stage.trial(OURS) as trial:
         hers, of_all = (asyncio.run(new_key(trial.url, organization)) for organization in (TIMED.organization, None))
-        return p99_at_half_load(stage, trial, "feed.p99", _arrivals(trial, hers, of_all))
+        return p99_at_half_load(
+            stage, trial, "feed.p99", _arrivals(trial.server.port, trial.record.position, hers, of_all)
+        )
 
 
 @asynccontextmanager
-async def _arrivals(trial: Trial, hers: str, of_all: str) -> AsyncIterator[dict[str, float]]:
-    """Begins once the stream has. Another reader reads the changes of all users meanwhile."""
+async def _arrivals(port: int, position: Callable[[], int], hers: str, of_all: str) -> AsyncIterator[dict[str, float]]:
+    """Begins once the stream has. Another reader reads the changes of all users meanwhile. `position` is the end of the log. Raises what a
+    reader has raised."""
     arrived: dict[str, float] = {}
     begun = asyncio.Event()
-    end = trial.record.position()
+    end = position()
 
     async def note() -> None:
-        async with aclosing(read_stream(trial.server.port, hers, end)) as lines:
+        async with aclosing(read_stream(port, hers, end)) as lines:
             async for line in lines:
                 begun.set()
                 if line.startswith(b"data:") and b"toggled" in line:
                     at = time.perf_counter()
                     arrived[orjson.loads(line[5:])["data"]["request_id"]] = at
+        raise VoidRun("the stream of the timed user has ended")
 
     async def drain() -> None:
-        async with aclosing(read_stream(trial.server.port, of_all, end)) as lines:
+        async with aclosing(read_stream(port, of_all, end)) as lines:
             async for _ in lines:
                 pass
+        raise VoidRun("the stream of all users has ended")
 
     readers = [asyncio.create_task(note()), asyncio.create_task(drain())]
-    await begun.wait()
+    beginning = asyncio.create_task(begun.wait())
     try:
-        yield arrived
+        await asyncio.wait([beginning, *readers], return_when=asyncio.FIRST_COMPLETED)
+        if beginning.done():
+            yield arrived
     finally:
-        for reader in readers:
-            reader.cancel()
+        ended = [reader for reader in readers if reader.done()]
+        for each in (beginning, *readers):
+            each.cancel()
+        for reader in ended:
+            reader.result()

@@ -1,4 +1,4 @@
-"""How long a change takes to a JetStream consumer, from its acknowledgement, while the server has half of what it can bear.
+"""Measures how long a change takes from its acknowledgement to a JetStream consumer, while the server gets half of what it can handle.
 
 On few cores everything but the server shares the others: PostgreSQL, NATS, the relay, the load, and the consumer.
 """

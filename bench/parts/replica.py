@@ -1,10 +1,11 @@
-"""p99 of PATCH on the primary while a standby is replayed from and verified, and while nothing is."""
+"""p99 of PATCH on the primary, while two commands read a standby from end to end, and while none does."""
 
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import psycopg
@@ -60,21 +61,20 @@ def _compare(stage: Stage, trial: Trial, url: str, settings: Mapping[str, str]) 
 
 @contextmanager
 def _reading(stage: Stage, url: str, settings: Mapping[str, str]) -> Iterator[None]:
-    """Both commands, again and again, on the cores that are not the server's."""
+    """Both commands, again and again, on the cores that are not the server's. Raises `CommandFailed` if one of them didn't read."""
     over = threading.Event()
 
     def read(command: tuple[str, ...]) -> None:
         while not over.is_set():
-            with NamedTemporaryFile(dir=stage.work) as file:
-                output = [f"{file.name}.jsonl"] if command[0] == "replay" else []
+            with TemporaryDirectory(dir=stage.work) as folder:
+                output = [f"{folder}/log.jsonl"] if command[0] == "replay" else []
                 spent_by(stage, url, *command, *output, cores=stage.cores.others, **settings)
 
-    threads = [threading.Thread(target=read, args=[command]) for command in HEAVY]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(len(HEAVY)) as threads:
+        reading = [threads.submit(read, command) for command in HEAVY]
+        try:
+            yield
+        finally:
+            over.set()
+    for each in reading:
+        each.result()

@@ -1,4 +1,4 @@
-"""Everything held against the log at once, and what the sweep costs at its default speed those who are served meanwhile."""
+"""Verifies everything against the log at once, and measures what the sweep at its default speed costs requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

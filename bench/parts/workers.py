@@ -1,4 +1,4 @@
-"""Two worker processes against one, with every core for everybody."""
+"""Two worker processes against one. No process is pinned to a core."""
 
 from bench.contender import OURS
 from bench.goals import Figure

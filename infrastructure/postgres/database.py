@@ -27,6 +27,9 @@ look-up of several keys anew each time, which takes longer than the look-up. And
 the index when the table is large.
 """
 
+AT_HAND: Final = 2
+"""Connections that are kept out of the pool: two batches of changes can be under way, each on a connection of its own."""
+
 KEPT_FOR: Final = 60.0
 """Seconds after which a connection goes back through the pool, which replaces old ones."""
 
@@ -59,7 +62,7 @@ class Database:
         self._connect_within = connect_within
         self._patience = patience
         self._waiting = 0
-        self._at_hand: Connection | None = None
+        self._at_hand: list[Connection] = []
         # A time of the monotonic clock. A connection that was taken from the pool before it is no longer kept at hand.
         self._kept_from = 0.0
         self._failed: tuple[float, Exception | None] = (0.0, None)
@@ -84,7 +87,7 @@ class Database:
 
     @property
     def figures(self) -> PoolFigures:
-        return PoolFigures.of(self._pool.get_stats(), kept_at_hand=self._at_hand is not None, waiting=self._waiting)
+        return PoolFigures.of(self._pool.get_stats(), kept_at_hand=len(self._at_hand), waiting=self._waiting)
 
     async def __aenter__(self) -> Self:
         await self._pool.open(wait=False)
@@ -118,10 +121,9 @@ class Database:
             raise ours from error
 
     async def _take(self, within: float | None) -> Connection:
-        """The connection at hand, or one from the pool. The pool needs a tenth of a lone GET's time to hand one out and take it back."""
-        if self._at_hand is not None:
-            connection, self._at_hand = self._at_hand, None
-            return connection
+        """A connection at hand, or one from the pool. The pool needs a tenth of a lone GET's time to hand one out and take it back."""
+        if self._at_hand:
+            return self._at_hand.pop()
         self._waiting += 1
         try:
             connection = await self._out_of_the_pool(within)
@@ -147,15 +149,14 @@ class Database:
     async def _give_back(self, connection: Connection) -> None:
         well = connection.pgconn.transaction_status == TransactionStatus.IDLE
         young = connection.taken_at > self._kept_from and monotonic() < connection.taken_at + KEPT_FOR
-        if well and young and self._at_hand is None and not self._waiting:
-            self._at_hand = connection
+        if well and young and len(self._at_hand) < AT_HAND and not self._waiting:
+            self._at_hand.append(connection)
         else:
             await self._pool.putconn(connection)
 
     async def _put_away(self) -> None:
-        if self._at_hand is not None:
-            connection, self._at_hand = self._at_hand, None
-            await self._pool.putconn(connection)
+        while self._at_hand:
+            await self._pool.putconn(self._at_hand.pop())
 
     async def fetch(self, query: Any, parameters: Any = (), *, prepare: bool = True) -> list[TupleRow]:
         """The rows of a statement that only reads. Without `prepare`, it is planned each time, for the tables as they are then."""

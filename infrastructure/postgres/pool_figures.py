@@ -18,7 +18,7 @@ class PoolFigures(NamedTuple):
     failures: int
 
     @classmethod
-    def of(cls, stats: Mapping[str, int], *, kept_at_hand: bool, waiting: int) -> Self:
+    def of(cls, stats: Mapping[str, int], *, kept_at_hand: int, waiting: int) -> Self:
         """`stats` are those of psycopg's pool. It counts a connection that is kept at hand as given out, and callers who have given up as
         waiting."""
         idle = stats["pool_available"] + kept_at_hand

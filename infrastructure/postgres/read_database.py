@@ -80,6 +80,11 @@ class ReadDatabase:
         self._replica = replica
 
     @property
+    def standby(self) -> Database | None:
+        """The pool of connections to the standby, if there is one."""
+        return None if self._replica is None else self._replica.database
+
+    @property
     def may_lag(self) -> float:
         """Seconds by which a result may be older than one of the primary."""
         return 0.0 if self._replica is None else self._replica.state.limit

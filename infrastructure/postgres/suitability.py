@@ -91,7 +91,7 @@ def look_at(url: str, *, trusted: bool, replicated: bool = False) -> Server:
 
 def refuse(url: str, *, durable: bool, trusted: bool, replicated: bool = False) -> None:
     """Raises `UnsuitableDatabase` if the database can't be used at all, with `durable` if an acknowledged change can be lost, and with
-    `replicated` if nobody can see what standbys have confirmed.
+    `replicated` if the role may not see what standbys have confirmed.
     """
     weights = {Weight.ALL, Weight.UNSEEN, *([Weight.DURABLE] if durable else [])}
     for fault in look_at(url, trusted=trusted, replicated=replicated).faults:

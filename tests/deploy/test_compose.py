@@ -82,6 +82,38 @@ def test_each_variable_is_a_setting_of_the_service(name: str) -> None:
     assert unknown == set()
 
 
+OF_THE_IMAGE = {"HOST", "PORT", "DATA_DIR"}
+OF_ANOTHER_DATABASE = {"DATABASE_STORAGE", "DATABASE_REPLICATION", "READ_DATABASE_URL", "READ_LAG_LIMIT"}
+OF_ANOTHER_BROKER = {"NATS_REPLICAS", "NATS_CREDENTIALS", "NATS_MAX_BYTES"}
+OF_DEPLOYMENT = {
+    "DATABASE_URL",
+    "HOST",
+    "NATS_URL",
+    "NATS_MONITORING_URL",
+    "PUBLIC_URL",
+    "FOLLOWERS",
+    "DEVELOPMENT_IN_CONTAINER",
+}
+FOR_REFUSAL_ONLY = {"POSTGRES_ENABLE_DB_FUNCTIONS"}
+
+
+def test_every_other_setting_can_be_made_in_the_environment_file(loaded) -> None:
+    named = {variable for name in OURS for variable in SERVICES[name]["environment"]}
+    without = OF_THE_IMAGE | OF_ANOTHER_DATABASE | OF_ANOTHER_BROKER | FOR_REFUSAL_ONLY
+    assert {name.upper() for name in Settings.model_fields} - named == without
+    made = {"CORS_ORIGINS": "https://app.example.com", "CHANGE_RATE_LIMIT": "30", "SWEEP_WITHIN": "7200"}
+    services = composed({**LAPTOP, **made})["services"]
+    server, followers = (loaded(services[name]["environment"]) for name in ("preferences", "followers"))
+    assert (server.cors_origins, server.change_rate_limit) == (frozenset({"https://app.example.com"}), 30)
+    assert followers.sweep_within == 7200
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_defaults_are_those_of_the_service(loaded, name: str) -> None:
+    given = SERVICES[name]["environment"]
+    assert loaded(given) == loaded({variable: value for variable, value in given.items() if variable in OF_DEPLOYMENT})
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_on_a_laptop_it_is_development_mode_that_is_published_on_loopback(loaded, name: str) -> None:
     settings = loaded(SERVICES[name]["environment"])

@@ -73,6 +73,12 @@ def test_the_health_check_needs_no_shell_either() -> None:
     assert re.search(r'CMD \["preferences", "probe", "live"\]$', FINAL.last("HEALTHCHECK").value)
 
 
+def test_the_driver_finds_the_certificates_that_the_manifests_trust() -> None:
+    assert "sslrootcert=system" in (ROOT / "deploy/kubernetes/secrets.example.yaml").read_text()
+    # Debian's package ca-certificates, which the base image has. (What the driver does without it: tests/infrastructure/postgres/test_tls.py.)
+    assert FINAL.last("ENV").pairs["SSL_CERT_FILE"] == "/etc/ssl/certs/ca-certificates.crt"
+
+
 def test_it_stops_with_sigterm() -> None:
     assert FINAL.last("STOPSIGNAL").value == "SIGTERM"
 

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.promql import DEPLOY, dashboard, filled_in, labels_of_template, panels, selectors
+from tests.support.promql import DEPLOY, Selector, alerts, dashboard, filled_in, labels_of_template, panels, selectors
 
 PROVISIONING = DEPLOY / "grafana" / "provisioning"
 WIDTH = 24
 UNITS = {"none", "short", "s", "bytes", "percentunit", "reqps", "ops"}
 """Grafana's names of units, of those that are in use here."""
+SAID_BY_THE_ALARM = {"preferences_checkpoint_interval_seconds", "preferences_followers_known"}
+"""A setting, and whether anything is known. Neither has a course that a panel could show."""
 
 
 def test_each_panel_has_a_number_and_a_title_of_its_own() -> None:
@@ -77,3 +79,13 @@ def test_grafana_finds_the_dashboard_and_a_prometheus() -> None:
     assert dashboard()["uid"] == "preferences"
     # Grafana gives a new dashboard a number of its own.
     assert dashboard()["id"] is None
+
+
+def test_what_an_alarm_is_about_can_be_looked_at() -> None:
+    shown = {selector.name for panel in panels() for target in panel["targets"] for selector in of(target["expr"])}
+    needed = {selector.name for rule in alerts() for selector in of(rule["expr"])}
+    assert needed - shown - SAID_BY_THE_ALARM == set()
+
+
+def of(expression: str) -> set[Selector]:
+    return selectors(filled_in(expression))

@@ -236,9 +236,27 @@ def test_the_public_reaches_what_the_page_on_proxies_names() -> None:
     page = (ROOT / "docs/proxies.md").read_text()
     [row] = [line for line in page.splitlines() if line.startswith("| what is public")]
     named_there = set(re.findall(r"`(/[^`]*)`", row)) - {"/healthz", "/readyz", "/metrics"}
-    [ingress] = of_kind("Ingress")
-    paths = {path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]}
+    paths = {path for ingress in of_kind("Ingress") for path in paths_of(ingress)}
     assert paths == named_there
+
+
+def paths_of(ingress: dict[str, Any]) -> set[str]:
+    return {path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]}
+
+
+def test_no_access_log_has_the_unsubscribe_links_and_all_other_paths_are_logged() -> None:
+    unlogged = {
+        path
+        for ingress in of_kind("Ingress")
+        if ingress["metadata"]["annotations"].get("nginx.ingress.kubernetes.io/enable-access-log") == "false"
+        for path in paths_of(ingress)
+    }
+    assert unlogged == {"/unsubscribe/"}
+    # All are of one host, with one certificate.
+    hosts = [
+        (ingress["spec"]["tls"], {rule["host"] for rule in ingress["spec"]["rules"]}) for ingress in of_kind("Ingress")
+    ]
+    assert all(each == hosts[0] for each in hosts)
 
 
 def test_the_kustomizations_set_the_image_of_every_container() -> None:

@@ -119,12 +119,20 @@ async def test_what_is_in_flight_when_the_master_is_killed_is_answered(
         # Given changes that can't be recorded yet
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as somebody:
             await somebody.execute("SELECT pg_advisory_lock(7305114882901)")
+            sent: list[str] = []
+
+            async def trace(event: str, _: object) -> None:
+                if event == "http11.send_request_body.complete":
+                    sent.append(event)
+
+            body = {"email": {"product_updates": False}}
             changing = [
-                asyncio.create_task(
-                    client.patch(PATH, json={"email": {"product_updates": False}}, headers=bearer(user))
-                )
+                asyncio.create_task(client.patch(PATH, json=body, headers=bearer(user), extensions={"trace": trace}))
                 for user in users
             ]
+            async with asyncio.timeout(30):
+                while len(sent) < len(users):  # noqa: ASYNC110 - the trace is a function that httpx calls
+                    await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
             # when the master is killed
             server.process.kill()

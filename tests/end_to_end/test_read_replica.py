@@ -61,6 +61,10 @@ class Replicated:
     def gauge(self, name: str) -> float | None:
         return self._metric(name, "").get("")
 
+    def pools(self) -> set[str]:
+        """The pools of connections that it tells of."""
+        return {*self._metric("preferences_pool_connections_max", "pool")}
+
     def _metric(self, name: str, label: str) -> dict[str, float]:
         response = httpx.get(f"{self.server.url}/metrics", timeout=10)
         return {
@@ -315,6 +319,7 @@ async def test_a_standby_that_is_too_far_behind_is_left_and_comes_back(pair: Pai
         async with httpx.AsyncClient(base_url=server.url, timeout=10) as http:
             assert replicated.gauge("preferences_read_replica_used") == 1
             assert replicated.gauge("preferences_read_replica_lag_seconds") < 0.5
+            assert replicated.pools() == {"requests", "feed", "audit", "feed_replica", "audit_replica"}
             # Given an idle primary for longer than the limit, then the standby is as good as it was.
             await asyncio.sleep(1)
             with replicated.only("replica"):
@@ -370,6 +375,39 @@ async def test_each_read_asks_the_standby_itself_whether_it_is_close_enough(pair
             assert counted == ["replica", "replica", "primary"]
         finally:
             pair.go_on()
+
+
+async def test_a_read_that_the_standby_cancels_for_its_recovery_is_made_on_the_primary(pair: Pair) -> None:
+    url = pair.new_database()
+    primary_url, standby_url = pair.both(url)
+    conflicts = "SELECT confl_lock FROM pg_stat_database_conflicts WHERE datname = current_database()"
+    # On the standby, this outlasts the test, and holds the table.
+    slow = (
+        "SELECT count(*) FROM audit_entries, LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN pg_sleep(60) END) AS s"
+    )
+    counted: list[str] = []
+    await record(url, 3)
+    async with patient_database(primary_url) as primary, patient_database(standby_url) as standby:
+        replica = ReadReplica(primary, standby, 600.0)
+        database = ReadDatabase(primary, Replica(standby, replica, counted.append))
+        await replica.measure()
+        await standby.execute("ALTER SYSTEM SET max_standby_streaming_delay = 0")
+        await standby.execute("SELECT pg_reload_conf()")
+        before = await standby.fetch(conflicts)
+        # Given a read of the index
+        reading = asyncio.create_task(database.read(lambda connection: connection.rows(slow)))
+        working = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        while await standby.fetch(working) != [(1,)]:  # noqa: ASYNC110 - a backend tells nobody that it works
+            await asyncio.sleep(0.01)
+        # when the index is made anew, whose lock the standby has to take,
+        await primary.execute("TRUNCATE audit_entries")
+        # then the answer is the primary's.
+        assert await reading == [(0,)]
+        assert counted == ["primary"]
+        # A backend hands its counts on when it has nothing to do.
+        async with asyncio.timeout(60):
+            while await standby.fetch(conflicts) == before:  # noqa: ASYNC110 - nobody tells that
+                await asyncio.sleep(0.1)
 
 
 async def test_a_standby_that_gets_nothing_any_more_is_left_once_there_is_something(

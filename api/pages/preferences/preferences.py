@@ -10,10 +10,7 @@ from api.pages.sign_in import described
 from api.services import Services
 
 TITLE: Final = "Notifications"
-NO_SIGN_IN: Final = (
-    "This service signs nobody in on its own pages, because CLERK_PUBLISHABLE_KEY isn't set. "
-    "Your product's own page has the same settings."
-)
+NO_SIGN_IN: Final = "You can't sign in here, because CLERK_PUBLISHABLE_KEY isn't set. The settings are in the product that sends you the notifications."
 
 
 def add(app: FastAPI, services: Services) -> None:
@@ -21,7 +18,7 @@ def add(app: FastAPI, services: Services) -> None:
 
     @app.get("/preferences", include_in_schema=False)
     async def preferences() -> Answer:
-        if sign_in.development is None and sign_in.publishable_key is None:
+        if not sign_in.possible:
             return sentence(404, TITLE, NO_SIGN_IN)
         return page(
             TITLE,

@@ -1,7 +1,7 @@
 /** Signing in with Clerk. The script comes from the instance's own front-end, and from nowhere else. */
 
 /**
- * @typedef {{ getToken: () => Promise<string | null> }} ClerkSession
+ * @typedef {{ getToken: (options: { skipCache: boolean }) => Promise<string | null> }} ClerkSession
  * @typedef {{
  *   load: () => Promise<void>,
  *   session?: ClerkSession | null,
@@ -13,6 +13,13 @@
  */
 
 const SCRIPT = "npm/@clerk/clerk-js@5/dist/clerk.headless.browser.js";
+
+let skipCache = false;
+
+/** Makes the next token a new one, and not the one that Clerk has kept. */
+export function renew() {
+  skipCache = true;
+}
 
 /**
  * @param {string} key the publishable key
@@ -30,7 +37,11 @@ export async function signInWithClerk(key, frontEnd) {
   return {
     who: organization ? `${name} in ${organization.name}` : name,
     // Clerk renews the token. It answers null once the session is over.
-    token: async () => (await clerk.session?.getToken()) ?? null,
+    token: async () => {
+      const token = (await clerk.session?.getToken({ skipCache })) ?? null;
+      skipCache = false;
+      return token;
+    },
     end: () => clerk.signOut(),
   };
 }
@@ -47,7 +58,7 @@ async function load(key, frontEnd) {
     script.crossOrigin = "anonymous";
     script.dataset.clerkPublishableKey = key;
     script.onload = loaded;
-    script.onerror = () => failed(new Error("Clerk can't be reached, so nobody can sign in. Try again in a moment."));
+    script.onerror = () => failed(new Error("Clerk can't be reached, so you can't sign in. Try again in a moment."));
     script.src = `${frontEnd}/${SCRIPT}`;
     document.head.append(script);
   });

@@ -3,7 +3,7 @@
  * or with Clerk. The token stays in this tab. No page of this service has a cookie of its own.
  */
 
-import { signInWithClerk } from "./clerk.js";
+import { renew, signInWithClerk } from "./clerk.js";
 import { showForm } from "./sign_in_form.js";
 
 /**
@@ -20,14 +20,14 @@ const listeners = new Set();
 let session = null;
 let askedBefore = false;
 
-/** The service's root, whatever prefix a proxy serves it under. */
+/** The service's root, with the prefix that a proxy serves it under. */
 export const root = new URL(meta().dataset.root || "./", document.baseURI);
 
 /** The role that the sign-in form offers for reading the audit log; empty if no role may. */
 export const auditRole = meta().dataset.auditRole || "";
 
 /**
- * A token that is valid now. If nobody is signed in, the page first asks the person to sign in.
+ * A token that is valid now. Without a session, the page first asks the person to sign in.
  * @returns {Promise<string>}
  */
 export async function getToken() {
@@ -46,7 +46,7 @@ export async function getToken() {
   }
 }
 
-/** Who is signed in, for the person to read; empty before anybody is. */
+/** The name of the signed-in person, as the page shows it. Empty before the sign-in. */
 export async function whoIsSignedIn() {
   return session === null ? "" : (await session).who;
 }
@@ -59,9 +59,14 @@ export async function signOut() {
 }
 
 /**
- * Forgets the session, because the service has refused its token. The next `getToken` asks the person to sign in.
+ * Call it when the service has refused a token. The session of development mode is forgotten, so the next `getToken` asks the person to sign
+ * in. A session with Clerk stays, because signing in would find the same one again: its next token is a new one.
  */
 export function refused() {
+  if (meta().content === "clerk") {
+    renew();
+    return;
+  }
   sessionStorage.removeItem(KEY);
   ended();
 }

@@ -8,7 +8,7 @@ const DEFAULTS = { user: "user_demo", organization: "org_demo" };
  * Shows the form in `<main>` until a person has signed in with it.
  * @param {URL} address where tokens are made
  * @param {string} auditRole the role that may read the audit log, or an empty text
- * @param {{ again: boolean, auditor: boolean }} asked `again`: somebody was signed in on this page before, so the focus moves to the
+ * @param {{ again: boolean, auditor: boolean }} asked `again`: a session on this page has ended before, so the focus moves to the
  * form. `auditor`: that role is chosen at first
  * @returns {Promise<Made>}
  */

@@ -40,7 +40,7 @@ _BROKEN: Final = Text("This request can't be read", "Nothing was changed. Open t
 
 
 def add(app: FastAPI, services: Services) -> None:
-    unsubscribing = services.unsubscribing
+    unsubscribing, choose = services.unsubscribing, services.sign_in.possible
 
     @app.get(PATH, include_in_schema=False)
     async def look(token: str) -> Answer:
@@ -48,7 +48,7 @@ def add(app: FastAPI, services: Services) -> None:
             offer = unsubscribing.offer(token)
         except NotFound:
             return _said(404, _UNKNOWN, token)
-        return offered(offer)
+        return offered(offer, choose=choose)
 
     @app.post(PATH, include_in_schema=False)
     async def switch_off(token: str, request: Request) -> Answer:
@@ -58,20 +58,23 @@ def add(app: FastAPI, services: Services) -> None:
             body = await read_body(scope, request.receive)
             source = clicked(condition(scope, b"content-type") or b"", body)
             if source is None:
-                return offered(offer, status=400)
+                return offered(offer, status=400, choose=choose)
             services.unsubscribe_rate_limit.spend(offer.subscription.stream)
             await unsubscribing.switch_off(offer, source, scope[REQUEST_ID], scope.get(TRACEPARENT))
         except ServiceError as error:
             note(error, scope[REQUEST_ID])
             return _refused(error, token)
-        return done(offer)
+        return done(offer, choose=choose)
 
 
-def offered(offer: Offer, status: int = 200) -> Answer:
-    """The page that asks. After a POST that is no click it has status 400, so that its sender doesn't take it for done."""
+def offered(offer: Offer, *, status: int = 200, choose: bool) -> Answer:
+    """The page that asks. After a POST that is no click it has status 400, so that its sender doesn't take it for done.
+
+    `choose`: the page /preferences lets people sign in, so this one links to it.
+    """
     name = _name(offer)
     if offer.refused:
-        return _always_sent(offer)
+        return _always_sent(offer, choose)
     if offer.toggle is None:
         title = "These e-mails aren't sent any more"
         sentence = markup(
@@ -90,35 +93,36 @@ def offered(offer: Offer, status: int = 200) -> Answer:
         field=FIELD,
         value=BY_PAGE,
     )
-    return _page(title, markup("{sentence}{button}", sentence=sentence, button=button), status)
+    return _page(title, markup("{sentence}{button}", sentence=sentence, button=button), choose, status)
 
 
-def done(offer: Offer) -> Answer:
+def done(offer: Offer, *, choose: bool) -> Answer:
     name = _name(offer)
     if offer.refused:
-        return _always_sent(offer)
+        return _always_sent(offer, choose)
     sentence = markup(
         "<p>You get no more of “{name}”. A message that is already on its way may still arrive.</p>\n", name=name
     )
-    return _page("You are unsubscribed", sentence)
+    return _page("You are unsubscribed", sentence, choose)
 
 
-def _always_sent(offer: Offer) -> Answer:
+def _always_sent(offer: Offer, choose: bool) -> Answer:
     """The description of a mandatory toggle says why it is mandatory."""
     sentence = markup(
         "<p>“{name}” can't be switched off. {description}</p>\n",
         name=_name(offer),
         description=offer.toggle.description if offer.toggle else "",
     )
-    return _page("These messages are always sent", sentence)
+    return _page("These messages are always sent", sentence, choose)
 
 
-def _page(title: str, sentence: Markup, status: int = 200) -> Answer:
+def _page(title: str, sentence: Markup, choose: bool, status: int = 200) -> Answer:
     body = markup(
         '<main class="narrow"><h1>{title}</h1>\n<div class="card">\n{sentence}</div>\n'
-        '<p class="quiet">All other messages stay as they are. <a href="../preferences">Choose for each kind</a></p></main>\n',
+        '<p class="quiet">All other messages stay as they are.{link}</p></main>\n',
         title=title,
         sentence=sentence,
+        link=markup(' <a href="../preferences">Choose for each kind</a>') if choose else Markup(),
     )
     return page(title, body, status=status, root="../", headers=[_NOT_FOR_SEARCH])
 

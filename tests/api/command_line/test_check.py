@@ -223,6 +223,15 @@ def test_a_signing_key_or_an_origin_that_is_not_the_logs_is_told(
         well, said = verdicts(preferences("check", **other))["checkpoints"]
         assert not well
         assert "AUDIT_ORIGIN" in said
+    # Nor is one whose name has changed, though the key from before is known.
+    renamed = {
+        "audit_origin": "example.com/renamed",
+        "audit_former_keys": inside("audit", "public-key").stdout.strip(),
+    }
+    assert verdicts(preferences("check", **renamed))["checkpoints"] == (
+        False,
+        "the last checkpoint in the database is one of notification-preferences: AUDIT_ORIGIN must be the name of this log",
+    )
 
 
 @pytest.mark.parametrize("path", ["prefs", "prefs,public"])

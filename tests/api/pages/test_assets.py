@@ -29,7 +29,7 @@ def test_a_changed_file_changes_its_own_address_and_that_of_each_file_which_impo
     # Given a page's script that imports an element, which imports another file
     sources = {
         "console/static/console.js": b'import { a } from "../../elements/static/panel.js";\n',
-        "elements/static/panel.js": b"/** @typedef {import('./words.js').Words} Words */\nimport {\n  b,\n} from './words.js';\nexport const a = b;\n",
+        "elements/static/panel.js": b"// @ts-ignore import('./words.js')\nimport {\n  b,\n} from './words.js';\nexport const a = b;\n",
         "elements/static/words.js": b"export const b = 1;\n",
     }
     before = Assets(sources)
@@ -43,8 +43,32 @@ def test_a_changed_file_changes_its_own_address_and_that_of_each_file_which_impo
     assert f'from "../{panel}"' in after.answer(scope, "assets", "console.js").body.decode()
     inside = after.answer(scope, "elements", panel.removeprefix("elements/")).body.decode()
     assert f"from './{after.address('words.js', 'elements').removeprefix('elements/')}'" in inside
-    # A type in a comment is no import.
+    # What a comment says is no import.
     assert "import('./words.js')" in inside
+
+
+def test_a_script_is_served_without_its_documentation_and_each_line_of_code_keeps_its_number() -> None:
+    source = """/**
+ * Documentation of the file, with a /* in it. **
+ */
+import { b } from "./b.js";
+/** A field. */
+  /** @type {string} */
+const text = "/** in a text */"; // why
+const made = /** @type {string} */ (b);
+const lines = `
+  /* in a style */
+`;
+"""
+    served = Assets({"static/a.js": source.encode(), "static/b.js": b""}).answer({"headers": []}, "assets", "a.js")
+    kept = source.splitlines()
+    for number in (0, 1, 2, 4, 5):
+        kept[number] = ""
+    found = served.body.decode().splitlines()
+    assert [line for number, line in enumerate(found) if number != 3] == [
+        line for number, line in enumerate(kept) if number != 3
+    ]
+    assert re.fullmatch(r'import \{ b \} from "\./b\.[0-9a-f]{16}\.js";', found[3])
 
 
 @pytest.mark.parametrize(

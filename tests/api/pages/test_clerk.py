@@ -23,7 +23,7 @@ window.Clerk = {
     key: document.currentScript.dataset.clerkPublishableKey,
     async load() {
         if (sessionStorage.signedOut) return;
-        this.session = { getToken: async () => this.user && %(token)s };
+        this.session = { getToken: async ({ skipCache }) => this.user && (skipCache ? %(renewed)s : %(token)s) };
         this.user = { id: "user_ada", fullName: "Ada <b>Lovelace</b>" };
         this.organization = { name: "Math & Co" };
     },
@@ -45,9 +45,14 @@ def proxied(new_database: Callable[[], str]) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def opened(chromium: Browser, proxied: str) -> AsyncIterator[tuple[Page, Watched]]:
+async def opened(
+    chromium: Browser, proxied: str, view: str = "preferences", token: str | None = None, renewed: str | None = None
+) -> AsyncIterator[tuple[Page, Watched]]:
+    """`renewed` is the token that Clerk makes when it is asked for a new one."""
+
     async def clerk(route: Route) -> None:
-        script = STAND_IN % {"token": json.dumps(session_token("user_ada"))}
+        first = token or session_token("user_ada")
+        script = STAND_IN % {"token": json.dumps(first), "renewed": json.dumps(renewed or first)}
         headers = {"Access-Control-Allow-Origin": "*"}
         await route.fulfill(content_type="text/javascript", body=script, headers=headers)
 
@@ -55,7 +60,7 @@ async def opened(chromium: Browser, proxied: str) -> AsyncIterator[tuple[Page, W
     page, watched = await context.new_page(), Watched()
     watched.watch(page)
     await page.route(f"{ISSUER}/**", clerk)
-    await page.goto(f"{proxied}/preferences")
+    await page.goto(f"{proxied}/{view}")
     yield page, watched
     await context.close()
 
@@ -94,5 +99,28 @@ async def test_when_clerk_can_not_be_reached_the_page_says_so(chromium: Browser,
         await page.unroute(f"{ISSUER}/**")
         await page.route(f"{ISSUER}/**", lambda route: route.abort())
         await page.reload()
-        await page.get_by_text("Clerk can't be reached, so nobody can sign in.").first.wait_for()
+        await page.get_by_text("Clerk can't be reached, so you can't sign in.").first.wait_for()
         await page.get_by_role("button", name="Try again").wait_for()
+
+
+REFUSED = session_token("user_ada", role="admin", iss="https://another.example")
+
+
+async def test_a_console_whose_session_the_service_refuses_says_so_and_asks_no_more(
+    chromium: Browser, proxied: str
+) -> None:
+    async with opened(chromium, proxied, "console", token=REFUSED) as (page, watched):
+        # Given a session of Clerk whose tokens the service refuses, however often they are renewed
+        await page.get_by_role("alert").filter(has_text="The service does not accept your session.").wait_for()
+        # then the page has loaded Clerk once, and asked each question twice.
+        assert len([one for one in watched.requests if one.url.startswith(ISSUER)]) == 1
+        asked = [one.url for one in watched.requests if "/v1/" in one.url]
+        assert 2 <= len(asked) <= 4
+        await page.get_by_role("button", name="Sign out").wait_for()
+
+
+async def test_a_token_that_was_refused_once_is_renewed(chromium: Browser, proxied: str) -> None:
+    good = session_token("user_ada", role="admin")
+    async with opened(chromium, proxied, "console", token=REFUSED, renewed=good) as (page, _):
+        await page.get_by_role("heading", name="Log").wait_for()
+        assert await page.get_by_role("alert").count() == 0

@@ -129,6 +129,69 @@ async def test_a_page_that_is_looked_at_again_asks_whether_anything_has_changed(
         assert (await asked.value).status == 304
 
 
+async def test_an_answer_that_is_overtaken_by_a_choice_takes_nothing_back(
+    development: Server, chromium: Browser
+) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given a change in another place, and an answer with it that is slow to arrive
+        await opened.api("PATCH", body={"email": {"weekly_usage_digest": True}})
+        made, arrives = asyncio.Event(), asyncio.Event()
+
+        async def late(route: Route) -> None:
+            if route.request.method != "GET" or made.is_set():
+                await route.continue_()
+                return
+            answer = await route.fetch()
+            made.set()
+            await arrives.wait()
+            await route.fulfill(response=answer)
+
+        await opened.page.route(f"**{PATH}", late)
+        await opened.page.evaluate("window.dispatchEvent(new Event('focus'))")
+        await made.wait()
+        # when the person makes a choice meanwhile,
+        await opened.switch("product_updates").click()
+        await opened.says("Product updates is off. Saved.")
+        async with opened.page.expect_event("requestfinished", lambda request: request.method == "GET"):
+            arrives.set()
+        await opened.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+        # then the answer from before it doesn't take it back, and it isn't said to have been made elsewhere.
+        assert not await opened.is_on("product_updates")
+        assert "somewhere else" not in await opened.page.locator("notification-preferences [role=status]").inner_text()
+
+
+async def test_what_a_person_chose_is_never_saved_for_the_next_one(development: Server, chromium: Browser) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given a person who presses two switches, and signs out before the first is saved
+        asked, arrives = asyncio.Event(), asyncio.Event()
+
+        async def late(route: Route) -> None:
+            if route.request.method == "PATCH" and not asked.is_set():
+                asked.set()
+                await arrives.wait()
+            await route.continue_()
+
+        await opened.page.route(f"**{PATH}", late)
+        await opened.switch("product_updates").click()
+        await opened.switch("delivery_alerts").click()
+        await asked.wait()
+        await opened.page.get_by_role("button", name="Sign out").click()
+        await opened.page.get_by_label("User").wait_for()
+        async with opened.page.expect_response(lambda answer: answer.request.method == "PATCH"):
+            arrives.set()
+        first, opened.user = opened.user, f"{opened.user}_next"
+        # when another person signs in on this page and makes a choice,
+        await opened.sign_in()
+        await opened.switch("weekly_usage_digest").click()
+        await opened.says("Weekly usage digest is on. Saved.")
+        await opened.settled()
+        # then that is the only change of theirs, and they see their own preferences.
+        assert [one["toggle"] for one in await opened.api("GET", HISTORY)] == ["weekly_usage_digest"]
+        assert await opened.is_on("delivery_alerts")
+        opened.user = first
+        assert [one["toggle"] for one in await opened.api("GET", HISTORY)] == ["product_updates"]
+
+
 async def test_without_a_connection_a_choice_is_taken_back_and_the_truth_comes_with_it(
     development: Server, chromium: Browser
 ) -> None:
@@ -145,6 +208,27 @@ async def test_without_a_connection_a_choice_is_taken_back_and_the_truth_comes_w
         await opened.context.set_offline(False)
         await opened.becomes("weekly_usage_digest", True)
         await opened.says("The connection is back.")
+        assert await opened.page.locator(".fault:visible").count() == 0
+
+
+async def test_a_choice_that_was_recorded_although_the_service_could_not_say_so_is_shown(
+    development: Server, chromium: Browser
+) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given a service that records a change, and can't tell in time that it has
+        async def unknown(route: Route) -> None:
+            if route.request.method == "PATCH":
+                await route.fetch()
+                await route.fulfill(status=503, headers={"Retry-After": "1"}, json={"success": False, "error": {}})
+            else:
+                await route.continue_()
+
+        await opened.page.route(f"**{PATH}", unknown)
+        await opened.switch("product_updates").click()
+        # then the person isn't told that it was not saved, and soon sees what was recorded.
+        await opened.says("The service is busy, so this may not be saved.", "alert")
+        await opened.becomes("product_updates", False)
+        await opened.says("These are your preferences now.")
         assert await opened.page.locator(".fault:visible").count() == 0
 
 
@@ -256,6 +340,25 @@ async def test_why_a_toggle_is_on_and_what_was_changed(development: Server, chro
         words = [await entry.inner_text() for entry in await entries.all()]
         assert ["switched it on" in text for text in words] == [True, False, True]
         assert await opened.page.get_by_role("button", name="Show earlier changes").count() == 0
+
+
+async def test_all_that_is_open_is_told_of_a_change(development: Server, chromium: Browser) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given two choices, with the reason of each and the list of changes open
+        chosen = {"Product updates": "product_updates", "Delivery alerts": "delivery_alerts"}
+        await opened.api("PATCH", body={"email": dict.fromkeys(chosen.values(), False)})
+        await opened.page.reload()
+        reasons = [opened.page.locator("[part=toggle]", has_text=title).locator(".why") for title in chosen]
+        for reason in reasons:
+            await reason.locator("summary").click()
+            await reason.get_by_text("You switched it off in the dashboard").wait_for()
+        await opened.page.locator(".history > summary").click()
+        await opened.page.locator(".changes > li").nth(1).wait_for()
+        # when the person changes something else, then the list has that, too, and no reason is forgotten.
+        await opened.switch("weekly_usage_digest").click()
+        await opened.page.locator(".changes > li").nth(2).wait_for()
+        for reason in reasons:
+            assert "You switched it off in the dashboard" in await reason.inner_text()
 
 
 async def test_earlier_changes_are_shown_a_page_at_a_time(development: Server, chromium: Browser) -> None:

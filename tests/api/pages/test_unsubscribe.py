@@ -311,9 +311,22 @@ def test_markup_in_the_words_of_the_catalogue_stays_text() -> None:
     hostile = Words("<script>alert(1)</script>{title}", '"><img src=x onerror=alert(1)>')
     for toggle in (Toggle("news", default=True, words=hostile), Toggle("news", True, mandatory=True, words=hostile)):
         offer = Offer(Subscription(None, "user_ada", "email.news"), toggle)
-        for answer in (unsubscribe.offered(offer), unsubscribe.done(offer)):
+        for answer in (unsubscribe.offered(offer, choose=True), unsubscribe.done(offer, choose=False)):
             assert re.findall(rb"<(?:script|img)\b", answer.body) == []
             assert b"&lt;script&gt;alert(1)&lt;/script&gt;{title}" in answer.body
+
+
+async def test_no_page_leads_to_another_on_which_the_person_can_not_sign_in(http, fresh_user) -> None:
+    # Given a service without CLERK_PUBLISHABLE_KEY, whose page /preferences answers 404
+    assert (await http.get("/preferences")).status_code == 404
+    user = fresh_user()
+    for response in (
+        await http.get(link(user)),
+        await http.post(link(user)),
+        await http.post(link(user), data=ONE_CLICK),
+    ):
+        assert "All other messages stay as they are." in response.text
+        assert "../preferences" not in response.text
 
 
 async def test_the_log_of_requests_has_no_link(server: Server, http, fresh_user) -> None:

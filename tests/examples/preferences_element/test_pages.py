@@ -77,6 +77,37 @@ async def test_a_dashboard_with_a_strict_policy_names_the_service_and_allows_not
     await context.close()
 
 
+async def test_a_new_function_for_tokens_leaves_what_is_shown_unless_it_names_another_person(
+    development: Server, dashboard: str, chromium: Browser
+) -> None:
+    tokens = [await token_of(development, user) for user in ("user_rendered", "user_after_that")]
+    async with httpx.AsyncClient(base_url=development.url) as http:
+        caller = {"Authorization": f"Bearer {tokens[1]}"}
+        await http.patch(PATH, json={"email": {"product_updates": False}}, headers=caller)
+    context = await chromium.new_context()
+    page = await context.new_page()
+    await page.goto(f"{dashboard}/plain.html#service={development.url}&token={tokens[0]}")
+    switch = page.locator('[id="email.product_updates"]')
+    await switch.focus()
+    # When a framework renders again, and makes a new function with it, then the switches and the focus stay.
+    set_anew = """async token => {
+        const element = document.querySelector("notification-preferences");
+        const before = element.shadowRoot.querySelector("[role=switch]");
+        element.getToken = async () => token;
+        await new Promise(done => setTimeout(done));
+        return before.isConnected && element.shadowRoot.activeElement === before;
+    }"""
+    assert await page.evaluate(set_anew, tokens[0])
+    assert await switch.get_attribute("aria-checked") == "true"
+    # When the function names another person, then their preferences are shown.
+    assert not await page.evaluate(set_anew, tokens[1])
+    await page.locator('[id="email.product_updates"][aria-checked="false"]').wait_for()
+    # When it names no one any more, then nothing of the person stays.
+    await page.evaluate(set_anew, None)
+    await switch.wait_for(state="detached")
+    await context.close()
+
+
 async def test_an_element_that_is_taken_away_asks_no_more(
     development: Server, dashboard: str, chromium: Browser
 ) -> None:

@@ -282,6 +282,22 @@ async def test_a_sequence_that_is_behind_is_found_and_set_forward(database_url: 
     assert behind(database_url) is None
 
 
+async def test_setting_it_forward_waits_for_an_append_that_is_under_way(database_url: str) -> None:
+    """That append moves the sequence on, and would find it set back."""
+    await record(database_url, 6)
+    leave_sequence_behind(database_url, 3)
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    async with await psycopg.AsyncConnection.connect(database_url) as appending:
+        await appending.execute("SELECT pg_advisory_xact_lock(7305114882901)")
+        setting = asyncio.create_task(asyncio.to_thread(set_forward, database_url))
+        async with asyncio.timeout(10):
+            while not setting.done() and await (await appending.execute(waiting)).fetchone() == (0,):  # noqa: ASYNC110 - a lock tells nobody who waits
+                await asyncio.sleep(0.01)
+        assert not setting.done()
+        await appending.commit()
+    assert await setting == 6
+
+
 # What stands beside
 
 

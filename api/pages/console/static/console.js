@@ -34,8 +34,9 @@ async function show() {
   current.abort();
   const { signal } = (current = new AbortController());
   const asked = query();
-  const name = asked.view in VIEWS ? asked.view : "log";
+  const name = Object.hasOwn(VIEWS, asked.view ?? "") ? asked.view : "log";
   const { title, view } = VIEWS[name];
+  let focused = "";
   try {
     await getToken();
     if (signal.aborted) return;
@@ -44,7 +45,7 @@ async function show() {
     navigate(name);
     document.title = `${title} · Console`;
     main.setAttribute("aria-busy", "true");
-    const focused = document.activeElement?.id;
+    focused = document.activeElement?.id ?? "";
     // Each view gets a place of its own, so that one that was left late can't write into the next.
     const own = make("div", {});
     await view(own, asked, signal);
@@ -55,12 +56,13 @@ async function show() {
   } catch (error) {
     if (signal.aborted) return;
     place.replaceChildren(make("h2", {}, title), fault(error instanceof Error ? error.message : String(error)));
+    settle(name, focused);
   } finally {
     if (!signal.aborted) main.removeAttribute("aria-busy");
   }
 }
 
-/** Another view begins at its heading. In the same view the focus stays where it was. @param {string} name @param {string | undefined} focused */
+/** Another view begins at its heading. In the same view the focus stays where it was. @param {string} name @param {string} focused */
 function settle(name, focused) {
   const kept = focused ? document.getElementById(focused) : null;
   if (shownView && shownView !== name) {
@@ -93,9 +95,12 @@ async function greet() {
 
 async function leave() {
   leaving = true;
-  await signOut();
-  leaving = false;
-  void show();
+  try {
+    await signOut();
+  } finally {
+    leaving = false;
+    void show();
+  }
 }
 
 function end() {

@@ -11,7 +11,7 @@ export async function evidenceView(place, query, signal) {
     throw error;
   });
   place.append(
-    make("div", { className: "head" }, make("h2", {}, "Evidence"), make("p", { className: "quiet" }, "The service signs the log. A bundle proves to anybody what one user chose, and what the user was told.")),
+    make("div", { className: "head" }, make("h2", {}, "Evidence"), make("p", { className: "quiet" }, "The service signs the log. A bundle proves to its reader what one user chose, and what the user was told.")),
     make("div", { className: "columns" }, checkpoint(last?.data), download(query)),
     verification(),
   );
@@ -79,29 +79,39 @@ function verification() {
   /** @type {{data: Uint8Array<ArrayBuffer> | null, name: string}} */
   const held = { data: null, name: "" };
 
+  let begun = 0;
   const check = async () => {
+    const mine = ++begun;
     if (!held.data || !key.value.trim()) {
       result.replaceChildren(make("p", { className: "quiet" }, held.data ? `${held.name} is here. The public key is missing.` : "The bundle is missing."));
       return;
     }
     result.replaceChildren(make("p", { className: "quiet" }, "Verifying…"));
-    result.replaceChildren(await shown(held.data, key.value.trim(), held.name));
+    const found = await shown(held.data, key.value.trim(), held.name);
+    // A verdict on files that were replaced meanwhile is not shown.
+    if (mine === begun) result.replaceChildren(found);
   };
-  /** @param {Iterable<File>} files */
-  const take = async (files) => {
+  let reading = Promise.resolve();
+  /** Files are read one after another, so that those that came last count. @param {Iterable<File>} files */
+  const take = (files) => {
+    const given = [...files];
+    reading = reading.then(() => keep(given)).catch((error) => result.replaceChildren(make("p", { className: "fault" }, error.message)));
+  };
+  /** @param {File[]} files */
+  const keep = async (files) => {
     for (const file of files) {
       const data = new Uint8Array(await file.arrayBuffer());
       // A key is one short line. All else is meant as the bundle, damaged or not.
       if (data.length < 400 && /^[^\s+]+\+[0-9a-f]{8}\+\S+\s*$/.test(new TextDecoder().decode(data))) key.value = new TextDecoder().decode(data).trim();
       else Object.assign(held, { data, name: file.name });
     }
-    await check();
+    void check();
   };
   bundle.addEventListener("change", () => take(bundle.files ?? []));
   keyFile.addEventListener("change", async () => {
     const file = keyFile.files?.[0];
     if (file) key.value = (await file.text()).trim();
-    await check();
+    void check();
   });
   key.addEventListener("change", check);
   const zone = make(
@@ -129,7 +139,7 @@ function verification() {
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
     zone.classList.remove("over");
-    void take(event.dataTransfer?.files ?? []);
+    take(event.dataTransfer?.files ?? []);
   });
   return zone;
 }

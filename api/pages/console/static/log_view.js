@@ -1,6 +1,6 @@
 /** The organization's log. Every filter stands in the address, and every value of an entry is a filter. */
 import { address, go } from "./address.js";
-import { SOURCES, actorText, counted, instant, make, pager, readable, state, table, toSecond } from "./make.js";
+import { SOURCES, actorText, chip, counted, instant, make, pager, readable, state, table, toSecond } from "./make.js";
 import { ask, catalogues, read, save } from "./service.js";
 
 const FILTERS = ["resource_id", "channel", "toggle", "enabled", "source", "actor_kind", "action", "since", "until"];
@@ -8,6 +8,9 @@ const TOGGLE = "notification_preferences.toggle";
 const ERASE = "notification_preferences.erase";
 /** @type {Record<string, string>} */
 const NAMES = { resource_id: "user", actor_kind: "who acted", enabled: "choice", true: "on", false: "off", customer: "the user", platform: "support", [TOGGLE]: "a choice", [ERASE]: "an erasure" };
+
+/** A value or the name of a filter in words. @param {string} value */
+const spelt = (value) => (Object.hasOwn(NAMES, value) ? NAMES[value] : value);
 
 /** @type {import("./console.js").View} */
 export async function logView(place, query, signal) {
@@ -49,16 +52,19 @@ function filterForm(filter, all) {
     field("source", "Source", choices(filter.source, SOURCES)),
     field("actor_kind", "Who acted", choices(filter.actor_kind, ["customer", "platform"])),
     field("action", "What", choices(filter.action, [TOGGLE, ERASE])),
-    field("since", "From (UTC)", make("input", { type: "datetime-local", step: "1", value: (filter.since ?? "").slice(0, 19) })),
-    field("until", "Before (UTC)", make("input", { type: "datetime-local", step: "1", value: (filter.until ?? "").slice(0, 19) })),
+    field("since", "From (UTC)", make("input", { type: "datetime-local", step: "1", value: inField(filter.since) })),
+    field("until", "Before (UTC)", make("input", { type: "datetime-local", step: "1", value: inField(filter.until) })),
     make("button", { type: "submit", id: "apply" }, "Filter"),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const given = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value).trim()]));
     for (const name of ["since", "until"]) {
+      if (!given[name]) continue;
+      // A field leaves out seconds that are 0.
+      const instant = given[name].length === 16 ? `${given[name]}:00` : given[name];
       // The fields show whole seconds. An instant that was not touched keeps its fraction.
-      if (given[name]) given[name] = filter[name]?.startsWith(given[name]) ? filter[name] : `${given[name].length === 16 ? `${given[name]}:00` : given[name]}Z`;
+      given[name] = instant === inField(filter[name]) ? filter[name] : `${instant}Z`;
     }
     go({ view: "log", ...given });
   });
@@ -67,6 +73,12 @@ function filterForm(filter, all) {
   });
   const open = matchMedia("(min-width: 60rem)").matches || Object.keys(filter).length > 0;
   return make("details", { className: "filtering", open }, make("summary", {}, "Filters"), form);
+}
+
+/** An instant of the address as a field shows it: in UTC, to the second. Empty if it is none. @param {string | undefined} at */
+function inField(at) {
+  const time = Date.parse(at ?? "");
+  return Number.isNaN(time) ? "" : new Date(time).toISOString().slice(0, 19);
 }
 
 /** @param {string} name @param {string} label @param {HTMLInputElement | HTMLSelectElement} control */
@@ -78,16 +90,14 @@ function field(name, label, control) {
 /** @param {string | undefined} chosen @param {string[]} values */
 function choices(chosen, values) {
   const offered = chosen && !values.includes(chosen) ? [...values, chosen] : values;
-  return make("select", {}, make("option", { value: "" }, "any"), ...offered.map((value) => make("option", { value, selected: value === chosen }, NAMES[value] ?? value)));
+  return make("select", {}, make("option", { value: "" }, "any"), ...offered.map((value) => make("option", { value, selected: value === chosen }, spelt(value))));
 }
 
 /** The filter, each part of which can be taken away. @param {Record<string, string>} filter */
 function chips(filter) {
   const given = Object.entries(filter);
   if (!given.length) return null;
-  const links = given.map(([name, value]) =>
-    make("li", {}, make("a", { className: "chip", href: address({ view: "log", ...filter, [name]: null }), "aria-label": `Remove ${NAMES[name] ?? name} ${NAMES[value] ?? value}` }, make("span", { className: "quiet" }, NAMES[name] ?? name, " "), NAMES[value] ?? value, make("span", { "aria-hidden": "true" }, " ×"))),
-  );
+  const links = given.map(([name, value]) => make("li", {}, chip(spelt(name), spelt(value), address({ view: "log", ...filter, [name]: null }))));
   return make("ul", { className: "chips", "aria-label": "Filters in force" }, ...links, make("li", {}, make("a", { href: address({ view: "log" }) }, "Remove all")));
 }
 
@@ -117,16 +127,20 @@ async function exported(filter, accept, name) {
   const lines = accept !== "text/csv";
   const answer = await ask("v1/audit-log", { ...filter, ...(lines ? { include: "payload", trailer: "true" } : {}) }, { accept });
   const until = answer.headers.get("X-Last-Event-At");
-  const content = await answer.blob();
-  if (lines) {
-    // The last line says how many there are. Without it, a proxy has cut the export off.
-    const end = JSON.parse((await content.slice(-512).text()).trimEnd().split("\n").pop() ?? "{}");
-    if (end.end !== true) throw new Error("Its last line is missing.");
-    save(content, name);
-    return `${counted(end.lines, "entry", "entries")}${until ? `, complete up to ${toSecond(until)} UTC` : ""}. Recorded.`;
-  }
+  const content = await answer.blob().catch(() => {
+    throw new Error("The connection broke off.");
+  });
+  const said = lines ? counted(await linesIn(content), "entry", "entries") : "Exported";
   save(content, name);
-  return `Exported${until ? `, complete up to ${toSecond(until)} UTC` : ""}. Recorded.`;
+  return `${said}${until ? `, complete up to ${toSecond(until)} UTC` : ""}. Recorded.`;
+}
+
+/** How many entries there are by the last line. Without that line, a proxy has cut the export off. @param {Blob} content @returns {Promise<number>} */
+async function linesIn(content) {
+  const last = (await content.slice(-512).text()).trimEnd().split("\n").pop() ?? "";
+  const found = /^\{.*"end":true.*\}$/.test(last) ? JSON.parse(last) : null;
+  if (found?.end !== true) throw new Error("Its last line is missing.");
+  return found.lines;
 }
 
 /** @param {any[]} data @param {Record<string, string>} filter */

@@ -66,6 +66,9 @@ export function pager(newest, older, said) {
   );
 }
 
+/** A filter in force, as a link that takes it away. @param {string} name @param {string} value @param {string} href */
+export const chip = (name, value, href) => make("a", { className: "chip", href, "aria-label": `Remove ${name} ${value}` }, make("span", { className: "quiet" }, `${name} `), value, make("span", { "aria-hidden": "true" }, " ×"));
+
 /** `weekly_usage_digest` → `Weekly usage digest`. @param {string} name */
 export const readable = (name) => (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ");
 

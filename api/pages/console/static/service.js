@@ -6,6 +6,7 @@
  * @typedef {{version: number, published_at: string, channels: Channel[]}} Catalogue
  */
 import { getToken, refused, root } from "../../static/session.js";
+import { readable } from "./make.js";
 
 /** A refusal, in one sentence for people. */
 export class Refusal extends Error {
@@ -18,6 +19,7 @@ export class Refusal extends Error {
 
 /** @type {Record<number, string>} */
 const SENTENCES = {
+  401: "The service does not accept your session. Sign out, and sign in again.",
   403: "Your session may not read the audit log. It needs a role with audit:read in an organization.",
   404: "There is nothing here.",
   429: "Too many requests. Try again in a moment.",
@@ -81,6 +83,9 @@ export function catalogues() {
   );
   return published;
 }
+
+/** The newest title of each toggle that was ever published, by its path. @param {Catalogue[]} all @returns {Map<string, string>} */
+export const titlesOf = (all) => new Map(all.flatMap((one) => one.channels.flatMap(({ name, toggles }) => toggles.map((toggle) => [`${name}.${toggle.name}`, toggle.title || readable(toggle.name)]))));
 
 /** @param {Catalogue[]} all @param {number | undefined} version @param {string} channel @param {string} toggle @returns {Toggle | undefined} */
 export function told(all, version, channel, toggle) {

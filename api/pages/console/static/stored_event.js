@@ -18,7 +18,7 @@ export const PUBLISHED = "notification-preferences.catalogue-published";
 const TOPICS = new Set([OPENED, TOGGLED, ERASED, PUBLISHED, "notification-preferences.continued"]);
 
 /** Who acted, where the key that says so was destroyed. */
-const NOBODY = { user: "erased" };
+const ERASED_ACTOR = { user: "erased" };
 
 /** Throws an error with one phrase for an event that can't be read. @param {Leaf} leaf @param {Bytes | null} key @returns {Promise<StoredEvent>} */
 export async function decodeEvent(leaf, key) {
@@ -29,7 +29,7 @@ export async function decodeEvent(leaf, key) {
     if (typeof at !== "string") throw named("TypeError");
     if (!isInstant(at)) throw named("ValueError");
     const sealed = leaf.sealedActor.length > 0;
-    const actor = !sealed ? fields.actor : key ? await unseal(leaf.sealedActor, key, member(fields, "event_id")) : NOBODY;
+    const actor = !sealed ? fields.actor : key ? await unseal(leaf.sealedActor, key, member(fields, "event_id")) : ERASED_ACTOR;
     return { organization: null, ...fields, at, actor, impersonated: Boolean(fields.impersonated), topic: leaf.topic, stream: leaf.stream, version: leaf.version };
   } catch (error) {
     const reason = error instanceof Error && error.name !== "RangeError" ? error.name : "ValueError";

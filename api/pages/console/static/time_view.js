@@ -1,7 +1,7 @@
 /** Opt-ins and opt-outs over time, per toggle and source: a chart, and the table behind it. */
 import { address, go } from "./address.js";
-import { SOURCES, counted, draw, instant, make, readable, table } from "./make.js";
-import { catalogues, read } from "./service.js";
+import { SOURCES, chip, counted, draw, instant, make, table } from "./make.js";
+import { catalogues, read, titlesOf } from "./service.js";
 
 const DAY = 86_400_000;
 const SPANS = { 30: "30 days", 90: "90 days", 365: "a year" };
@@ -12,8 +12,8 @@ const HALF = 56;
 
 /** @type {import("./console.js").View} */
 export async function timeView(place, query, signal) {
-  const days = query.days in SPANS ? Number(query.days) : 365;
-  const until = query.until ? Date.parse(query.until) : Math.floor(Date.now() / DAY + 1) * DAY;
+  const days = Object.hasOwn(SPANS, query.days ?? "") ? Number(query.days) : 365;
+  const until = Date.parse(query.until ?? "") || Math.floor(Date.now() / DAY + 1) * DAY;
   const since = until - days * DAY;
   const filter = { channel: query.channel, toggle: query.toggle, source: query.source };
   const asked = { ...filter, since: new Date(since).toISOString(), until: new Date(until).toISOString() };
@@ -22,7 +22,7 @@ export async function timeView(place, query, signal) {
   const counts = data;
   const width = days > 120 ? 7 : 1;
   const toggles = [...new Set(counts.map((one) => `${one.channel}.${one.toggle}`))];
-  const titles = new Map(all.flatMap((one) => one.channels.flatMap((channel) => channel.toggles.map((toggle) => [`${channel.name}.${toggle.name}`, toggle.title || readable(toggle.name)]))));
+  const titles = titlesOf(all);
   const series = toggles.map((path) => ({ path, title: titles.get(path) ?? path, bars: bars(counts.filter((one) => `${one.channel}.${one.toggle}` === path), since, days, width) }));
   const most = Math.max(1, ...series.flatMap(({ bars: all }) => all.flatMap((bar) => [bar.ins, bar.outs])));
   place.append(
@@ -35,7 +35,7 @@ export async function timeView(place, query, signal) {
           make("p", { className: "legend" }, make("span", { className: "key ins" }, "opt-ins, upwards"), make("span", { className: "key outs" }, "opt-outs, downwards"), make("span", { className: "quiet" }, width === 7 ? "one bar a week" : "one bar a day")),
           ...series.map((one) => panel(one, most, query)),
         )
-      : make("p", { className: "empty" }, "Nobody changed anything in this time."),
+      : make("p", { className: "empty" }, "There is no change in this time."),
     counts.length ? sources(counts, query) : "",
     counts.length ? behind(counts, titles) : "",
   );
@@ -74,7 +74,7 @@ function controls(query, days) {
   const form = make("form", { className: "filters", role: "search", "aria-label": "Choose a time" }, make("div", {}, make("label", { htmlFor: "days" }, "Time"), span), make("div", {}, make("label", { htmlFor: "source" }, "Source"), source));
   form.addEventListener("change", () => go({ ...query, view: "time", days: span.value, source: source.value }));
   form.addEventListener("submit", (event) => event.preventDefault());
-  const one = query.toggle && make("ul", { className: "chips", "aria-label": "Filters in force" }, make("li", {}, make("a", { className: "chip", href: address({ ...query, view: "time", toggle: null, channel: null }), "aria-label": `Remove toggle ${query.toggle}` }, make("span", { className: "quiet" }, "toggle "), query.toggle, make("span", { "aria-hidden": "true" }, " ×"))));
+  const one = query.toggle && make("ul", { className: "chips", "aria-label": "Filters in force" }, make("li", {}, chip("toggle", query.toggle, address({ ...query, view: "time", toggle: null, channel: null }))));
   return make("div", {}, form, one);
 }
 

@@ -1,7 +1,7 @@
 /** One user: what they get now and at any instant, the difference between two instants, and what decided it. */
 import { address, go } from "./address.js";
 import { actorText, counted, instant, make, readable, state, table, toSecond } from "./make.js";
-import { catalogues, read } from "./service.js";
+import { catalogues, read, titlesOf } from "./service.js";
 import { stateTable } from "./state_table.js";
 
 /** The most changes that the page loads. */
@@ -29,20 +29,27 @@ export async function userView(place, query, signal) {
 
   const look = async () => {
     looking?.abort();
-    const mine = (looking = new AbortController());
-    signal.addEventListener("abort", () => mine.abort());
+    looking = new AbortController();
+    // It ends with the next look, and when the view is left.
+    const either = AbortSignal.any([signal, looking.signal]);
     try {
-      const [at, then] = await Promise.all([stateOf(user, asked.as_of, mine.signal), asked.compare ? stateOf(user, asked.compare === "now" ? "" : asked.compare, mine.signal) : null]);
-      if (!mine.signal.aborted) shown.replaceChildren(...stateTable(at, then, all));
+      const [at, then] = await Promise.all([stateOf(user, asked.as_of, either), asked.compare ? stateOf(user, asked.compare === "now" ? "" : asked.compare, either) : null]);
+      if (!either.aborted) shown.replaceChildren(...stateTable(at, then, all));
     } catch (error) {
-      if (!mine.signal.aborted) throw error;
+      if (!either.aborted) throw error;
     }
+  };
+  const comparing = make("a", { id: "comparing" }, asked.compare ? "Show one instant" : "Compare two instants");
+  // The link begins with the instant that is shown, also after the slider has moved.
+  const aim = () => {
+    comparing.href = address(asked.compare ? { view: "user", user, as_of: asked.as_of } : { view: "user", user, as_of: asked.as_of || instants[0], compare: "now" });
   };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let waiting;
   /** @param {"as_of" | "compare"} name @param {string} instant @param {boolean} settled */
   const move = (name, instant, settled) => {
     asked[name] = instant;
+    aim();
     clearTimeout(waiting);
     // While the slider moves, the answer follows a moment later. Each look is recorded, so not every step of it asks.
     if (settled) {
@@ -55,15 +62,14 @@ export async function userView(place, query, signal) {
 
   await look();
   if (signal.aborted) return;
+  aim();
   place.append(
     make(
       "section",
       { className: "card moments" },
       slider("as_of", asked.compare ? "First instant" : "Instant", asked.as_of, instants, "", (instant, settled) => move("as_of", instant, settled)),
       asked.compare ? slider("compare", "Second instant", asked.compare, instants, "now", (instant, settled) => move("compare", instant, settled)) : null,
-      asked.compare
-        ? make("a", { id: "comparing", href: address({ view: "user", user, as_of: asked.as_of }) }, "Show one instant")
-        : make("a", { id: "comparing", href: address({ view: "user", user, as_of: asked.as_of || instants[0], compare: "now" }) }, "Compare two instants"),
+      comparing,
     ),
     shown,
     changeList(user, changes, all),
@@ -105,11 +111,11 @@ const of = (user) => `v1/users/${encodeURIComponent(user)}/notifications`;
 
 /** Newest first; each is a step in time. @param {string} user @param {Change[]} changes @param {import("./service.js").Catalogue[]} all */
 function changeList(user, changes, all) {
-  const titles = new Map(all.flatMap((one) => one.channels.flatMap((channel) => channel.toggles.map((toggle) => [`${channel.name}.${toggle.name}`, toggle.title]))));
+  const titles = titlesOf(all);
   if (!changes.length) return make("p", { className: "empty" }, "This user has chosen nothing: the defaults apply.");
   const rows = changes.map((change) => [
     make("a", { href: address({ view: "user", user, as_of: change.occurred_at }), title: "What the user got then" }, instant(change.occurred_at)),
-    titles.get(`${change.channel}.${change.toggle}`) || readable(change.toggle),
+    titles.get(`${change.channel}.${change.toggle}`) ?? readable(change.toggle),
     make("span", { className: "change" }, state(change.previous), make("span", { "aria-label": "then" }, " → "), state(change.enabled)),
     actorText(change.actor),
     change.source,

@@ -122,7 +122,7 @@ export function verdict({ bundle, checkpoint, events, catalogues }) {
     foot: [
       ...new Set(found.map(toldIn)),
       `No event of this user up to version ${last} was left out: their versions have no gap.`,
-      "Later changes are not excluded, not even up to the day of the signature: whoever passed the file on can have left the last events out.",
+      "Later changes are not excluded, not even up to the day of the signature: the sender of the file can have left the last events out.",
     ],
   };
 }

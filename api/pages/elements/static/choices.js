@@ -1,6 +1,6 @@
 /** The state of one person's preferences on this page: what the service has recorded, and what the person has changed since. */
 
-import { Refusal } from "./service.js";
+import { OtherPerson, Refusal } from "./service.js";
 
 /**
  * @typedef {import("./service.js").Catalogue} Catalogue
@@ -9,9 +9,11 @@ import { Refusal } from "./service.js";
  *   saved: (path: string, enabled: boolean) => void,
  *   refused: (path: string, refusal: Refusal) => void,
  *   shown: (elsewhere: string[]) => void,
+ *   replaced: () => void,
  * }} Listener
  * `saved`: the service has recorded a choice. `refused`: it has not, and the toggle is back at what is recorded. `shown`: something
- * that the person sees may have changed; `elsewhere` lists the toggles that were changed in another place.
+ * that the person sees may have changed; `elsewhere` lists the toggles that were changed in another place. `replaced`: another person is
+ * signed in now, so what was not sent yet is dropped.
  */
 
 const MOST_ATTEMPTS = 5;
@@ -29,6 +31,8 @@ export class Choices {
   #recorded = {};
   #catalogueTag = "";
   #tag = "";
+  /** How many states were taken over from the service. */
+  #taken = 0;
   /** @type {Map<string, boolean>} What the person wants, while it isn't recorded yet. */
   #wanted = new Map();
   /** @type {Promise<void> | null} */
@@ -53,20 +57,29 @@ export class Choices {
     return this.#wanted.has(path);
   }
 
-  /** Reads what the service has. Raises `Refusal`. */
+  /** Reads what the service has. Throws `Refusal` and `OtherPerson`. */
   async read() {
-    const before = this.#recorded;
-    const [catalogue, preferences] = await Promise.all([
-      this.service.catalogue(this.#catalogueTag),
-      this.service.preferences(this.#tag),
-    ]);
+    const [catalogue, elsewhere] = await Promise.all([this.service.catalogue(this.#catalogueTag), this.#readPreferences()]);
     if (catalogue !== null) {
       this.catalogue = catalogue.data;
       this.#catalogueTag = catalogue.tag ?? "";
     }
-    // An answer that was under way while a change was saved may be older than the change.
-    if (preferences !== null && this.#saving === null) this.#take(preferences);
-    if (catalogue !== null || preferences !== null) this.listener.shown(this.#differing(before));
+    if (catalogue !== null || elsewhere !== null) this.listener.shown(elsewhere ?? []);
+  }
+
+  /** The toggles that were changed elsewhere; null if nothing new was taken over. */
+  async #readPreferences() {
+    for (;;) {
+      const taken = this.#taken;
+      const fresh = await this.service.preferences(this.#tag);
+      // A change that is being saved brings the state after it.
+      if (fresh === null || this.#saving !== null) return null;
+      // Another answer has come in between, and this one may be older than that. So it asks again.
+      if (taken !== this.#taken) continue;
+      const before = this.#recorded;
+      this.#take(fresh);
+      return this.#differing(before);
+    }
   }
 
   /**
@@ -89,6 +102,10 @@ export class Choices {
         if (this.#wanted.get(path) === enabled) this.#wanted.delete(path);
         this.listener.saved(path, enabled);
       } catch (error) {
+        if (error instanceof OtherPerson) {
+          this.#wanted.clear();
+          return this.listener.replaced();
+        }
         this.#wanted.delete(path);
         this.listener.refused(path, error instanceof Refusal ? error : new Refusal("refused"));
       }
@@ -121,6 +138,7 @@ export class Choices {
 
   /** @param {{ data: Preferences, tag: string | null }} answer */
   #take({ data, tag }) {
+    this.#taken++;
     this.#recorded = data;
     this.#tag = tag ?? "";
   }

@@ -12,3 +12,17 @@ export function make(name, attributes, ...content) {
   made.append(...content);
   return made;
 }
+
+/**
+ * Hands on the properties that a framework has set before the element's class was there.
+ * @param {HTMLElement} element
+ * @param {string[]} names
+ */
+export function upgrade(element, names) {
+  for (const name of names) {
+    if (!Object.hasOwn(element, name)) continue;
+    const value = Reflect.get(element, name);
+    Reflect.deleteProperty(element, name);
+    Reflect.set(element, name, value);
+  }
+}

@@ -4,11 +4,11 @@
 
 import { Announcer } from "./announcer.js";
 import { Choices, pathOf } from "./choices.js";
-import { make } from "./dom.js";
+import { make, upgrade } from "./dom.js";
 import { look } from "./look.js";
 import { OwnChanges } from "./own_changes.js";
 import { Retry } from "./retry.js";
-import { Refusal, Service } from "./service.js";
+import { OtherPerson, Refusal, Service } from "./service.js";
 import { completed, filled } from "./texts.js";
 import { section, ToggleRow } from "./toggle_row.js";
 
@@ -54,8 +54,10 @@ export class NotificationPreferences extends HTMLElement {
   }
 
   set getToken(getToken) {
+    // A framework may set a new function each time that it renders, mostly for the same person.
+    const shown = this.#getToken !== null && this.#drawn !== null && this.#says.notice.hidden;
     this.#getToken = getToken;
-    this.reload();
+    void (shown && getToken !== null ? this.#reloadForAnother() : this.reload());
   }
 
   /** Texts in place of the English ones; those that are missing stay English. */
@@ -71,13 +73,7 @@ export class NotificationPreferences extends HTMLElement {
   }
 
   connectedCallback() {
-    // A framework may have set the property before this class was there.
-    for (const name of /** @type {const} */ (["getToken", "texts"])) {
-      if (!Object.hasOwn(this, name)) continue;
-      const value = this[name];
-      Reflect.deleteProperty(this, name);
-      Object.assign(this, { [name]: value });
-    }
+    upgrade(this, ["getToken", "texts"]);
     const { signal } = (this.#connection = new AbortController());
     this.#tabs = new BroadcastChannel(NAME);
     this.#tabs.addEventListener("message", () => this.refresh(), { signal });
@@ -102,12 +98,17 @@ export class NotificationPreferences extends HTMLElement {
   reload() {
     if (!this.isConnected || this.#getToken === null) return Promise.resolve();
     const address = new URL(this.getAttribute("service") ?? ROOT, document.baseURI).href;
-    const service = new Service(new URL(address.endsWith("/") ? address : `${address}/`), this.#getToken);
-    this.#choices = new Choices(service, {
+    const getToken = () => /** @type {import("./service.js").GetToken} */ (this.#getToken)();
+    const service = new Service(new URL(address.endsWith("/") ? address : `${address}/`), getToken);
+    // The changes of a person who was shown before may still be under way. What becomes of them is not shown.
+    const ifShown = (/** @type {() => unknown} */ tell) => void (choices === this.#choices && tell());
+    /** @type {Choices} */
+    const choices = (this.#choices = new Choices(service, {
       saved: (path, enabled) => this.#saved(path, enabled),
-      refused: (path, refusal) => this.#refused(path, refusal),
-      shown: (elsewhere) => this.#shown(elsewhere),
-    });
+      refused: (path, refusal) => ifShown(() => this.#refused(path, refusal)),
+      shown: (elsewhere) => ifShown(() => this.#shown(elsewhere)),
+      replaced: () => ifShown(() => this.reload()),
+    }));
     this.#drawn = null;
     this.#rows = new Map();
     this.container.lang = this.#texts.lang;
@@ -128,6 +129,13 @@ export class NotificationPreferences extends HTMLElement {
     } catch (error) {
       if (choices === this.#choices) this.#notRead(error);
     }
+  }
+
+  /** Loads anew unless `getToken` still names the person who is shown. */
+  async #reloadForAnother() {
+    const choices = this.#choices;
+    const token = await choices?.service.token().catch(() => null);
+    if (!token && choices === this.#choices) this.reload();
   }
 
   #shown(/** @type {string[]} */ elsewhere) {
@@ -164,7 +172,7 @@ export class NotificationPreferences extends HTMLElement {
   #drawChanges() {
     this.#changes = null;
     if (!this.hasAttribute("history") || this.#choices === null) return;
-    const failed = (/** @type {unknown} */ error) => this.#says.alarm(this.#because(error));
+    const failed = (/** @type {unknown} */ error) => (error instanceof OtherPerson ? this.reload() : this.#says.alarm(this.#because(error)));
     this.#changes = new OwnChanges(this.#choices.service, this.#texts, this.#rows, (path) => this.#on(path), failed);
     this.body.append(this.#changes.section);
   }
@@ -206,17 +214,18 @@ export class NotificationPreferences extends HTMLElement {
     const sentence = this.#because(refusal);
     this.#rows.get(path)?.tell(sentence);
     this.#report(refusal);
-    if (refusal.reason === "unreachable") this.#retry.later();
+    if (refusal.passes) this.#retry.later(refusal.seconds);
     if (refusal.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
     this.#says.alarm(sentence);
     if (refusal.reason === "gone") this.refresh();
   }
 
   #notRead(/** @type {unknown} */ error) {
+    if (error instanceof OtherPerson) return this.reload();
     const refusal = error instanceof Refusal ? error : null;
     this.#report(refusal);
-    if (refusal?.reason === "unreachable" || refusal?.reason === "busy") this.#retry.later(refusal.seconds);
-    // What is shown stays, unless nobody is signed in.
+    if (refusal?.passes) this.#retry.later(refusal.seconds);
+    // What is shown stays. Without a session the person is asked to sign in.
     if (refusal?.reason === "signedOut") this.#says.tell(this.#texts.notSignedIn, this.#texts.signInAgain);
     else if (this.#drawn === null) this.#says.tell(refusal || !(error instanceof Error) ? this.#texts.notRead : error.message, this.#texts.again);
     if (this.#drawn === null) this.body.replaceChildren();
@@ -230,13 +239,11 @@ export class NotificationPreferences extends HTMLElement {
   }
 
   #report(/** @type {Refusal | null} */ refusal) {
-    const detail = { reason: refusal?.reason ?? "unknown" };
-    this.dispatchEvent(new CustomEvent("preferences-refused", { bubbles: true, composed: true, detail }));
+    this.dispatchEvent(new CustomEvent("preferences-refused", { bubbles: true, composed: true, detail: { reason: refusal?.reason ?? "unknown" } }));
   }
 
   #because(/** @type {unknown} */ error) {
-    if (!(error instanceof Refusal)) return this.#texts.refused;
-    return filled(this.#texts[error.reason], { seconds: error.seconds || 60 });
+    return error instanceof Refusal ? filled(this.#texts[error.reason], { seconds: error.seconds || 60 }) : this.#texts.refused;
   }
 }
 

@@ -21,6 +21,8 @@ export class OwnChanges {
   #next = null;
   #loaded = false;
   #shown = PAGE;
+  /** Ends when all that was begun has ended. Each reading waits for the one before it, because all of them add to the same entries. */
+  #turn = Promise.resolve();
 
   /**
    * @param {import("./service.js").Service} service
@@ -96,9 +98,9 @@ export class OwnChanges {
     this.more.hidden = this.#entries.length <= this.#shown && this.#next === null;
   }
 
-  async #showMore() {
-    const first = this.#shown;
-    await this.#try(async () => {
+  #showMore() {
+    this.#try(async () => {
+      const first = this.#shown;
       if (this.#entries.length < first + PAGE && this.#next !== null) await this.#loadMore(PAGE);
       this.#shown += PAGE;
       await this.#showList();
@@ -134,12 +136,10 @@ export class OwnChanges {
   }
 
   /** @param {() => Promise<void>} read */
-  async #try(read) {
-    try {
-      await read();
-    } catch (error) {
+  #try(read) {
+    this.#turn = this.#turn.then(read).catch((error) => {
       this.#loaded = false;
       this.failed(error);
-    }
+    });
   }
 }

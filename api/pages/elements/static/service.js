@@ -26,11 +26,19 @@ export class Refusal extends Error {
     super(reason);
     this.reason = reason;
     this.seconds = seconds;
+    /** Whether it is over after a while. A change may have been recorded all the same: the answer is lost, or the service could not tell. */
+    this.passes = reason === "unreachable" || reason === "busy";
   }
 }
 
+/** `getToken` names another person, or another organization, than before. Nothing was sent. */
+export class OtherPerson extends Error {}
+
 /** Every request carries the token in a header. There are no cookies, so no other page can use the person's session. */
 export class Service {
+  /** The person of the first token. Every later token must name the same one. */
+  #person = "";
+
   /**
    * @param {URL} root the service's address, with the prefix that a proxy adds
    * @param {GetToken} getToken
@@ -90,13 +98,21 @@ export class Service {
     return { data: (await response.json()).data, tag: response.headers.get("ETag") };
   }
 
+  /** A token of the same person as all before it. Throws `OtherPerson`. */
+  async token() {
+    const token = await this.getToken();
+    const person = personIn(token);
+    this.#person ||= person;
+    if (person && person !== this.#person) throw new OtherPerson();
+    return token;
+  }
+
   /**
    * @param {string} path
    * @param {{ method?: string, headers?: Record<string, string>, body?: string }} [options]
    */
   async #ask(path, options = {}) {
-    const token = await this.getToken();
-    const headers = { ...options.headers, Authorization: `Bearer ${token}` };
+    const headers = { ...options.headers, Authorization: `Bearer ${await this.token()}` };
     /** @type {Response} */
     let response;
     try {
@@ -107,5 +123,18 @@ export class Service {
     if (response.ok || response.status === 304) return response;
     const reason = REASONS[response.status] ?? (response.status >= 500 ? "busy" : "refused");
     throw new Refusal(reason, Number(response.headers.get("Retry-After")) || 0);
+  }
+}
+
+/**
+ * The user and the organization that a session token names, as one text. Empty if it isn't a JWT: then the service decides alone.
+ * @param {string} token
+ */
+function personIn(token) {
+  try {
+    const { sub, org_id, o } = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+    return JSON.stringify([sub, o?.id ?? org_id]);
+  } catch {
+    return "";
   }
 }

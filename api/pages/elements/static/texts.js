@@ -25,7 +25,7 @@ export const ENGLISH = {
   moved: "This was changed in several places at once. Please look again.",
   gone: "This setting can't be changed any more.",
   limited: "Too many changes at once. Try again in {seconds} seconds.",
-  busy: "The service is busy, so this was not saved. Try again in a moment.",
+  busy: "The service is busy, so this may not be saved. It shows what was last known.",
   refused: "This could not be saved.",
   connected: "The connection is back. These are your preferences now.",
   whyOn: "Why is this on?",

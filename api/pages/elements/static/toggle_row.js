@@ -1,4 +1,4 @@
-/** One toggle: its words, its switch, and what there is to say about it. */
+/** One toggle: its words, its switch, and a sentence on why a change failed. */
 
 import { make } from "./dom.js";
 import { filled } from "./texts.js";

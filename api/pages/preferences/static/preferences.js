@@ -16,19 +16,19 @@ preferences.getToken = async () => {
   return token;
 };
 
-/** Whether the service has refused the token. What is on the page then stays until the person signs in again. */
+/** Whether the session ends because the service has refused its token. What is on the page then stays until the person signs in again. */
 let over = false;
 
 preferences.addEventListener("preferences-refused", (event) => {
   if (!(event instanceof CustomEvent) || event.detail.reason !== "signedOut") return;
   over = true;
   refused();
+  over = false;
 });
 
 onSignedOut(() => {
   person.hidden = true;
   if (!over) preferences.reload();
-  over = false;
 });
 
 document.getElementById("sign-out")?.addEventListener("click", () => signOut());

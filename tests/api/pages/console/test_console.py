@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from api.pages.assets import published as published_assets
 from domain.catalogue import CATALOGUE
@@ -160,6 +160,33 @@ async def test_a_filter_that_is_typed_filters(chromium: Browser, console: Consol
         assert watched.complaints == []
 
 
+async def test_seconds_that_are_set_to_0_are_0(chromium: Browser, console: Console) -> None:
+    async with officer(
+        chromium, console, "view=log&since=2026-02-15T00:00:30.123Z&until=2026-04-01T02:00:00%2B02:00"
+    ) as (
+        page,
+        watched,
+    ):
+        # Given a filter with an instant in another zone, which the fields show in UTC
+        assert await page.locator("#filter-until").input_value() == "2026-04-01T00:00"
+        await page.locator("#filter-since").fill("2026-02-15T00:00:00")
+        await page.get_by_role("button", name="Filter").click()
+        # then the one that was changed is as it was set, and the other one is the same.
+        await expect(page.get_by_label("Remove since 2026-02-15T00:00:00Z")).to_be_visible()
+        assert query_of(page) == {"view": "log", "since": "2026-02-15T00:00:00Z", "until": "2026-04-01T02:00:00+02:00"}
+        assert watched.complaints == []
+
+
+@pytest.mark.parametrize("query", ["view=constructor", "view=time&days=constructor", "view=time&until=tomorrow"])
+async def test_an_address_with_words_that_mean_nothing_here_shows_what_it_can(
+    query: str, chromium: Browser, console: Console
+) -> None:
+    async with officer(chromium, console, query) as (page, watched):
+        await expect(page.locator(".view h2")).to_have_text(re.compile("Log|Over time"))
+        assert await page.get_by_role("alert").count() == 0
+        assert watched.complaints == []
+
+
 async def test_older_entries_come_by_pages_and_none_is_lost(chromium: Browser, console: Console) -> None:
     async with officer(chromium, console) as (page, watched):
         first = await cells(page, "User")
@@ -197,6 +224,20 @@ async def test_an_export_is_what_the_filter_shows(chromium: Browser, console: Co
             re.compile(r"\d+ entries, complete up to .* Recorded")
         )
         assert watched.complaints == []
+
+
+async def test_an_export_that_was_cut_off_is_not_kept(chromium: Browser, console: Console) -> None:
+    async with officer(chromium, console) as (page, _):
+        # Given a proxy that ends the answer in the middle of a line
+        async def cut(route: Route) -> None:
+            answer = await route.fetch()
+            await route.fulfill(response=answer, body=(await answer.body())[:-9])
+
+        await page.route(re.compile("trailer=true"), cut)
+        await page.get_by_role("button", name="Export NDJSON").click()
+        await expect(page.locator(".exports [role=status]")).to_have_text(
+            "Its last line is missing. The export isn't whole."
+        )
 
 
 async def test_names_that_look_like_markup_stay_text(chromium: Browser, console: Console) -> None:
@@ -276,6 +317,19 @@ async def test_two_instants_are_compared(chromium: Browser, console: Console) ->
         assert watched.complaints == []
 
 
+async def test_the_instant_on_the_slider_is_the_one_that_is_compared(chromium: Browser, console: Console) -> None:
+    async with officer(chromium, console, ADA[1:]) as (page, watched):
+        await page.get_by_role("slider", name="Instant").focus()
+        await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("ArrowLeft")
+        await expect(page.locator(".states p")).to_contain_text("At 2026-02-15 08:02:00")
+        instant = query_of(page)["as_of"]
+        await page.get_by_role("link", name="Compare two instants").click()
+        await expect(page.get_by_role("slider")).to_have_count(2)
+        assert query_of(page) == {"view": "user", "user": "user_ada", "as_of": instant, "compare": "now"}
+        assert watched.complaints == []
+
+
 async def test_a_bundle_is_downloaded_and_verified_in_the_page(
     chromium: Browser, console: Console, tmp_path: Path
 ) -> None:
@@ -313,6 +367,21 @@ async def test_a_bundle_is_downloaded_and_verified_in_the_page(
             files=[{"name": "x.json", "mimeType": "application/json", "buffer": b"{}"}]
         )
         await expect(verdict).to_contain_text("Refused. x.json: this is not an evidence bundle")
+        # Of two files, of which the first takes long to read, the one that was chosen last counts.
+        await page.evaluate(
+            """async () => {
+                const input = document.querySelector("#bundle-file");
+                const large = " ".repeat(30_000_000);
+                for (const [name, text] of [["first.json", large], ["second.json", "{}"]]) {
+                    const transfer = new DataTransfer();
+                    transfer.items.add(new File([text], name));
+                    input.files = transfer.files;
+                    input.dispatchEvent(new Event("change"));
+                }
+                for (let again = 0; again < 3; again++) await new File([large], "third.json").arrayBuffer();
+            }"""
+        )
+        await expect(verdict).to_contain_text("Refused. second.json")
         assert len(watched.requests) == before
         # Of who chose nothing there is none.
         await page.locator("#bundle-user").fill("user_nobody")
@@ -343,7 +412,9 @@ async def test_opt_ins_and_opt_outs_over_time_are_drawn_and_told(chromium: Brows
         await page.get_by_role("link", name="one_click").click()
         await expect(page.locator("#source")).to_have_value("one_click")
         await page.locator("#days").select_option("90")
-        await expect(page.get_by_text("one bar a day").or_(page.get_by_text("Nobody changed anything"))).to_be_visible()
+        await expect(
+            page.get_by_text("one bar a day").or_(page.get_by_text("There is no change in this time"))
+        ).to_be_visible()
         assert query_of(page) == {"view": "time", "until": "2026-06-01T00:00:00Z", "source": "one_click", "days": "90"}
         await page.go_back()
         await expect(page.get_by_text("one bar a week")).to_be_visible()
@@ -408,6 +479,18 @@ async def test_all_is_done_by_keyboard_with_the_focus_where_it_is_expected(chrom
     assert "user_ada" not in await page.locator("main").inner_text()
     assert watched.complaints == []
     await context.close()
+
+
+async def test_a_view_that_fails_has_the_focus_and_the_next_one_too(chromium: Browser, console: Console) -> None:
+    async with officer(chromium, console) as (page, _):
+        # Given a service that can't answer the question of a view
+        await page.route("**/v1/audit-log/summary*", lambda route: route.abort())
+        heading = "document.activeElement.localName + ' ' + document.activeElement.textContent"
+        await page.get_by_role("link", name="Over time").press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text("The service can't be reached.")
+        assert await page.evaluate(heading) == "h2 Over time"
+        await page.get_by_role("link", name="Who has read").press("Enter")
+        await expect(page.get_by_role("heading", name="Who has read")).to_be_focused()
 
 
 async def test_who_may_not_read_is_told_so(chromium: Browser, console: Console) -> None:
