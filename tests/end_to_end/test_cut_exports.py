@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from tests.support import proxies
 from tests.support.catalogues import publish
 from tests.support.counterparts import counterpart
+from tests.support.eventually import until
 from tests.support.filled_log import fill
 from tests.support.server import Server
 from tests.support.tokens import session_token
@@ -49,10 +49,7 @@ class Curl:
             stdout=subprocess.PIPE,
             text=True,
         )
-        deadline = time.monotonic() + 30
-        while not (file.exists() and file.stat().st_size):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: file.exists() and file.stat().st_size)
 
     def end(self) -> list[dict[str, Any]]:
         """The lines, which are whole as far as curl can tell; without one that is cut in the middle."""

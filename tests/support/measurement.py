@@ -31,15 +31,20 @@ class Measurement:
     def __init__(self, config: pytest.Config) -> None:
         plugin: Any = config.pluginmanager.getplugin("_cov")
         self._controller: Any = None if plugin is None or plugin._disabled else plugin.cov_controller
+        self._caches: list[Any] = []
         if self._controller is not None:
             # What stands at the first level of a module runs only when it is imported.
             for room in map(importlib.import_module, ROOMS):
-                for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
-                    importlib.import_module(module.name)
+                for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+                    module = importlib.import_module(found.name)
+                    self._caches += [value for value in vars(module).values() if hasattr(value, "cache_clear")]
             self._controller.pause()
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
+        # A result that another test left behind would hide the lines that it comes from.
+        for cache in self._caches:
+            cache.cache_clear()
         self._controller.resume()
         try:
             yield

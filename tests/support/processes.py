@@ -20,8 +20,13 @@ def family(pid: int) -> list[int]:
 
 def workers(pid: int) -> list[int]:
     """The worker processes of a server that was started with several."""
-    children = psutil.Process(pid).children()
-    return [child.pid for child in children if any("spawn_main" in word for word in child.cmdline())]
+    found = []
+    for child in psutil.Process(pid).children():
+        # One that was killed has no command any more.
+        with suppress(psutil.NoSuchProcess):
+            if any("spawn_main" in word for word in child.cmdline()):
+                found.append(child.pid)
+    return found
 
 
 def send(signal_number: int, pids: list[int]) -> None:

@@ -19,6 +19,7 @@ import pytest
 from api.audit.entries import COLUMNS, as_rows
 from projections.audit_log import audit_entry
 from tests.support.events import toggled
+from tests.support.eventually import until
 from tests.support.filled_log import Chance, fill, put, take_in
 from tests.support.server import Server
 from tests.support.tokens import bearer, session_token
@@ -199,11 +200,8 @@ def outcomes(url: str) -> list[tuple[Any, ...]]:
 
 def until_ended(url: str) -> tuple[Any, ...]:
     """The only reading there is, once it has an end."""
-    deadline = time.monotonic() + 20
-    while (found := outcomes(url))[0][-1] is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    [reading] = found
+    until(lambda: outcomes(url)[0][-1] is not None)
+    [reading] = outcomes(url)
     return reading
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable
 
 import psycopg
@@ -10,6 +9,7 @@ import pytest
 
 from infrastructure.followers.journal import PostgresJournal
 from tests.support.command import Command, Result, one_sentence
+from tests.support.eventually import until
 from tests.support.ledger import positions, record
 from tests.support.patient_database import patient_database
 
@@ -97,10 +97,7 @@ def test_a_follower_is_set_back_and_makes_it_all_again(
 
 def follow_to_the_end(preferences: Command, url: str, end: int) -> None:
     with preferences.start("follow") as running:
-        deadline = time.monotonic() + 30
-        while stands_at(url) != end:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: stands_at(url) == end)
         running.send_signal(signal.SIGTERM)
         running.communicate(timeout=20)
     assert running.returncode == 0

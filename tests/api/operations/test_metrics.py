@@ -12,6 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.command_line import serve as serve_command
+from tests.support.eventually import until
+from tests.support.processes import workers
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -69,23 +71,13 @@ def test_requests_are_counted_by_route_and_status(serve: Callable[..., Server]) 
 def test_every_worker_tells_of_all_of_them_also_of_one_that_was_killed(serve: Callable[..., Server]) -> None:
     server = serve(web_concurrency=2, followers="off")
     ask(server, 20)
-    deadline = time.monotonic() + 20
-    while without_probes(told(server)) != expected(20):
-        assert time.monotonic() < deadline, told(server)
+    until(lambda: without_probes(told(server)) == expected(20))
     # Given that all is left where the others find it, when one is killed and another one takes its place,
-    killed, _ = workers(server)
+    killed, _ = workers(server.process.pid)
     os.kill(killed, signal.SIGKILL)
-    while killed in (now := workers(server)) or len(now) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: len({*workers(server.process.pid)} - {killed}) == 2)
     # then whoever is asked has forgotten nothing.
     assert [without_probes(told(server)) for _ in range(20)] == [expected(20)] * 20
-
-
-def workers(server: Server) -> list[int]:
-    """The processes that serve, which the parent's first-born helper of Python is not."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 @pytest.mark.parametrize("memory", [True, False])
@@ -97,7 +89,7 @@ def test_what_workers_share_is_in_memory_where_there_is_such_a_place(memory: boo
 
 def test_what_workers_share_goes_with_them(serve: Callable[..., Server]) -> None:
     server = serve(web_concurrency=2)
-    environment = Path(f"/proc/{workers(server)[0]}/environ").read_text().split("\0")
+    environment = Path(f"/proc/{workers(server.process.pid)[0]}/environ").read_text().split("\0")
     [shared] = [Path(line.partition("=")[2]) for line in environment if line.startswith("PROMETHEUS_MULTIPROC_DIR=")]
     assert shared.is_dir()
     assert server.stop() == 0
@@ -117,9 +109,7 @@ def test_a_folder_of_counts_that_is_inherited_is_left_alone(
             # when the service is started again, then it counts from the beginning
             server.start()
         ask(server, 1)
-        deadline = time.monotonic() + 20
-        while without_probes(told(server)) != expected(1):
-            assert time.monotonic() < deadline, told(server)
+        until(lambda: without_probes(told(server)) == expected(1))
         server.stop()
     # and has left nothing behind.
     assert list(tmp_path.iterdir()) == []
