@@ -163,7 +163,7 @@ def _greet(settings: "bootstrap.Settings", base: str, for_people: str) -> None:
         else "Listening on loopback only."
     )
     notes.print(
-        "[bold yellow]DEVELOPMENT MODE:[/] no CLERK_ISSUER is set, so whoever can run `preferences token` can be any user. "
+        "[bold yellow]DEVELOPMENT MODE:[/] no CLERK_ISSUER is set, so `preferences token` makes a token for any user. "
         + reach
     )
     notes.print(f"\n[bold]Open {for_people}/preferences[/] and sign in as any user.")

@@ -21,7 +21,7 @@ from examples.email_sender.relay import running_relay
 from examples.email_sender.replica import Replica, Unusable
 
 LOOK_EVERY = 0.1
-"""Seconds between two looks at the replica, for whoever watches."""
+"""Seconds between two looks at the replica."""
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="An e-mail sender that decides without asking anybody."

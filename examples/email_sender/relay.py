@@ -28,7 +28,7 @@ def running_relay() -> Iterator[str]:
             said += line
         else:
             raise OSError(f"`preferences relay` didn't start: {said.strip()}")
-        # Whatever else it says is for whoever runs us; unread, it would make it wait one day.
+        # All other lines are for the operator. If they were not read, the relay would one day wait until they are.
         threading.Thread(target=shutil.copyfileobj, args=(process.stderr, sys.stderr), daemon=True).start()
         yield found[0]
     finally:

@@ -65,7 +65,7 @@ class Replica:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """For whoever only decides. Raises sqlite3.Error where there is none."""
+        """Open it only to decide. Raises `sqlite3.Error` if there is none."""
         return cls(sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None, timeout=10))
 
     def __enter__(self) -> Self:

@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS choices (
     PRIMARY KEY (key, channel, toggle)
 ) STRICT, WITHOUT ROWID;
 
--- The only place with anything personal, for whoever wants to list recipients. No decision needs it.
+-- The only place with anything personal. It serves to list recipients, and no decision needs it.
 CREATE TABLE IF NOT EXISTS names (
     key          text PRIMARY KEY,
     organization text,
