@@ -1,4 +1,4 @@
-"""What a batcher hands its batches to, in the tests."""
+"""A handler of batches that notes what it gets, for the tests of the batcher."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,6 +25,6 @@ class Handler:
 
 
 async def settle() -> None:
-    """Let everybody do what can be done without waiting."""
+    """Let every task do what it can do without waiting."""
     for _ in range(10):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Coverage, of the tests that it is measured by. To trace the others would cost a third of their time, whatever they call."""
+"""Coverage is traced in some tests only. Tracing all of them would cost a third of their time, whatever they call."""
 
 import importlib
 import pkgutil
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 ROOMS = ("domain", "projections", "application")
-"""What has 100 % branch coverage."""
+"""These packages must have 100 % branch coverage."""
 
 MEASURED = (
     *ROOMS,
@@ -20,13 +20,13 @@ MEASURED = (
     "api/http/test_rate_limit",
     "end_to_end/test_tampering",
 )
-"""The folders and files of the tests that it has it by."""
+"""Only tests in these folders and files are traced. Together they reach that coverage."""
 
 TESTS = Path(__file__).parents[1]
 
 
 class Measurement:
-    """Halts the measurement of pytest-cov, if there is one, and lets it go on during these tests."""
+    """Pauses pytest-cov, if it measures, and resumes it for the tests in `MEASURED`."""
 
     def __init__(self, config: pytest.Config) -> None:
         plugin: Any = config.pluginmanager.getplugin("_cov")
