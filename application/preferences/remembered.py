@@ -8,9 +8,9 @@ from uuid import UUID
 
 from projections.current_preferences import CurrentPreferences
 
-SERVES: Final = 2.0
-"""Seconds for which a row is remembered. If another process has changed the row meanwhile, the guess costs one round trip
-more than reading the row would."""
+SERVES: Final = 10.0
+"""Seconds for which a row, with the person's key in it, is remembered. People take some seconds from looking to choosing, and from
+choice to choice. If another process has changed the row meanwhile, the guess costs one round trip more than reading the row would."""
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
@@ -51,8 +51,9 @@ class RememberedRows:
             return
         for row in rows:
             self._rows[row.stream] = now, row
-            if len(self._rows) > self._most:
-                self._rows.popitem(last=False)
+            self._rows.move_to_end(row.stream)
+        while len(self._rows) > self._most or (self._rows and next(iter(self._rows.values()))[0] < now - SERVES):
+            self._rows.popitem(last=False)
 
     def judge(self, proven: int, refuted: int) -> None:
         """How many guesses of a batch were right, and how many were wrong. A single wrong one costs the whole batch a round trip."""

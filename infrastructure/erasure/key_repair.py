@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 
+from application.preferences.remembered import SERVES
 from infrastructure.erasure import person_keys
 from infrastructure.erasure.person_keys import QUERIES, Fit, KeyedStream, fit, opened, opens
 from infrastructure.postgres.connection import BlockingConnection
@@ -18,7 +19,7 @@ _SESSION: Final = Session(application="preferences person-keys", connect_within=
 PAIRS: Final = 2_000_000
 """The most trials of keys on streams other than their own: some ten seconds of work."""
 
-REMEMBERED: Final = 3.0
+REMEMBERED: Final = SERVES + 1
 """Seconds. The longest time for which a server process may go on to seal under a key that it read before."""
 
 

@@ -1,9 +1,17 @@
 """Rows that were seen lately."""
 
+import weakref
+
 from application.preferences.remembered import FIRST_PAUSE, LONGEST_PAUSE, PROVEN, SERVES, RememberedRows
+from domain.preferences import stream_id
 from tests.support.events import ADA, BOB, opened, row_after
 
-ADAS, BOBS = row_after(None, opened()), row_after(None, opened(BOB))
+EVE = stream_id(None, "user_eve")
+ADAS, BOBS, EVES = (row_after(None, opened(stream)) for stream in (ADA, BOB, EVE))
+
+
+class Choices(dict[str, bool]):
+    """Choices that a weak reference can watch."""
 
 
 class Clock:
@@ -36,6 +44,29 @@ def test_of_too_many_the_first_one_goes_first() -> None:
     rows = RememberedRows(most=1)
     rows.put([ADAS, BOBS])
     assert rows.take([ADA, BOB]) == {BOB: BOBS}
+
+
+def test_a_row_that_is_read_again_counts_as_new() -> None:
+    rows = RememberedRows(most=2)
+    # Given two rows, the first of which is read once more
+    rows.put([ADAS, BOBS])
+    rows.put([ADAS])
+    # then the other one makes room for a third.
+    rows.put([EVES])
+    assert rows.take([ADA, BOB, EVE]) == {ADA: ADAS, EVE: EVES}
+
+
+def test_a_row_that_has_had_its_time_does_not_stay_in_memory() -> None:
+    """It holds a person's key."""
+    clock = Clock()
+    rows = RememberedRows(clock=clock)
+    rows.put([ADAS._replace(choices=(choices := Choices(ADAS.choices)))])
+    held = weakref.ref(choices)
+    del choices
+    assert held() is not None
+    clock.now += SERVES + 0.01
+    rows.put([BOBS])
+    assert held() is None
 
 
 def pause_after(rows: RememberedRows, clock: Clock) -> float:
