@@ -26,7 +26,7 @@ from application.preferences.preferences import Preferences
 from application.unsubscribing import Unsubscribing
 from application.vocabulary import Published
 from domain.catalogue import Catalogue
-from domain.continued_log import Moves
+from domain.continued_log import ContinuationSummary
 
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 """The dependencies of the service, each with its fault, or None if it has none."""
@@ -40,7 +40,7 @@ Counted = Callable[[], Iterable[Metric]]
 Swept = Callable[[], Awaitable[SweepStatus]]
 """How far the sweep is, and what it found. Raises `Unavailable`."""
 
-LogMoves = Callable[[], Awaitable[Moves]]
+LogContinuations = Callable[[], Awaitable[ContinuationSummary]]
 """Whether, and where, the log was continued on another server. Raises `Unavailable`."""
 
 Signing = Callable[[], Awaitable[SigningStatus]]
@@ -103,7 +103,7 @@ class Services:
     build: Mapping[str, str]
     """The version of this service, and of what it is made with."""
     swept: Swept
-    moves: LogMoves
+    continuations: LogContinuations
     signing: Signing
     replication: ReplicationStatus
     rate_limit: RateLimit

@@ -27,7 +27,7 @@ class Erasing(Protocol):
         """False if another writer has appended to the stream meanwhile."""
         ...
 
-    async def blank_projections(self, stream: UUID) -> int:
+    async def erase_from_readings(self, stream: UUID) -> int:
         """Remove the person from all data that is kept beside the log. Returns how many places named the person."""
         ...
 
@@ -45,11 +45,11 @@ class MovedOn(Exception):
 
 
 class Erased(NamedTuple):
-    """`destroyed`: there was a key, and it is destroyed. `blanked`: how many places beside the log named the person.
+    """`destroyed`: there was a key, and it is destroyed. `readings_erased`: how many places beside the log named the person.
     `unsealed_events`: how many events name the person unsealed; an erasure can't change those."""
 
     destroyed: bool
-    blanked: int
+    readings_erased: int
     unsealed_events: int
 
 
@@ -76,14 +76,14 @@ class Erasure:
         async with self._erasures.attempt() as erasing:
             unsealed_events = await erasing.count_unsealed_events(stream)
             # Blank first: a user who never chose anything has no key, but the record of reading may name them.
-            blanked = await erasing.blank_projections(stream)
+            readings_erased = await erasing.erase_from_readings(stream)
             if not await erasing.destroy_key(stream):
-                return Erased(False, blanked, unsealed_events)
+                return Erased(False, readings_erased, unsealed_events)
             draft = Draft(stream, await erasing.current(stream))
             draft.erase(self._provenance(organization), self._event_ids)
-            if not await erasing.append(draft.append(None)):
+            if not await erasing.append(draft.to_append(None)):
                 raise MovedOn
-            return Erased(True, blanked, unsealed_events)
+            return Erased(True, readings_erased, unsealed_events)
 
     def _provenance(self, organization: str | None) -> Provenance:
         return Provenance(

@@ -1,4 +1,4 @@
-"""The channels and toggles that a user can choose. To add a channel or a toggle, edit `CATALOGUE` and nothing else.
+"""The channels and toggles that a user can choose. To add a channel or a toggle, edit `CATALOGUE`, and run `make openapi`.
 
 This module alone defines absence: if a user recorded no choice for a toggle, the toggle's default is the answer.
 """

@@ -35,7 +35,7 @@ class Continuation(NamedTuple):
         return cls(event.previous_end, position, event.timestamp)
 
 
-class Moves(NamedTuple):
+class ContinuationSummary(NamedTuple):
     """`times`: how often the log was continued. `position`: that of the last continuation; `previous_end`: the end of the log before it.
     All three are 0 if the log was never continued.
     """

@@ -1,6 +1,7 @@
 """The audit log of an organization: who changed whose preferences, and when.
 
-One event is shown as one entry. One row of the audit index finds it. The database makes that row: `audit_rows` (0009) says what it holds.
+One event is shown as one entry. One row of the audit index finds it. `index_events` makes that row, and `audit_class` says what
+it holds (both in 0013).
 """
 
 from dataclasses import dataclass

@@ -118,7 +118,7 @@ def contradictions(
     decision, lost = explained.decision, explained.lost
     if lost is not None and version != explained.version:
         where = f"position {lost.position} on {lost.at:%Y-%m-%d at %H:%M:%S} UTC"
-        what = f"what stood behind position {lost.previous_end} was lost in a failover, before the log was continued at {where}"
+        what = f"the events after position {lost.previous_end} were lost in a failover, before the log was continued at {where}"
         return [f"it can't be verified: {what}"]
     found = []
     used, in_force = explained.catalogue, explained.in_force

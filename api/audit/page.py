@@ -10,9 +10,7 @@ from api.schemas import ULID, SourceName, Who
 
 class Resource(BaseModel):
     type: Literal["user"]
-    id: str = Field(
-        description="The user; `erased` where nobody can say any more who it was, `unreadable` where the key does not fit."
-    )
+    id: str = Field(description="The user; `erased` after an erasure, `unreadable` where the key does not fit.")
 
 
 class RecordedChoice(BaseModel):
@@ -33,7 +31,7 @@ class AuditEntry(BaseModel):
     actor: Who
     action: Literal["notification_preferences.toggle", "notification_preferences.erase"]
     resource: Resource
-    reason: str | None = Field(default=None, description="Always null: nobody is asked for one.")
+    reason: str | None = Field(default=None, description="Always null: the service records no reason.")
     request_id: str = Field(description="ULID of the request that did it.", pattern=ULID)
     payload: Payload | None = Field(default=None, description="Only with `include=payload`.")
 

@@ -101,7 +101,7 @@ class Followers:
         await self._existing(name)
         follower = next((one for one in (*self._known, self._elsewhere()) if one.name == name), None)
         if follower is None:
-            raise CannotReset(f"{name} is unknown to this release: nobody knows what to undo")
+            raise CannotReset(f"{name} is unknown to this release: it cannot undo its effect")
         await self._register.reset(follower, to)
 
     async def _existing(self, name: str) -> None:

@@ -47,7 +47,7 @@ from infrastructure.followers.register import FollowerRegister
 from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.identity.development_keys import DevelopmentKeys
 from infrastructure.log.catalogues import PostgresCatalogues
-from infrastructure.log.continuation import moves
+from infrastructure.log.continuation import continuation_summary
 from infrastructure.log.readiness import readiness
 from infrastructure.log.sealing import new_key
 from infrastructure.postgres import migrations
@@ -154,7 +154,7 @@ def wire(settings: Settings, trace: TraceBatch | None = None) -> tuple[Services,
         sweep_within=settings.sweep_within,
         build=build(),
         swept=partial(sweep_status, database),
-        moves=partial(moves, database),
+        continuations=partial(continuation_summary, database),
         signing=PostgresSigning(database, clock).status,
         replication=partial(replication_status, settings, database),
         rate_limit=rate_limit,

@@ -133,7 +133,7 @@ def reads(
             typer.echo(orjson.dumps(reading))
         return
     if not found:
-        notes.print("Nobody has read anything.")
+        notes.print("No reading is recorded.")
         return
     table = Table(
         "when (UTC)", "who", "on behalf of them", "what", "filter", "entries", "end", "request", box=SIMPLE_HEAD

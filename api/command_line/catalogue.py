@@ -61,7 +61,7 @@ def _consequence(impact: Impact, alteration: Alteration) -> str:
     if impact.published is None:
         return ""
     if alteration.answer_reshaped:
-        return "; in everybody's answer"
+        return "; in every user's answer"
     if alteration.default_changed:
         return f"; in the answer of {counted(impact.without_choice[alteration.path], 'user')} without a choice of their own"
-    return "; in nobody's answer"
+    return "; in no user's answer"

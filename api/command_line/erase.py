@@ -22,12 +22,14 @@ def erase(
     """
     whose = f"{user} of {org}" if org else user
     if not yes and sys.stdin.isatty():
-        typer.confirm(f"Destroy the key of {whose}? Nobody will be able to say any more who changed what", abort=True)
+        typer.confirm(
+            f"Destroy the key of {whose}? The names in the user's events become unreadable for good", abort=True
+        )
     with bootstrap.databases.migrated_database() as url:
         result = asyncio.run(bootstrap.erasure.erase(url, org, user))
     if result.destroyed:
         output.print(f"{whose} is erased. The recorded choices stay in force.", markup=False)
-    elif result.blanked:
+    elif result.readings_erased:
         output.print(f"{whose} had no key, and is erased from the record of reading.", markup=False)
     else:
         output.print(f"Nothing to erase: there is no key of {whose}.", markup=False)

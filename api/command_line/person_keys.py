@@ -66,8 +66,8 @@ def repair(
     )
     _show(
         done.destroyed,
-        "{} lost a key that opened nothing it may open",
-        "{} lost keys that opened nothing they may open",
+        "{} lost a key that opened only erased actors",
+        "{} lost keys that opened only erased actors",
     )
     if not (done.keys_set or done.versions_set or done.destroyed):
         notes.print("Nothing was changed.")

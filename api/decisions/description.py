@@ -55,7 +55,7 @@ def decide(catalogue: Catalogue) -> Json:
         "With `unsubscribe`, each user who may be written to comes with the values of the headers `List-Unsubscribe`, "
         "`List-Unsubscribe-Post` and `List-Id` of their message (RFC 8058). A message that is always sent has none.\n\n"
         "Needs the scope `preferences:read`. Users are those of the caller's organization: who is a member is not known here, "
-        "so somebody of another organization is answered like one who never chose. A key of the platform names the "
+        "so a user of another organization gets the answer of a user who never chose. A key of the platform names the "
         "`organization`, null for users without one.",
         "tags": ["Decisions"],
         "response_model": None,
@@ -99,7 +99,7 @@ def _question(catalogue: Catalogue) -> Json:
     organization = {
         "type": ["string", "null"],
         "pattern": f"^{NAME}$",
-        "description": "Required of a key of the platform, null for users without one; of anybody else it must be their own.",
+        "description": "Required of a key of the platform, null for users without one; of any other caller it must be the caller's own.",
     }
     alternatives = [
         {

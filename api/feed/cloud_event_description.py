@@ -233,7 +233,7 @@ def _event(kind: type[Event]) -> Json:
     )
     if kind in {NotificationToggled, PreferencesOpened}:
         schema["properties"] |= {
-            "subject": {"type": "string", "description": "The user; absent where nobody can say any more who it was."},
+            "subject": {"type": "string", "description": "The user; absent after an erasure."},
             "traceparent": {
                 "type": "string",
                 "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$",

@@ -9,7 +9,7 @@ from domain.catalogue import Catalogue
 from domain.errors import BeyondTheEnd, MissingScope, Unauthenticated, Unavailable, ValidationFailed
 from projections.cloud_events import TYPES
 
-AFTER: Final = "A position: only events behind it are answered. 0 is the beginning; one beyond the end is refused."
+AFTER: Final = "A position: only events after it are answered. 0 is the beginning; one beyond the end is refused."
 LIMIT: Final = "Events at most. Absent, a page has 100, lines have all there are. A stream has no end, and no limit."
 CURSOR: Final = "`meta.next_cursor` of the page before. It wins over `after`."
 LAST_EVENT_ID: Final = (
@@ -47,9 +47,9 @@ def events() -> Json:
         "fewer events than there are, so go on until `next_cursor` is null. `application/x-ndjson`: one event a line, up to "
         "the end of the log at the time; with `trailer=true` a last line says that it is the end. `text/event-stream`: the same events as server-sent events, whose `id` is the "
         "position, and then each new one as it is recorded; a comment when there is none, or `event: position` where the position moved on. A reader that doesn't take "
-        "what it is sent is cut off, and goes on from its `Last-Event-ID`.\n\nAfter a failover events may be lost that were read. The log then goes on "
-        "behind all positions that were ever given, with an event `notification-preferences.continued.v1`: what stood between its `previous_end` "
-        "and itself is gone. Until then, a page or lines from beyond the end are answered 409, and a stream says so in its comments.",
+        "what it is sent is cut off, and goes on from its `Last-Event-ID`.\n\nAfter a failover events may be lost that were read. The log then continues "
+        "after all positions that were ever given, with an event `notification-preferences.continued.v1`: events between its `previous_end` "
+        "and itself are gone. Until then, a page or lines from beyond the end are answered 409, and a stream says so in its comments.",
         "tags": ["Events"],
         "responses": {
             200: {

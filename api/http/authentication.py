@@ -92,12 +92,12 @@ async def _user_session(request: Request) -> UserSession:
     return await _of(request).user(request.scope)
 
 
-Anybody = TypeVar("Anybody", bound=Reader)
-Ask = Callable[[Authenticator, Scope, str], Awaitable[Anybody]]
+SomeReader = TypeVar("SomeReader", bound=Reader)
+Ask = Callable[[Authenticator, Scope, str], Awaitable[SomeReader]]
 
 
-def _with(needed: str, ask: Ask[Anybody]) -> Callable[[Request], Awaitable[Anybody]]:
-    async def reader(request: Request) -> Anybody:
+def _reader_with(needed: str, ask: Ask[SomeReader]) -> Callable[[Request], Awaitable[SomeReader]]:
+    async def reader(request: Request) -> SomeReader:
         return await ask(_of(request), request.scope, needed)
 
     return reader
@@ -108,8 +108,8 @@ def _with(needed: str, ask: Ask[Anybody]) -> Callable[[Request], Awaitable[Anybo
 CurrentUser = Annotated[UserSession, Depends(_user_session)]
 """A user's session only."""
 
-AuditReader = Annotated[OrganizationReader, Depends(_with(AUDIT_READ, Authenticator.organization_reader))]
+AuditReader = Annotated[OrganizationReader, Depends(_reader_with(AUDIT_READ, Authenticator.organization_reader))]
 """A session or an API key with `audit:read`, for its organization."""
 
-EventsReader = Annotated[Reader, Depends(_with(EVENTS_READ, Authenticator.reader))]
+EventsReader = Annotated[Reader, Depends(_reader_with(EVENTS_READ, Authenticator.reader))]
 """A session or an API key with `events:read`, for its organization. A key of the platform is for all organizations."""

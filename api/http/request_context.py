@@ -13,7 +13,7 @@ from api.http.cross_origin import CrossOrigin, Headers
 from api.http.trace_context import TRACEPARENT, RequestTracing, received
 
 REQUEST_ID: Final = "request_id"
-# Under /v1 every answer is somebody's own: a shared cache must not keep it, a browser must ask again before it uses it.
+# Under /v1 every answer belongs to one caller: a shared cache must not keep it, a browser must ask again before it uses it.
 PRIVATE: Final = (b"cache-control", b"private, no-cache")
 
 PROBED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -88,14 +88,14 @@ class RequestContext:
         try:
             await app(scope, receive, send_with_id)
         except Exception:
-            # The one place where an error that nobody foresaw becomes an answer.
+            # The one place where an unexpected error becomes an answer.
             log.exception("unforeseen error", request_id=request_id, method=scope["method"], path=_logged(path))
             if not status:
                 answer = Answer(500, failure("INTERNAL", "internal error", request_id))
                 await answer(scope, receive, send_with_id)
         finally:
             seconds = perf_counter() - started
-            # Whatever found the route has left it there.
+            # `LeanRoutes`, or the framework, has put the route there.
             route = getattr(scope.get("route"), "path_format", "")
             # Asked here and not in the function, because every request pays for this line.
             logged = _logged(path) if LINKS in path else path

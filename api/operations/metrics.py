@@ -23,7 +23,7 @@ from application.evidence.signing import SigningStatus
 from application.evidence.sweep import Subject, SweepStatus
 from application.followers import FollowerStatus
 from application.log import Replication
-from domain.continued_log import Moves
+from domain.continued_log import ContinuationSummary
 from domain.errors import Unavailable
 
 GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = (
@@ -45,7 +45,10 @@ def add(app: FastAPI, services: Services) -> None:
     async def metrics() -> Answer:
         # If the database can't be reached, operators still need the metrics of the requests.
         try:
-            stored = [*_followers(await services.followers(), known=True), *_moves(await services.moves())]
+            stored = [
+                *_followers(await services.followers(), known=True),
+                *_continuations(await services.continuations()),
+            ]
         except Unavailable:
             stored = [*_followers([], known=False)]
         with suppress(Unavailable):
@@ -80,7 +83,7 @@ def _signing(status: SigningStatus) -> Iterable[Metric]:
     if status.last is not None:
         what = "When the newest checkpoint of the log was signed."
         yield GaugeMetricFamily("preferences_checkpoint_last_timestamp_seconds", what, value=status.last.timestamp())
-    what = "For how long the first event behind it has waited for the next one."
+    what = "For how long the oldest unsigned event has waited for the next one."
     yield GaugeMetricFamily("preferences_checkpoint_lag_seconds", what, value=status.lag_seconds)
 
 
@@ -119,17 +122,17 @@ def _replication(status: Replication | None) -> Iterable[Metric]:
 
 def _clock(services: Services) -> Iterable[Metric]:
     if (offset := services.clock_offset()) is not None:
-        what = "Seconds by which this machine's clock is ahead of the database's; behind it where negative."
+        what = "Seconds by which this machine's clock is ahead of the database's; negative if it is behind."
         yield GaugeMetricFamily("preferences_clock_offset_seconds", what, value=offset)
 
 
-def _moves(moves: Moves) -> Iterable[Metric]:
+def _continuations(of: ContinuationSummary) -> Iterable[Metric]:
     what = "How often the log was continued on another server: after a failover, or from a backup."
-    yield GaugeMetricFamily("preferences_log_continuations", what, value=moves.times)
+    yield GaugeMetricFamily("preferences_log_continuations", what, value=of.times)
     what = "Position at which the log was last continued; 0 if it never was."
-    yield GaugeMetricFamily("preferences_log_continued_position", what, value=moves.position)
-    what = "Last position before that; what stood between both is gone."
-    yield GaugeMetricFamily("preferences_log_continued_previous_end", what, value=moves.previous_end)
+    yield GaugeMetricFamily("preferences_log_continued_position", what, value=of.position)
+    what = "Last position before that; events between both are gone."
+    yield GaugeMetricFamily("preferences_log_continued_previous_end", what, value=of.previous_end)
 
 
 def _followers(statuses: Sequence[FollowerStatus], *, known: bool) -> Iterable[Metric]:

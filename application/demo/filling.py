@@ -105,7 +105,7 @@ class Filling:
             self._drafts[stream] = draft
 
     async def _write(self) -> None:
-        appends = [draft.append(self._new_key) for draft in self._drafts.values()]
+        appends = [draft.to_append(self._new_key) for draft in self._drafts.values()]
         if not appends:
             return
         recorded = await self._store.append(appends)

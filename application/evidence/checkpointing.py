@@ -126,7 +126,7 @@ def _continue(before: Checkpoint, size: int, root: bytes, position: int, stored:
             return
     if (lost := loss_of(before.position, stored.continuations())) is not None:
         raise SignedEventsLost(
-            f"the log was continued on another server at position {lost.position}, and lost what stood behind position "
+            f"the log was continued on another server at position {lost.position}, and lost the events after position "
             f"{lost.previous_end}: events up to position {before.position} {signed}"
         )
     if size < before.size:

@@ -50,7 +50,7 @@ class Finding(NamedTuple):
     sentence: str
 
 
-class Taken(NamedTuple):
+class StepResult(NamedTuple):
     """The result of a step. `state` is the state that the next step needs; None means that the pass is complete."""
 
     state: Mapping[str, Any] | None
@@ -58,7 +58,7 @@ class Taken(NamedTuple):
     findings: list[Finding]
 
 
-class Named:
+class NamedFindings:
     """The findings of one step: the first ones of each kind, and the number of the others."""
 
     def __init__(self) -> None:

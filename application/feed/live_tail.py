@@ -152,7 +152,7 @@ class LiveTail:
                                 await self._look(log, silence)
                     await asyncio.sleep(self._poll)
         except TimeoutError as error:
-            raise Unavailable(f"for {self._silent} s nobody could look whether the log has grown") from error
+            raise Unavailable(f"for {self._silent} s the log could not be read") from error
 
     async def _look(self, log: LogWatch, silence: asyncio.Timeout) -> None:
         recorded = await log.read_after(self._position, CHUNK)

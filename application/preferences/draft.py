@@ -44,7 +44,7 @@ class Draft:
         aggregate.erase(provenance, event_ids)
         self._collect(aggregate)
 
-    def append(self, new_key: Callable[[], bytes] | None) -> Append:
+    def to_append(self, new_key: Callable[[], bytes] | None) -> Append:
         """What to write. The draft must have events.
 
         `new_key` makes a key if the person has none, or no longer has one. Pass None for events that name no person.

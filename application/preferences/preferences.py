@@ -122,7 +122,10 @@ class Preferences:
                         attempt.outcome = attempt.outcome or error
                 else:
                     await asyncio.sleep(PAUSE)
-        return [attempt.outcome or Unavailable("others were always faster") for attempt in attempts]
+        return [
+            attempt.outcome or Unavailable("other writers changed this user's preferences first each time")
+            for attempt in attempts
+        ]
 
     async def _round(self, attempts: Sequence[Attempt]) -> None:
         """Read, decide, append. An attempt without an outcome afterwards was overtaken by another writer and needs another round.
@@ -138,7 +141,7 @@ class Preferences:
         # fails its version check, and the next round finds the event.
         await self._recognise([attempt for attempt in attempts if attempt.unsure])
         drafts = self._decide([attempt for attempt in attempts if attempt.outcome is None], rows)
-        written = [draft.append(self._new_key) for draft in drafts if draft.events]
+        written = [draft.to_append(self._new_key) for draft in drafts if draft.events]
         recorded = await self._append(written, attempts) if written else frozenset()
         tried = [append.row.stream for append in written if append.row.stream in guesses]
         proven = sum(stream in recorded for stream in tried)
@@ -178,9 +181,9 @@ class Preferences:
         """The streams that were appended to. If the database refuses the batch, each append is tried alone, so one bad append
         never harms the others."""
         try:
-            there = await self._store.append(appends)
-            self.appended += sum([len(append.events) for append in appends if append.row.stream in there])
-            return there
+            appended = await self._store.append(appends)
+            self.appended += sum([len(append.events) for append in appends if append.row.stream in appended])
+            return appended
         except OutcomeUnknown:
             streams = {append.row.stream for append in appends}
             for attempt in attempts:

@@ -1,6 +1,6 @@
 """The key under which the service hands on what a user chose in an organization: `ce-partitionkey`.
 
-Whoever knows an organization and a user can compute it, before and after an erasure. So a sender looks up by the key,
+It can be computed from organization and user, before and after an erasure. So a sender looks up by the key,
 and needs no table from names to keys, which it would have to forget.
 """
 

@@ -51,7 +51,7 @@ class Transaction(Erasing):
         return bool(await self._connection.rows(self._preferences["append"], [stored_batch([append])]))
 
     @override
-    async def blank_projections(self, stream: UUID) -> int:
+    async def erase_from_readings(self, stream: UUID) -> int:
         # The audit index and the current preferences name no person. Only the record of reads names those who read others' history.
         return len(await self._connection.rows(queries("audit_reads")["erase_reader"], {"stream": stream}))
 

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from ulid_transform import ulid_now
 
 from domain.catalogue import CATALOGUE
-from domain.continued_log import STREAM, Continuation, Moves, continued
+from domain.continued_log import STREAM, Continuation, ContinuationSummary, continued
 from domain.events import LogContinued
 from infrastructure.log.event_codec import decode, encode
 from infrastructure.postgres.database import Database
@@ -37,10 +37,10 @@ async def continuations(connection: Connection) -> list[Continuation]:
     return [Continuation.of(position, cast("LogContinued", decode(*stored))) for position, *stored in rows]
 
 
-async def moves(database: Database) -> Moves:
+async def continuation_summary(database: Database) -> ContinuationSummary:
     """Raises `Unavailable`."""
     [row] = await database.fetch_in_time(_QUERIES["moved"])
-    return Moves(*row)
+    return ContinuationSummary(*row)
 
 
 async def continue_where_moved(connection: Connection) -> None:
@@ -87,7 +87,7 @@ async def continue_log(connection: Connection) -> Continuation | None:
         )
         await cursor.execute(_QUERIES["move"], {"position": position, "previous_end": previous_end})
     log.critical(
-        "the log was continued on another server: what stood behind its end is lost, if anything did",
+        "the log was continued on another server: events after `previous_end` are lost, if there were any",
         previous_end=previous_end,
         position=position,
     )

@@ -137,7 +137,7 @@ class BrokerStream:
             return StreamEnd(sequence, int(headers["ce-sequence"]), headers["ce-id"])
         except (KeyError, ValueError):
             raise StreamUnusable(
-                f"a message of the stream {self._name} is not one of this service's: somebody else writes to it"
+                f"a message of the stream {self._name} is not one of this service's: another program writes to it"
             ) from None
 
     async def append(self, messages: Sequence[Message], after: int) -> int:

@@ -52,7 +52,9 @@ class StreamReplay(Destination):
             await stream.open()
             end = await stream.end()
             if end.position is None:
-                raise ReplayRefused(f"the last message of the stream {name} was purged: nobody can say where to go on")
+                raise ReplayRefused(
+                    f"the last message of the stream {name} was purged, so the place to go on from is unknown"
+                )
             yield cls(stream, end.sequence, max(request.after, end.position))
         finally:
             await stream.close()

@@ -20,7 +20,7 @@ class SettingsError(Exception):
 
 
 class Settings(ClerkSettings, DatabaseSettings, HttpSettings, TracingSettings, UnsubscribeSettings):
-    """The settings of one process. Each description names the unit; the README's table lists every setting."""
+    """The settings of one process. Each description names the unit; docs/settings.md lists every setting."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -65,7 +65,7 @@ class Settings(ClerkSettings, DatabaseSettings, HttpSettings, TracingSettings, U
     sweep_within: int = Field(
         default=86_400,
         ge=0,
-        description="Seconds in which the sweep holds everything against the log once. 0: no sweep.",
+        description="Seconds in which the sweep checks all that is stored once. 0: no sweep.",
     )
     feed_readers: int = Field(
         default=100, ge=0, le=10_000, description="Readers that may follow the live feed at a time, per worker."
@@ -202,7 +202,7 @@ class Settings(ClerkSettings, DatabaseSettings, HttpSettings, TracingSettings, U
             raise ValueError("CLERK_ISSUER must be set, since other CLERK_ settings are")
         if self.development and not self.development_in_container and not is_loopback(self.host):
             raise ValueError(
-                f"HOST {self.host} can be reached from outside, and without CLERK_ISSUER anybody can make tokens: "
+                f"HOST {self.host} can be reached from outside, and without CLERK_ISSUER every client can make tokens: "
                 "set CLERK_ISSUER, or listen on 127.0.0.1 "
                 "(in a container whose port is published on loopback only: DEVELOPMENT_IN_CONTAINER=on)"
             )

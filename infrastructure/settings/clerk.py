@@ -115,7 +115,7 @@ class ClerkSettings(BaseSettings):
         if value is not None:
             url = urlsplit(value)
             if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname or "")):
-                raise ValueError("must start with https://, or anybody on the way could hand us keys of their own")
+                raise ValueError("must start with https://, or an attacker on the network could replace the keys")
         return value
 
     @field_validator("clerk_issuer")

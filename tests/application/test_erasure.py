@@ -49,7 +49,7 @@ class MemoryErasing(Erasing):
         self.row = append.row
         return True
 
-    async def blank_projections(self, stream: UUID) -> int:
+    async def erase_from_readings(self, stream: UUID) -> int:
         self.blanked.append(stream)
         return 2
 

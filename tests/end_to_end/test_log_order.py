@@ -143,7 +143,7 @@ def first_append(user: str) -> Append:
     """Two events: a stream is opened, and something chosen."""
     draft = Draft(stream_id("org_math", user), None)
     draft.decide(Change(draft.stream, {f"email.{TOGGLES[0]}": False}, provenance()), iter(ulid_now, None))
-    return draft.append(new_key)
+    return draft.to_append(new_key)
 
 
 def remove_the_lock(database_url: str) -> None:
@@ -206,7 +206,7 @@ async def race(database_url: str, append_with: AppendWith) -> tuple[list[str], i
         draft = Draft(stream, row)
         wanted = {f"email.{TOGGLES[0]}": bool(number % 2), f"email.{TOGGLES[1]}": bool(number % 2)}
         draft.decide(Change(stream, wanted, provenance()), ids)
-        return draft.append(new_key)
+        return draft.to_append(new_key)
 
     async with patient_database(database_url, size=1) as one, patient_database(database_url, size=1) as other:
         stores: Sequence[PostgresPreferencesStore] = [PostgresPreferencesStore(one), PostgresPreferencesStore(other)]

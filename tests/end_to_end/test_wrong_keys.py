@@ -223,7 +223,7 @@ def test_a_key_that_opens_nothing_but_what_was_erased_is_destroyed(world: World)
     world.restore_older()
     assert world.labels()[:3] == ["user_ada"] * 3  # the control: the older copy undoes the erasure
     repaired = world.run("person-keys", "repair", "--from", str(world.older))
-    assert "1 stream lost a key that opened nothing it may open" in repaired.stdout
+    assert "1 stream lost a key that opened only erased actors" in repaired.stdout
     assert "whose key is gone" in repaired.stdout
     assert set(world.keys()) == {BOB, EVE}
     assert world.labels()[:3] == ["erased"] * 3

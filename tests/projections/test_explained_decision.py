@@ -203,7 +203,7 @@ def test_a_receipt_of_lost_events_is_told_to_be_just_that() -> None:
     # then it can't be verified, and isn't called wrong.
     [phrase] = contradictions(explained, allowed=True, reason=Reason.CHOICE, version=3)
     assert phrase == (
-        "it can't be verified: what stood behind position 4 was lost in a failover, before the log was continued at position "
+        "it can't be verified: the events after position 4 were lost in a failover, before the log was continued at position "
         "1000000000000000 on 2026-03-03 at 12:00:00 UTC"
     )
     # Without a version nobody can say whether events of this user were among the lost ones.

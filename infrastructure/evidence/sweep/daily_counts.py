@@ -7,7 +7,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 import psycopg
 from typing_extensions import override
 
-from application.evidence.sweep import MAX_FINDINGS, Finding, Subject, Taken
+from application.evidence.sweep import MAX_FINDINGS, Finding, StepResult, Subject
 from infrastructure.evidence.sweep.leg import Connection, Leg, Look, State
 from infrastructure.postgres.sql import queries
 
@@ -43,11 +43,11 @@ class _Compared(NamedTuple):
     findings: list[Finding]
 
 
-def look(connection: Connection, state: State, limit: int) -> Taken:
+def look(connection: Connection, state: State, limit: int) -> StepResult:
     """Check the counts behind the class and day of `state`, in the order of classes and days."""
     compared = _compare(connection, _BEGINNING if state is None else (int(state["class"]), str(state["day"])), limit)
     last = {"class": compared.stretch["last_class"], "day": compared.stretch["last_day"]}
-    return Taken(None if compared.complete else last, compared.entries, compared.findings)
+    return StepResult(None if compared.complete else last, compared.entries, compared.findings)
 
 
 def compare_counts(connection: Connection, *, repair: bool) -> tuple[int, list[str]]:

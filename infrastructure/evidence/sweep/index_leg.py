@@ -7,7 +7,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 import psycopg
 from typing_extensions import override
 
-from application.evidence.sweep import MAX_FINDINGS, Finding, Subject, Taken
+from application.evidence.sweep import MAX_FINDINGS, Finding, StepResult, Subject
 from infrastructure.evidence.sweep.leg import Connection, Leg, Look, State
 from infrastructure.postgres.sql import queries
 
@@ -46,7 +46,7 @@ def stretch(connection: Connection, after: int, limit: int) -> Stretch:
     return Stretch(stands_at or 0, events, True, stands_at or 0)
 
 
-def look(connection: Connection, state: State, limit: int) -> Taken:
+def look(connection: Connection, state: State, limit: int) -> StepResult:
     """From a position on, to where the index stands."""
     after = 0 if state is None else int(state["after"])
     of = stretch(connection, after, limit)
@@ -54,7 +54,7 @@ def look(connection: Connection, state: State, limit: int) -> Taken:
         with connection.transaction():
             findings = _compared(connection, after, of.up_to)
     except psycopg.DataError:
-        # Somebody has altered an event so that nothing can be made of it. The stretch is divided until it is that event alone.
+        # An event was altered so that nothing can be made of it. The stretch is divided until it is that event alone.
         if limit > 1:
             return look(connection, state, limit // 2)
         place = f"position {of.up_to}"
@@ -63,7 +63,7 @@ def look(connection: Connection, state: State, limit: int) -> Taken:
         findings += _compared(connection, after, of.up_to - 1)
     if of.complete:
         findings += [*outside(connection, of.stands_at), *_ahead(connection)]
-    return Taken(None if of.complete else {"after": of.up_to}, of.events, findings)
+    return StepResult(None if of.complete else {"after": of.up_to}, of.events, findings)
 
 
 def _compared(connection: Connection, after: int, up_to: int) -> list[Finding]:

@@ -7,7 +7,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 import orjson
 import structlog
 
-from application.evidence.sweep import Finding, FoundSince, LegStatus, Subject, SweepStatus, Taken
+from application.evidence.sweep import Finding, FoundSince, LegStatus, StepResult, Subject, SweepStatus
 from infrastructure.evidence.sweep.leg import Connection, State
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
@@ -53,18 +53,18 @@ class Journal:
         [(number,)] = self._run("begin_pass", leg=leg)
         return int(number)
 
-    def note(self, leg: str, number: int, taken: Taken) -> tuple[list[Finding], list[Finding]]:
+    def note(self, leg: str, number: int, result: StepResult) -> tuple[list[Finding], list[Finding]]:
         """Keep what a step of this pass has seen: the findings that are new, and those that are mended."""
         new = []
-        for finding in taken.findings:
+        for finding in result.findings:
             subject, place, sentence = finding
             found = {"leg": leg, "kind": subject, "place": place, "sentence": sentence, "pass": number}
             if self._run("find", **found, most=REMEMBERED) == [(True,)]:
                 new.append(finding)
-        if taken.state is not None:
-            self._run("go_on", leg=leg, state=orjson.dumps(taken.state).decode(), events=taken.events)
+        if result.state is not None:
+            self._run("go_on", leg=leg, state=orjson.dumps(result.state).decode(), events=result.events)
             return new, []
-        self._run("complete", leg=leg, events=taken.events)
+        self._run("complete", leg=leg, events=result.events)
         mended = [_finding(*row) for row in self._run("mend", **{"leg": leg, "pass": number})]
         return new, mended
 

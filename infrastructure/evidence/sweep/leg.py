@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 import psycopg
 
-from application.evidence.sweep import Finding, Taken
+from application.evidence.sweep import Finding, StepResult
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 
@@ -31,7 +31,7 @@ State = Mapping[str, Any] | None
 class Look(Protocol):
     """One look at a stretch, within a transaction that has its moment. `state` is None at the beginning of a pass."""
 
-    def __call__(self, connection: Connection, state: State, limit: int, /) -> Taken: ...
+    def __call__(self, connection: Connection, state: State, limit: int, /) -> StepResult: ...
 
 
 class Leg(Protocol):
@@ -67,9 +67,9 @@ def check(url: str, leg: Leg, progress: Callable[[int, int], None] = lambda _don
         while True:
             with leg.ready() as look, connection.transaction():
                 leg.hold(connection)
-                taken = look(connection, state, leg.at_once)
-            findings += taken.findings
-            state, done = taken.state, done + taken.events
+                result = look(connection, state, leg.at_once)
+            findings += result.findings
+            state, done = result.state, done + result.events
             progress(done, max(done, about))
             if state is None:
                 return findings
@@ -77,7 +77,7 @@ def check(url: str, leg: Leg, progress: Callable[[int, int], None] = lambda _don
 
 @contextmanager
 def sweeping(url: str) -> Iterator[Connection]:
-    """A connection whose transactions are as of one moment each. Nobody waits for long behind a step, nor a step for anybody."""
+    """A connection whose transactions are as of one moment each. Other sessions wait for a step only briefly, and a step for them."""
     with connect_blocking(url, _SESSION, autocommit=True) as connection:
         # A statement is planned for the stretch that is asked for, and never prepared.
         connection.cursor_factory = psycopg.ClientCursor

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from application.evidence.checkpoints import Notes
 from application.evidence.differences import Kind
-from application.evidence.sweep import Taken, of_fault
+from application.evidence.sweep import StepResult, of_fault
 from application.evidence.verification import Verification
 from application.evidence.verified import Verified
 from infrastructure.evidence.checkpoint_file import CheckpointFile, FileAsOfNow
@@ -37,7 +37,7 @@ class LogLeg(Leg):
         # Opened before the moment that is looked at: it then holds nothing that the database could not know yet.
         with self._file.as_of_now(torn=False) as published:
 
-            def look(connection: Connection, state: State, limit: int) -> Taken:
+            def look(connection: Connection, state: State, limit: int) -> StepResult:
                 connection.execute("SET LOCAL enable_sort = off")
                 so_far = Verified() if state is None else Verified.read(state)
                 before = so_far.tree.size
@@ -49,7 +49,7 @@ class LogLeg(Leg):
                 written = so_far.written() if more else None
                 # A mistake in the settings of this machine is none of the log's: who writes checkpoints says so.
                 findings = [of_fault(fault) for fault in faults if fault.kind is not Kind.SETTINGS]
-                return Taken(written, so_far.tree.size - before, findings)
+                return StepResult(written, so_far.tree.size - before, findings)
 
             yield look
 

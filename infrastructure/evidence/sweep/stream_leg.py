@@ -10,7 +10,7 @@ from psycopg import sql
 from typing_extensions import override
 
 from application.evidence.stream_check import StreamFacts, judge_stream
-from application.evidence.sweep import Finding, Named, Subject, Taken
+from application.evidence.sweep import Finding, NamedFindings, StepResult, Subject
 from infrastructure.evidence.sweep.leg import Connection, Leg, Look, State
 from infrastructure.log.sealing import opens
 from infrastructure.postgres.sql import queries
@@ -49,7 +49,7 @@ class StreamLeg(Leg):
     def ready(self) -> Iterator[Look]:
         yield self._look
 
-    def _look(self, connection: Connection, state: State, limit: int) -> Taken:
+    def _look(self, connection: Connection, state: State, limit: int) -> StepResult:
         """The streams of so many events, and all rows and keys whose ids lie between them."""
         first = self._first if state is None else UUID(state["first"])
         row = connection.execute(_QUERIES["last"], {"first": first, "limit": limit}).fetchone()
@@ -58,7 +58,7 @@ class StreamLeg(Leg):
             with connection.transaction():
                 events, findings = _compared(connection, first, last)
         except psycopg.DataError:
-            # Somebody has altered an event so that nothing can be made of it. The range is divided until it is that stream alone.
+            # An event was altered so that nothing can be made of it. The range is divided until it is that stream alone.
             if limit > 1:
                 return self._look(connection, state, limit // 2)
             place = f"stream {last}"
@@ -66,11 +66,11 @@ class StreamLeg(Leg):
             if first < last:
                 # Rows and keys before it, which no event belongs to.
                 findings += _compared(connection, first, UUID(int=last.int - 1))[1]
-        return Taken(None if last == self._last else {"first": str(UUID(int=last.int + 1))}, events, findings)
+        return StepResult(None if last == self._last else {"first": str(UUID(int=last.int + 1))}, events, findings)
 
 
 def _compared(connection: Connection, first: UUID, last: UUID) -> tuple[int, list[Finding]]:
-    events, found = 0, Named()
+    events, found = 0, NamedFindings()
     query = psycopg.ClientCursor(connection).mogrify(_QUERIES["streams"], {"first": first, "last": last})
     connection.execute(sql.SQL("DECLARE streams NO SCROLL CURSOR FOR ") + sql.SQL(query))
     fetched = psycopg.Cursor(connection)

@@ -70,10 +70,10 @@ def take(connection: Connection, leg: Leg, limit: int, *, anew: bool = False) ->
             number, state = leg_state.status.number, leg_state.state
             if anew or leg_state.status.complete:
                 number, state = journal.begin_pass(leg.name), None
-            taken = look(connection, state, limit)
-            new, mended = journal.note(leg.name, number, taken)
+            result = look(connection, state, limit)
+            new, mended = journal.note(leg.name, number, result)
         say(new, mended)
-    return taken.state is not None
+    return result.state is not None
 
 
 def sweep_at_once(url: str, leg: Leg) -> None:

@@ -199,4 +199,4 @@ def test_the_readings_of_an_organization_are_listed_newest_first(preferences: Co
     ]
     assert len(inside("audit", "reads", "--org", "org_math", "--json", "--limit", "1").stdout.splitlines()) == 1
     nobody = inside("audit", "reads", "--org", "org_of_nobody")
-    assert (nobody.returncode, nobody.stderr.strip()) == (0, "Nobody has read anything.")
+    assert (nobody.returncode, nobody.stderr.strip()) == (0, "No reading is recorded.")

@@ -109,7 +109,7 @@ def test_the_dry_run_counts_whose_answer_would_change_and_publishes_nothing(insi
     for line in (
         "  email.product_updates  default off -> default on; in the answer of 2 users without a choice of their own",
         "  email.weekly_usage_digest  default on -> default off; in the answer of 2 users without a choice of their own",
-        "  email.notices  removed; in nobody's answer",
+        "  email.notices  removed; in no user's answer",
         "Users who ever chose something: 4. Resolved answers that would change: 3.",
         "Nothing was published.",
     ):
@@ -126,7 +126,7 @@ def test_other_words_are_a_change_and_in_nobodys_answer(inside, database_url: st
     # when it is asked what would change, then the words are, and nobody's answer is.
     changed = f'description "What you have paid." -> "{RECEIPTS.description}"'
     said = inside("catalogue", "diff").stdout
-    assert f"  email.billing_receipts  {changed}; in nobody's answer\n" in said
+    assert f"  email.billing_receipts  {changed}; in no user's answer\n" in said
     assert "Resolved answers that would change: 0." in said
     # The list has them, too, once they are published.
     assert inside("migrate").returncode == 0
@@ -144,7 +144,7 @@ def test_a_new_toggle_changes_everybodys_answer(inside, database_url: str) -> No
     asyncio.run(publish(database_url, earlier(without=("billing_receipts",))))
     choose(database_url, '{"email.billing_receipts": true}', "{}")
     said = inside("catalogue", "diff").stdout
-    assert f"email.billing_receipts  {ADDED}; in everybody's answer" in said
+    assert f"email.billing_receipts  {ADDED}; in every user's answer" in said
     assert "Resolved answers that would change: 2." in said
 
 
@@ -162,7 +162,7 @@ def test_the_dry_run_comes_before_the_migrations(former: int, empty_database: st
     # when this release is asked what it would change, then it says so,
     said = inside("catalogue", "diff", database_url=empty_database)
     assert (said.returncode, said.stderr) == (0, "")
-    assert f"email.billing_receipts  {ADDED}; in everybody's answer" in said.stdout
+    assert f"email.billing_receipts  {ADDED}; in every user's answer" in said.stdout
     assert said.stdout.endswith("Nothing was published.\n")
     # and everything is as it was.
     with psycopg.connect(empty_database) as connection:

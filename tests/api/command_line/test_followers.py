@@ -67,7 +67,7 @@ def test_who_is_not_there_is_one_sentence(inside: Callable[..., Result], command
 
 def test_who_is_unknown_to_this_release_can_not_be_set_back(inside: Callable[..., Result], stopped: int) -> None:
     said = one_sentence(inside("followers", "reset", "old"))
-    assert said == "old is unknown to this release: nobody knows what to undo"
+    assert said == "old is unknown to this release: it cannot undo its effect"
     assert cells(inside("followers", "list"), "old")[2] == str(stopped - 1)
 
 

@@ -278,7 +278,7 @@ def in_process(failure: Exception) -> httpx.AsyncClient:
         sweep_within=86_400,
         build={},
         swept=readiness,
-        moves=readiness,
+        continuations=readiness,
         replication=readiness,
         signing=readiness,
         rate_limit=RateLimit(0),

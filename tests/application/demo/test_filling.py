@@ -34,7 +34,7 @@ class Erasures:
     async def count_unsealed_events(self, _: Any) -> int:
         return 0
 
-    async def blank_projections(self, _: Any) -> int:
+    async def erase_from_readings(self, _: Any) -> int:
         return 0
 
     async def destroy_key(self, _: Any) -> bool:

@@ -266,7 +266,7 @@ async def test_signed_events_that_were_lost_in_a_failover_are_an_alarm_in_words_
         await record(evidence.url, events)
         # then nothing is signed, whether the log is shorter by now or longer, and the loss is named,
         with pytest.raises(
-            SignedEventsLost, match=r"was continued .*, and lost what stood behind position \d+: events up to"
+            SignedEventsLost, match=r"was continued .*, and lost the events after position \d+: events up to"
         ):
             evidence.checkpoint()
         # and the verification names the positions.

@@ -7,7 +7,7 @@ import pytest
 
 from application.evidence.differences import Fault, Kind
 from application.evidence.stream_check import StreamFacts, judge_stream
-from application.evidence.sweep import MAX_FINDINGS, SHARE, Finding, LegStatus, Named, Subject, of_fault
+from application.evidence.sweep import MAX_FINDINGS, SHARE, Finding, LegStatus, NamedFindings, Subject, of_fault
 
 STREAM = UUID(int=7)
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -29,7 +29,7 @@ def test_a_fault_of_the_log_is_a_finding_with_a_place(fault: Fault, subject: Sub
 
 
 def test_of_many_findings_of_a_kind_the_first_are_named_and_the_rest_are_counted() -> None:
-    named = Named()
+    named = NamedFindings()
     named.add(Finding(Subject.READ_MODEL, f"stream {number}", "x") for number in range(MAX_FINDINGS + 3))
     named.add([Finding(Subject.KEY, "stream 1", "x")])
     *first, more = named.all("streams 1 to 9")

@@ -68,7 +68,7 @@ def record(store: MemoryStore, *changes: Change) -> None:
     for one in changes:
         draft = Draft(one.stream, store.rows.get(one.stream))
         draft.decide(one, (f"other-{n}" for n in itertools.count(len(store.log))))
-        append = draft.append(lambda: KEY)
+        append = draft.to_append(lambda: KEY)
         store.log.extend(append.events)
         store.rows[one.stream] = append.row
 
@@ -374,7 +374,7 @@ async def test_a_link_of_an_erased_person_switches_off_and_does_not_name_the_per
     erasure = Draft(ADA, store.rows[ADA])
     erasure.erase(change().provenance, iter(["erasure"]))
     store.log.extend(erasure.events)
-    store.rows[ADA] = erasure.append(None).row._replace(key=None)
+    store.rows[ADA] = erasure.to_append(None).row._replace(key=None)
     # when their choice is changed, then it is, and a click on a link leaves them unnamed, also by the trace that it is part of.
     wish = change(digest=False)
     await preferences.change(wish._replace(provenance=wish.provenance._replace(source=source, traceparent=TRACEPARENT)))

@@ -16,7 +16,7 @@ from domain.continued_log import STREAM
 from domain.errors import Unavailable
 from domain.events import LogContinued, NotificationToggled
 from infrastructure.followers.register import FollowerRegister
-from infrastructure.log.continuation import continue_where_moved, moves
+from infrastructure.log.continuation import continuation_summary, continue_where_moved
 from infrastructure.log.event_codec import decode
 from infrastructure.log.sequence import behind, set_forward
 from infrastructure.preferences.event_store import PostgresPreferencesStore
@@ -264,13 +264,13 @@ async def test_the_release_before_takes_the_refusal_for_temporary(database_url: 
 
 async def test_it_is_counted_how_often_and_told_where_the_log_was_continued(database_url: str) -> None:
     async with patient_database(database_url) as database:
-        assert await moves(database) == (0, 0, 0)
+        assert await continuation_summary(database) == (0, 0, 0)
         await record(database_url, 2)
         for _ in range(2):
             before = log_of(database_url)[-1][0]
             move_elsewhere(database_url)
             await record(database_url, 1)
-        assert await moves(database) == (2, continuations(database_url)[-1][0], before)
+        assert await continuation_summary(database) == (2, continuations(database_url)[-1][0], before)
 
 
 async def test_a_sequence_that_is_behind_is_found_and_set_forward(database_url: str) -> None:

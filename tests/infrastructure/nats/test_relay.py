@@ -116,7 +116,7 @@ async def test_who_else_writes_to_the_stream_is_found_out(database_url, forgetfu
     await connection.jetstream().publish("notification-preferences.org.toggled", b"{}")
     await connection.close()
     relay = Relay(BrokerStream([forgetful], STREAM))
-    with pytest.raises(StreamUnusable, match="somebody else writes"):
+    with pytest.raises(StreamUnusable, match="another program writes"):
         await relay.stands_at(0)
     await relay.close()
 
