@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from statistics import median
 
@@ -41,6 +41,12 @@ class Follower:
             if line.startswith(b"data: {") and (event := json.loads(line[6:])).get("type"):
                 self.told[event["data"]["request_id"]] = time.perf_counter()
         self.ended.set()
+
+    async def all_of(self, requests: Iterable[str]) -> None:
+        """Return when it was told of all of them."""
+        async with asyncio.timeout(60):
+            while not self.told.keys() >= {*requests}:  # noqa: ASYNC110 - lines of another process
+                await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
         if self._process.returncode is None:
@@ -98,6 +104,7 @@ async def test_an_event_comes_at_once_through_each_proxy(server: Server, fresh_u
             }
             # when a user changes something now and then
             changed_at = await change_now_and_then(server.url, bearer(fresh_user()))
+            await asyncio.gather(*(follower.all_of(changed_at) for follower in followers.values()))
     # then each reader is told of it within a moment, and only the last one later: the negative control.
     waited = {
         name: median(follower.told[request] - at for request, at in changed_at.items())

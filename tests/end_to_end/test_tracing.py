@@ -36,9 +36,19 @@ SOON = {"otel_bsp_schedule_delay": 20, "otel_exporter_otlp_timeout": 1}
 """Spans leave after 20 ms, and a collector has a second to answer."""
 
 
-def requests(server: Server, start: int = 0) -> list[dict[str, Any]]:
-    logged = [json.loads(line) for line in server.log(start).splitlines() if line.startswith(b"{")]
-    return [line for line in logged if line["event"] == "request"]
+def requests(server: Server, start: int, answered: int) -> list[dict[str, Any]]:
+    """The log lines of the requests that were answered. A line may come after its answer."""
+
+    def logged() -> list[dict[str, Any]]:
+        lines = [
+            json.loads(line)
+            for line in server.log(start).splitlines(keepends=True)
+            if line.startswith(b"{") and line.endswith(b"\n")
+        ]
+        return [line for line in lines if line["event"] == "request"]
+
+    until(lambda: len(logged()) >= answered)
+    return logged()
 
 
 def states(url: str) -> list[dict[str, Any]]:
@@ -146,7 +156,7 @@ async def test_without_a_collector_the_request_is_followed_by_its_log_line_and_i
         answer = await http.patch(PATH, json=ON, headers={**bearer(user, organization), **headers})
         assert answer.status_code == 200
     # then the log says it of the one, and nothing of the other,
-    said = [line for line in requests(server, start) if line["method"] == "PATCH"]
+    said = requests(server, start, answered=2)
     assert [line.get("traceparent") for line in said] == [UNSAMPLED, None]
     assert not any("trace" in name for name in said[1] if name != "traceparent")
     # and so do the events.
@@ -163,7 +173,7 @@ async def test_a_wrong_traceparent_is_as_none(server: Server, http, fresh_user) 
     for headers in ([("traceparent", "00-x")], [("traceparent", TRACEPARENT)] * 2):
         answer = await http.get(PATH, headers=[*bearer(fresh_user()).items(), *headers])
         assert answer.status_code == 200
-    assert not any("traceparent" in line for line in requests(server, start))
+    assert not any("traceparent" in line for line in requests(server, start, answered=2))
 
 
 def test_a_click_on_a_link_is_followed_too_unless_the_person_was_erased(
