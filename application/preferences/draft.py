@@ -6,7 +6,7 @@ from uuid import UUID
 from application.preferences.state import Change, State
 from application.preferences.store import Append
 from domain.errors import PreconditionFailed
-from domain.events import PreferencesEvent
+from domain.events import PreferencesErased, PreferencesEvent
 from domain.preferences import NotificationPreferences
 from domain.provenance import BY_LINK, ERASED, Provenance
 from projections.current_preferences import CurrentPreferences
@@ -47,10 +47,10 @@ class Draft:
     def to_append(self, new_key: Callable[[], bytes] | None) -> Append:
         """What to write. The draft must have events.
 
-        `new_key` makes a key if the person has none, or no longer has one. Pass None for events that name no person.
+        `new_key` makes a key if the person has none, or no longer has one, and the events name the person. Pass None for an erasure.
         """
         known = self._row.key if self._row else None
-        opened = new_key() if known is None and new_key is not None else None
+        opened = new_key() if known is None and new_key is not None and self._names_the_person() else None
         _, version, choices = self.state
         modified_at = self.events[-1].timestamp
         return Append(
@@ -60,6 +60,10 @@ class Draft:
             opens_key=opened is not None,
             expected_choices=self._row.choices if self._row else {},
         )
+
+    def _names_the_person(self) -> bool:
+        """A click on an erased person's link must not open a key, which would make the person known to the next click."""
+        return any(not isinstance(event, PreferencesErased) and event.actor != ERASED for event in self.events)
 
     def _is_erased(self) -> bool:
         """A stream without a key belongs to an erased person, or has only events that are older than sealing."""

@@ -241,17 +241,19 @@ async def test_a_link_of_an_erased_person_still_switches_off_without_naming_the_
     async with patient_database(server.database_url) as database:
         erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), DatabaseClock())
         assert (await erasure.erase("org_math", user)).destroyed
-    # when the link in an old mail is used, then the choice is recorded,
-    assert (await http.post(link(user), data=ONE_CLICK)).status_code == 200
-    assert (await resolved(user))[NEWS.name] is False
+    # when the links in two old mails are used, then the choices are recorded,
+    for toggle in (NEWS.name, "delivery_alerts"):
+        assert (await http.post(link(user, path=f"email.{toggle}"), data=ONE_CLICK)).status_code == 200
+        assert (await resolved(user))[toggle] is False
     # and the log still doesn't name the person.
-    entry, _ = await history(user)
+    entry, *_ = await history(user)
     assert entry["actor"] == {"kind": "customer", "label": "unsubscribe link"}
     async with patient_database(server.database_url) as database:
-        [click] = await PostgresPreferencesStore(database).changes(stream_id("org_math", user), up_to=None, limit=1)
-        assert click.actor == ERASED
+        clicks = await PostgresPreferencesStore(database).changes(stream_id("org_math", user), up_to=None, limit=2)
+        assert [click.actor for click in clicks] == [ERASED, ERASED]
+        # So there is nothing to erase.
         erasure = Erasure(PostgresErasures(database), CATALOGUE, iter(ulid_now, None), DatabaseClock())
-        assert (await erasure.erase("org_math", user)).unsealed_events == 0
+        assert await erasure.erase("org_math", user) == (False, 0, 0)
 
 
 def test_an_operator_sees_that_the_bearer_of_a_link_acted(server, fresh_user, folder, monkeypatch, capsys) -> None:

@@ -381,6 +381,11 @@ async def test_a_link_of_an_erased_person_switches_off_and_does_not_name_the_per
     assert toggles(store)[-1] == (DIGEST, False)
     assert store.log[-1].actor == {"user": named}
     assert store.log[-1].traceparent == (None if named == "erased" else TRACEPARENT)
+    # The same holds for the next click, so there is no key under which the person would be known again.
+    wish = change(news=False)
+    await preferences.change(wish._replace(provenance=wish.provenance._replace(source=source, traceparent=TRACEPARENT)))
+    assert store.log[-1].actor == {"user": named}
+    assert (store.rows[ADA].key is None) == (named == "erased")
 
 
 async def test_a_link_of_a_person_who_was_not_erased_says_whose_it_was(preferences, store) -> None:
