@@ -21,7 +21,8 @@ PROVEN: Final = 1_000
 
 
 class RememberedRows:
-    """At most `most` rows, each for `SERVES` seconds of the `clock`. The oldest row is dropped first.
+    """At most `most` rows, each for `SERVES` seconds of the `clock`. The oldest row is dropped first. An old row leaves memory when the
+    next one comes.
 
     A row is handed out once. If the append proves the row, the caller puts its successor in. If not, the row is gone, so
     a wrong guess can't mislead twice.

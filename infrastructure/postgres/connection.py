@@ -34,7 +34,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     async def rows(
         self, query: Any, parameters: Any = (), *, prepare: bool = True, deadline: float | None = None
     ) -> list[TupleRow]:
-        """Raises `NoAnswer` if the server has not answered by `deadline`, a time of the monotonic clock, and `Unconfirmed`."""
+        """Raises `NoAnswer` if the server has not answered by `deadline`, a time of the monotonic clock."""
         before = self._deadline
         if deadline is not None:
             self._deadline = deadline
@@ -42,15 +42,17 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
             await self.kept_cursor.execute(query, parameters, prepare=prepare)
         finally:
             self._deadline = before
-        if self._wait_cancelled:
-            self._wait_cancelled = False
-            raise Unconfirmed("the commit's wait for its standby was cancelled: a failover can lose what it recorded")
         return await self.kept_cursor.fetchall()
 
     def heed(self, notice: Diagnostic) -> None:
         """PostgreSQL reports a cancelled wait as a success, with a warning. Only the warning's place in PostgreSQL's code is in no language."""
         if notice.source_function == "SyncRepWaitForLSN":
             self._wait_cancelled = True
+
+    def unconfirmed(self) -> bool:
+        """Whether a commit since the last call did not wait for its standby to the end."""
+        cancelled, self._wait_cancelled = self._wait_cancelled, False
+        return cancelled
 
     @contextmanager
     def answering_by(self, deadline: float) -> Iterator[None]:

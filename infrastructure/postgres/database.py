@@ -15,7 +15,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import PoolClosed, PoolTimeout
 
 from domain.errors import Unavailable
-from infrastructure.postgres.connection import Connection, ConnectionLost, LoginRefused, ReadOnly, translated
+from infrastructure.postgres.connection import Connection, ConnectionLost, LoginRefused, ReadOnly, Unconfirmed, translated
 from infrastructure.postgres.pool_figures import PoolFigures
 from infrastructure.postgres.session import Session, make_pool, settings_in
 
@@ -101,14 +101,19 @@ class Database:
     @asynccontextmanager
     async def connection(self, within: float | None = None) -> AsyncIterator[Connection]:
         """A connection, `within` so many seconds, by default `connect_within`. Raises `Unavailable`, or its subclass `ConnectionLost` if
-        the outcome of a statement is unknown.
+        the outcome of a statement is unknown, or `Unconfirmed`.
         """
         try:
             connection = await self._take(within)
+            unconfirmed = False
             try:
                 yield connection
             finally:
+                # Here, and not after each statement, because a transaction commits after its last one. The next user must not get this error.
+                unconfirmed = connection.unconfirmed()
                 await self._give_back(connection)
+            if unconfirmed:
+                raise Unconfirmed("the commit's wait for its standby was cancelled: a failover can lose what it recorded")
         except PoolTimeout as error:
             within = self._connect_within if within is None else within
             raise self._no_connection(f"no connection to the database within {within:.1f} s") from error

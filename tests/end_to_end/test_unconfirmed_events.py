@@ -16,7 +16,9 @@ import psycopg
 import pytest
 
 from infrastructure.embedded.nats_server import NatsServer
-from tests.support import eventually
+from infrastructure.postgres.connection import Unconfirmed
+from infrastructure.postgres.database import Database
+from tests.support import eventually, processes
 from tests.support.catalogues import publish
 from tests.support.command import Command
 from tests.support.events_client import events_key
@@ -24,6 +26,7 @@ from tests.support.feed_readers import FeedReader, reading
 from tests.support.figures import figures
 from tests.support.handed_on import stored
 from tests.support.keep_alive import KeepAlive, Reply
+from tests.support.patient_database import patient_database
 from tests.support.relays import Relays
 from tests.support.server import Server
 from tests.support.standby import Pair
@@ -118,6 +121,43 @@ async def running(pair: Pair, folder: Path, replication: str) -> Any:
                 yield Running(pair, url, server, broker, relays, readers, folder / "data" / "checkpoints")
         finally:
             relays.close()
+
+
+async def test_every_caller_that_commits_learns_that_the_wait_for_the_standby_was_cancelled_and_the_next_one_does_not(
+    pair: Pair,
+) -> None:
+    url, cancel = (
+        pair.new_database(),
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+    )
+    write = "INSERT INTO person_keys (originator_id, since_version, key) VALUES (gen_random_uuid(), 1, '')"
+
+    async def statement(database: Database) -> None:
+        await database.execute(write)
+
+    async def rows(database: Database) -> None:
+        await database.write(f"{write} RETURNING key")
+
+    async def transaction(database: Database) -> None:
+        async with database.connection() as connection, connection.transaction():
+            await connection.rows(f"{write} RETURNING key")
+
+    def cancelled() -> bool:
+        with psycopg.connect(pair.primary.url(), autocommit=True) as connection:
+            return bool(connection.execute(cancel.encode()).fetchall())
+
+    await asyncio.to_thread(pair.follow, synchronous=True)
+    frozen = pair.lag()
+    try:
+        async with patient_database(url, size=1) as database:
+            for commit in (statement, rows, transaction):
+                committing = asyncio.create_task(commit(database))
+                await asyncio.to_thread(eventually.until, cancelled)
+                with pytest.raises(Unconfirmed):
+                    await committing
+                assert await database.fetch("SELECT 1") == [(1,)]
+    finally:
+        processes.thaw(frozen)
 
 
 async def test_what_no_standby_has_is_neither_shown_nor_handed_on_nor_signed(
