@@ -51,7 +51,7 @@ openapi: .venv/.installed-dev ## renew the golden copy of the API's description
 clients: ## install the linters and generators that tests/clients tries the API's description with (npm)
 	npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund
 
-screenshots: .venv/.installed-dev ## take the pictures of the pages in docs/images anew (needs Debian's chromium)
+screenshots: .venv/.installed-dev ## take the pictures of the pages in docs/images anew (needs Debian's chromium-headless-shell)
 	$(BIN)/python -m tests.support.screenshots
 
 schema: .venv/.installed-dev ## renew the copy of the schema that a database is held to, after a new migration
