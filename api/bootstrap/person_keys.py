@@ -3,9 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
+from application.progress import Progress
 from infrastructure.erasure import key_copy, person_keys
 from infrastructure.erasure.key_repair import KeyRepair, Repaired
 from infrastructure.erasure.person_keys import Fit
@@ -13,10 +14,6 @@ from infrastructure.evidence.log_tree import reading
 
 NAMED: Final = 20
 """Streams that are listed, at most."""
-
-
-class Progress(Protocol):
-    def __call__(self, done: int, about: int, /) -> None: ...
 
 
 @dataclass(slots=True)

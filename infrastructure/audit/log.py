@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from application.audit.filter import AuditFilter
 from application.audit.log import AuditIndex, EntryPosition, IndexProgress
+from application.audit.summary import BEGINNING
 from application.log import BrokenStream, Recorded
 from domain.errors import Unavailable
 from infrastructure.audit import index as audit_index
@@ -17,7 +18,6 @@ from infrastructure.postgres.read_database import ANSWER_WITHIN, ReadDatabase
 from infrastructure.postgres.sql import queries
 from projections.audit_log import Action
 
-BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 

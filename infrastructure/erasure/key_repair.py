@@ -1,7 +1,7 @@
 """Repairs the persons' keys: each stream gets the key that opens it, and no erasure is undone."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 import psycopg
 
 from application.preferences.remembered import SERVES
+from application.progress import Progress
 from infrastructure.erasure import person_keys
 from infrastructure.erasure.person_keys import QUERIES, Fit, KeyedStream, fit, opened, opens
 from infrastructure.postgres.connection import BlockingConnection
@@ -50,7 +51,7 @@ class KeyRepair:
         self._give_up = give_up
         self._repaired = Repaired()
 
-    def run(self, progress: Callable[[int, int], None] = lambda _, __: None) -> Repaired:
+    def run(self, progress: Progress = lambda _, __: None) -> Repaired:
         with connect_blocking(self._url, _SESSION) as connection:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             with connection.transaction():

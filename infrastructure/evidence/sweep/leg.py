@@ -1,12 +1,13 @@
 """A leg of the sweep, and how it is gone through at once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
 import psycopg
 
 from application.evidence.sweep import Finding, StepResult
+from application.progress import Progress
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 
@@ -54,7 +55,7 @@ class Leg(Protocol):
         ...
 
 
-def check(url: str, leg: Leg, progress: Callable[[int, int], None] = lambda _done, _about: None) -> list[Finding]:
+def check(url: str, leg: Leg, progress: Progress = lambda _done, _about: None) -> list[Finding]:
     """A whole pass at once. Nothing is written; each step is as of a moment of its own, so that it stands in nobody's way."""
     findings: list[Finding] = []
     state: State = None
