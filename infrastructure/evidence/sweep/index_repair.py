@@ -68,7 +68,7 @@ def _repair(connection: Connection, after: int, up_to: int) -> None:
         up_to = min(up_to, stands_at)
         connection.execute(_QUERIES["remove"], {"after": after, "up_to": up_to})
         connection.execute(_QUERIES["remove_outside"], {"stands_at": stands_at})
-        connection.execute(_QUERIES["index"], {"after": after, "up_to": max(after, up_to)})
+        connection.execute(queries("audit_index")["index"], [after, max(after, up_to)])
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
 
 

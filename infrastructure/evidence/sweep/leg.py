@@ -8,6 +8,7 @@ import psycopg
 
 from application.evidence.sweep import Finding, StepResult
 from application.progress import Progress
+from infrastructure.log import event_log
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 
@@ -61,10 +62,7 @@ def check(url: str, leg: Leg, progress: Progress = lambda _done, _about: None) -
     state: State = None
     done = 0
     with sweeping(url) as connection:
-        row = connection.execute(
-            "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass"
-        ).fetchone()
-        about = row[0] if row else 0
+        about = event_log.about(connection)
         while True:
             with leg.ready() as look, connection.transaction():
                 leg.hold(connection)
