@@ -26,6 +26,7 @@ Json = dict[str, Any]
 REQUEST_ID_EXAMPLE: Final = "01JTBQH2FZ8K1RXC0WJ4Z9P3VM"
 
 ULID: Final = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 ULID_SCHEMA: Final[Json] = {"type": "string", "pattern": ULID}
 
 REQUEST_ID: Final[Json] = {
@@ -132,6 +133,10 @@ SourceName: TypeAlias = Literal["dashboard", "api", "one_click", "link", "import
 """`Source` as a type that the framework describes and checks. A test checks that both have the same values."""
 
 
+class SuccessAnswer(BaseModel):
+    success: bool = Field(description="true; an error has false.")
+
+
 class Who(BaseModel):
     kind: Literal["customer", "platform"] = Field(description="`platform` is our staff acting in the user's name.")
     label: str = Field(
@@ -157,6 +162,22 @@ def choice_filters(catalogue: Catalogue) -> dict[str, Json]:
             "examples": toggles,
             "description": "Only choices of toggles with this name, which the catalogue has or once had.",
         },
+    }
+
+
+def complete(properties: Json, optional: Json | None = None) -> Json:
+    """An object that has all `properties`, and may have the `optional` ones."""
+    return {"type": "object", "required": [*properties], "properties": properties | (optional or {})}
+
+
+def next_page(operation: str) -> Json:
+    """The link of a page to the next one, which the same operation reads."""
+    return {
+        "nextPage": {
+            "operationId": operation,
+            "parameters": {"cursor": "$response.body#/meta/next_cursor"},
+            "description": "As long as `next_cursor` is not null.",
+        }
     }
 
 

@@ -15,7 +15,7 @@ from application.audit.reads import RecordOfReading
 from application.audit.summary import AuditSummary
 from application.audit.users import Users
 from application.decisions import Decisions
-from application.evidence.signing import SigningStatus
+from application.evidence.checkpoints import SigningStatus
 from application.evidence.sweep import SweepStatus
 from application.feed.feed import EventFeed
 from application.feed.live_feed import LiveFeed

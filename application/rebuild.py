@@ -1,11 +1,11 @@
 """Rebuilding the current preferences from the whole log in a second table, and swapping that table in."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from application.progress import Progress
 from domain.errors import Unavailable
 
 STRIDE: Final = 1_000_000
@@ -19,9 +19,6 @@ ATTEMPTS: Final = 20
 
 PAUSE: Final = 1.0
 """Seconds between two attempts. In this time the requests that waited behind the last attempt are served."""
-
-Progress = Callable[[int, int], None]
-"""Called with how many events were read, and about how many there are. Positions can't show progress: they have gaps of any size."""
 
 
 class Folded(NamedTuple):
@@ -103,7 +100,10 @@ class Shadow(Protocol):
 
 
 class Rebuild:
-    """One pass over the log. Its memory doesn't grow with the number of users or events."""
+    """One pass over the log. Its memory doesn't grow with the number of users or events.
+
+    Its progress is counted in events. Positions can't show it: they have gaps of any size.
+    """
 
     def __init__(self, shadow: Shadow, progress: Progress) -> None:
         self._shadow = shadow

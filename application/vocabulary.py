@@ -13,6 +13,16 @@ Published: TypeAlias = Callable[[], Awaitable[PublishedCatalogues]]
 """Every catalogue that was ever published. Raises `Unavailable`."""
 
 
+def unknown(catalogue: Catalogue, channel: str | None, toggle: str | None) -> dict[str, str]:
+    """The details of a `ValidationFailed` if the catalogue has no such channel, or no such toggle in it. None stands for any."""
+    channels = [known for known in catalogue.channels if channel in (None, known.name)]
+    if not channels:
+        return {"channel": "unknown channel"}
+    if toggle is not None and not any(toggle == known.name for one in channels for known in one.visible):
+        return {"toggle": "unknown toggle"}
+    return {}
+
+
 async def validate_with_history(
     catalogue: Catalogue, published: Published, check: Callable[[Catalogue], Checked]
 ) -> Checked:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
-CONNECTIONS = 32
+from bench.pair import CONNECTIONS
+
 TITLES = {"PATCH": "PATCH, every one a durable change", "GET": "GET"}
 LABELS = {
     "ours": "this service, as it is shipped",

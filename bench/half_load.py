@@ -14,13 +14,13 @@ from statistics import median, quantiles
 import orjson
 
 from bench.goals import Figure
+from bench.pair import CONNECTIONS
 from bench.server import PATH
 from bench.stage import Stage
 from bench.trial import Trial, VoidRun
 from bench.users import User
 from bench.wrk import Answers, Load, send
 
-CONNECTIONS = 32
 PAUSE = 0.02
 """Seconds between two changes of the user who is timed, on average."""
 

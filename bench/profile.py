@@ -6,11 +6,10 @@ import sys
 from dataclasses import replace
 
 from bench.contender import OURS
+from bench.pair import CONNECTIONS
 from bench.report import table
 from bench.stage import Stage
 from bench.wrk import Method
-
-CONNECTIONS = 32
 
 
 def show(stage: Stage) -> None:

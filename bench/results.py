@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from bench.chart import CONNECTIONS, svg
+from bench.chart import svg
 from bench.loads import Measured
 from bench.medians import rounds
+from bench.pair import CONNECTIONS
 from bench.report import table
 from bench.size import Size
 

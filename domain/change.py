@@ -1,7 +1,7 @@
 """The change that a caller asks for, checked against the catalogue."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, NoReturn
 
 from domain.catalogue import Catalogue, Choices, path
 from domain.errors import ImmutableNotificationKey, RefusedChange, UnknownNotificationKey, ValidationFailed
@@ -24,8 +24,12 @@ def requested_choices(document: object, catalogue: Catalogue) -> Choices:
     """
     choices: dict[str, bool] = {}
     faults = list(_read(document, catalogue, choices))
-    if not faults:
-        return choices
+    if faults:
+        refuse(faults)
+    return choices
+
+
+def refuse(faults: Sequence[Fault]) -> NoReturn:
     kind = next(kind for kind in PRECEDENCE if any(fault.kind is kind for fault in faults))
     raise kind(details={fault.field: fault.phrase for fault in faults})
 

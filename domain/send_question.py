@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeGuard
 
 from domain.catalogue import Catalogue, Toggle, path
-from domain.change import PRECEDENCE, Fault
+from domain.change import Fault, refuse
 from domain.errors import UnknownNotificationKey, ValidationFailed
 
 MAX_USERS: Final = 10_000
@@ -52,8 +52,7 @@ def send_question(document: object, catalogue: Catalogue, organization: str | No
         raise ValidationFailed(details={"body": "must be an object"})
     faults = list(_faults(document, catalogue, organization))
     if faults:
-        kind = next(kind for kind in PRECEDENCE if any(fault.kind is kind for fault in faults))
-        raise kind(details={fault.field: fault.phrase for fault in faults})
+        refuse(faults)
     channel = catalogue.channel(document["channel"])
     assert channel is not None
     toggle = channel.toggle(document["toggle"])

@@ -5,11 +5,10 @@ is missing. An event names its user. It shows staff only as staff, and never sho
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 from domain.events import (
-    CataloguePublished,
     Event,
     LogContinued,
     NotificationToggled,
@@ -24,10 +23,7 @@ SOURCE: Final = "/notification-preferences"
 
 PREFIX: Final = "notification-preferences"
 
-TYPES: Final[dict[type[Event], str]] = {
-    event_type: f"{event_type.TOPIC}.v1"
-    for event_type in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished, LogContinued)
-}
+TYPES: Final[dict[type[Event], str]] = {event_type: f"{event_type.TOPIC}.v1" for event_type in get_args(Event)}
 """`v1` is the version of the shape of `data`, on which consumers branch. The shape in which the event is stored is independent."""
 
 SCHEMAS: Final = {

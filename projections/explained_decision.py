@@ -1,6 +1,6 @@
 """The event that decided: an explanation finds it by folding the events that the log had at that position."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Generic, NamedTuple, TypeVar
@@ -87,7 +87,7 @@ def explain(
     asked = _toggle(catalogue_of(catalogue.event), channel, toggle)
     choice: At[NotificationToggled] | None = None
     version, last = 0, None
-    for version, (last, event) in enumerate(_until(position, evidence.events), 1):
+    for version, (last, event) in enumerate(takewhile(lambda one: one.position <= position, evidence.events), 1):
         if event.originator_version != version:
             raise CannotExplain(
                 f"the user's stream has no version {version}: `preferences audit verify` says what happened"
@@ -150,10 +150,6 @@ def _published(catalogues: Sequence[At[CataloguePublished]], version: int) -> At
         if one.event.catalogue_version == version:
             return one
     raise CannotExplain(f"catalogue version {version} was never published")
-
-
-def _until(position: int, events: Sequence[At[PreferencesEvent]]) -> Iterator[At[PreferencesEvent]]:
-    return takewhile(lambda one: one.position <= position, events)
 
 
 def _toggle(catalogue: Catalogue, channel: str, name: str) -> Toggle:

@@ -4,7 +4,7 @@ import json
 from typing import Final
 
 from api.audit.entries import COLUMNS
-from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures, lines, readers
+from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures, lines, next_page, readers
 from application.identity import AUDIT_READ
 from domain.errors import MissingScope, Unauthenticated, Unavailable, ValidationFailed
 
@@ -71,13 +71,7 @@ def audit_log() -> Json:
                     "application/x-ndjson": lines("AuditEntry", f"{json.dumps(_ENTRY)}\n"),
                     "text/csv": {"schema": {"type": "string"}, "example": f"{','.join(COLUMNS)}\r\n{_ROW}\r\n"},
                 },
-                "links": {
-                    "nextPage": {
-                        "operationId": "readAuditLog",
-                        "parameters": {"cursor": "$response.body#/meta/next_cursor"},
-                        "description": "As long as `next_cursor` is not null.",
-                    }
-                },
+                "links": next_page("readAuditLog"),
             },
             **failures(Unauthenticated, MissingScope, Unavailable),
             422: failure(ValidationFailed, wrong, {"since": "must not be after until", "toggle": "unknown toggle"}),

@@ -58,11 +58,11 @@ def as_lines(entries: Iterable[AuditEntry], *, payload: bool) -> bytes:
 
 
 def header() -> bytes:
-    return _rows([COLUMNS])
+    return as_csv([COLUMNS])
 
 
 def as_rows(entries: Iterable[AuditEntry]) -> bytes:
-    return _rows(_row(entry) for entry in entries)
+    return as_csv(_row(entry) for entry in entries)
 
 
 def _row(entry: AuditEntry) -> Sequence[str]:
@@ -96,7 +96,7 @@ def _inert(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _rows(rows: Iterable[Sequence[str]]) -> bytes:
+def as_csv(rows: Iterable[Sequence[object]]) -> bytes:
     """The rows as CSV by RFC 4180, in UTF-8."""
     text = StringIO(newline="")
     csv.writer(text).writerows(rows)

@@ -13,6 +13,7 @@ from api.http.authentication import AuditReader
 from api.http.exact_query import ExactQuery
 from api.http.instants import shown
 from api.http.request_context import REQUEST_ID
+from api.schemas import SuccessAnswer
 from api.services import Services
 
 CHECKPOINT: Final = "/v1/audit-log/checkpoint"
@@ -33,8 +34,7 @@ class SignedCheckpoint(BaseModel):
     )
 
 
-class CheckpointAnswer(BaseModel):
-    success: bool = Field(description="true; an error has false.")
+class CheckpointAnswer(SuccessAnswer):
     data: SignedCheckpoint
 
 
@@ -61,8 +61,7 @@ class PublishedCatalogue(BaseModel):
     channels: list[PublishedChannel]
 
 
-class CataloguesAnswer(BaseModel):
-    success: bool = Field(description="true; an error has false.")
+class CataloguesAnswer(SuccessAnswer):
     data: list[PublishedCatalogue] = Field(description="Oldest first.")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.schemas import REQUEST_ID, Json, failure, failures, readers, reference
+from api.schemas import COUNT, REQUEST_ID, Json, complete, failure, failures, readers, reference
 from application.identity import AUDIT_READ
 from domain.errors import MissingScope, NotFound, Unauthenticated, Unavailable, ValidationFailed
 
@@ -16,13 +16,13 @@ _NOTE: Final = (
 
 
 def components() -> Json:
-    text, whole = {"type": "string"}, {"type": "integer", "minimum": 0}
-    proven = _complete(
+    text = {"type": "string"}
+    proven = complete(
         {
-            "index": whole,
-            "position": whole,
+            "index": COUNT,
+            "position": COUNT,
             "stream": text,
-            "version": whole,
+            "version": COUNT,
             "topic": text,
             "state": text,
             "sealed_actor": text,
@@ -37,7 +37,7 @@ def components() -> Json:
     )
     return {
         "ProvenEvent": {**proven, "description": "An event as stored, and the proof that the signed log contains it."},
-        "EvidenceBundle": {**_complete({**bundle, "events": several, "catalogues": several}), "description": described},
+        "EvidenceBundle": {**complete({**bundle, "events": several, "catalogues": several}), "description": described},
     }
 
 
@@ -141,7 +141,3 @@ def _responses(what: str, data: Any) -> dict[int, Json]:
         **failures(Unauthenticated, MissingScope, Unavailable),
         422: failure(ValidationFailed, _WRONG, {"limit": "unknown parameter"}),
     }
-
-
-def _complete(properties: Json) -> Json:
-    return {"type": "object", "required": [*properties], "properties": properties}

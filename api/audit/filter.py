@@ -25,6 +25,14 @@ def _one_of(*words: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": [*words]})
 
 
+OfActorKind = Annotated[
+    Literal["customer", "platform"] | None,
+    Query(description="Only what customers did themselves, or what our staff did."),
+    _one_of(*ActorKind),
+]
+FromSource = Annotated[SourceName | None, Query(description="Only what came from there."), _one_of(*Source)]
+
+
 def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awaitable[AuditFilter]]:
     """A dependency that reads the filter from the query. It refuses channels and toggles that no catalogue has or ever had."""
     schemas = choice_filters(catalogue)
@@ -44,11 +52,7 @@ def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awai
             Query(description="Only this user.", min_length=1, max_length=LONGEST_ID),
             WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_ID}),
         ] = None,
-        actor_kind: Annotated[
-            Literal["customer", "platform"] | None,
-            Query(description="Only what customers did themselves, or what our staff did."),
-            _one_of(*ActorKind),
-        ] = None,
+        actor_kind: OfActorKind = None,
         channel: Annotated[str | None, Query(), WithJsonSchema(schemas["channel"])] = None,
         toggle: Annotated[str | None, Query(), WithJsonSchema(schemas["toggle"])] = None,
         enabled: Annotated[
@@ -56,11 +60,7 @@ def from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awai
             Query(description="Only what was switched on, or off."),
             WithJsonSchema({"type": "boolean"}),
         ] = None,
-        source: Annotated[
-            SourceName | None,
-            Query(description="Only what came from there."),
-            _one_of(*Source),
-        ] = None,
+        source: FromSource = None,
         since: Annotated[Instant, Query(description="Only what happened then or later.")] = None,
         until: Annotated[
             Instant, Query(description="Only what happened before; what happened just then is left out.")

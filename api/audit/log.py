@@ -80,13 +80,14 @@ def add(app: FastAPI, services: Services) -> None:
         if request.method == "HEAD":
             # The head of an export reveals nothing about entries, so no reading is recorded. The head of a page reveals
             # the page's length, so a HEAD of a page is recorded like a GET.
-            return Streamed(nothing(), _headers(form, await audit_log.complete_until()), send_within=SEND_WITHIN)
+            headers = file_headers("audit-log", form, await audit_log.complete_until())
+            return Streamed(nothing(), headers, send_within=SEND_WITHIN)
         entries, complete_until = await audit_log.export(
             reader, wanted, form=form, request_id=request_id, payload=payload
         )
         lines = _lines(entries, complete_until, payload=payload, trailer=with_trailer)
         chunks = lines if form == NDJSON else _rows(entries)
-        return Streamed(chunks, _headers(form, complete_until), send_within=SEND_WITHIN)
+        return Streamed(chunks, file_headers("audit-log", form, complete_until), send_within=SEND_WITHIN)
 
 
 def _page(page: AuditPage, limit: int, *, payload: bool) -> Answer:
@@ -123,9 +124,8 @@ async def _rows(chunks: AsyncGenerator[list[AuditEntry], None]) -> AsyncGenerato
             yield as_rows(entries)
 
 
-def _headers(form: str, complete_until: datetime | None) -> list[tuple[bytes, bytes]]:
-    name = {NDJSON: "audit-log.ndjson", CSV: "audit-log.csv"}[form]
-    kind = {NDJSON: NDJSON, CSV: "text/csv; charset=utf-8; header=present"}[form]
-    disposition = f'attachment; filename="{name}"'
+def file_headers(name: str, form: str, complete_until: datetime | None) -> list[tuple[bytes, bytes]]:
+    kind, ending = {NDJSON: (NDJSON, "ndjson"), CSV: ("text/csv; charset=utf-8; header=present", "csv")}[form]
+    disposition = f'attachment; filename="{name}.{ending}"'
     headers = [(b"content-type", kind.encode()), (b"content-disposition", disposition.encode()), VARY]
     return [*headers, (LAST_EVENT_AT, shown(complete_until).encode())] if complete_until else headers

@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas import ULID, SourceName, Who
+from api.preferences.history import Meta
+from api.schemas import ULID, SourceName, SuccessAnswer, Who
 
 
 class Resource(BaseModel):
@@ -36,19 +37,14 @@ class AuditEntry(BaseModel):
     payload: Payload | None = Field(default=None, description="Only with `include=payload`.")
 
 
-class AuditMeta(BaseModel):
-    total: int = Field(description="Always 0.", ge=0)
-    limit: int = Field(description="As asked for.", ge=1, le=200)
-    offset: int = Field(description="Always 0.", ge=0)
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+class AuditMeta(Meta):
     last_event_at: datetime | None = Field(
         description="How far the feed is complete: everything that was recorded until then is in it. It is the moment of "
         "this answer, unless the feed lags behind. Null before the feed has begun."
     )
 
 
-class AuditLogPage(BaseModel):
-    success: bool = Field(description="true; an error has false.")
+class AuditLogPage(SuccessAnswer):
     data: list[AuditEntry]
     meta: AuditMeta
 
@@ -75,7 +71,6 @@ class AuditSummaryMeta(BaseModel):
     )
 
 
-class AuditSummaryPage(BaseModel):
-    success: bool = Field(description="true; an error has false.")
+class AuditSummaryPage(SuccessAnswer):
     data: list[AuditDay]
     meta: AuditSummaryMeta

@@ -14,7 +14,7 @@ from api.http.exact_query import ExactQuery
 from api.http.instants import shown
 from api.http.request_context import REQUEST_ID
 from api.preferences.history import Cursor, Limit, Meta
-from api.schemas import ULID
+from api.schemas import ULID, SuccessAnswer
 from api.services import Services
 from application.audit.reads import ListedReading
 
@@ -37,8 +37,7 @@ class Reading(BaseModel):
     request_id: str = Field(description="ULID of the request.", pattern=ULID)
 
 
-class ReadingsPage(BaseModel):
-    success: bool = Field(description="true; an error has false.")
+class ReadingsPage(SuccessAnswer):
     data: list[Reading]
     meta: Meta
 

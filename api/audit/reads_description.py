@@ -1,6 +1,6 @@
 """The record of reading in /openapi.json."""
 
-from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures, readers
+from api.schemas import REQUEST_ID, REQUEST_ID_EXAMPLE, Json, failure, failures, next_page, readers
 from application.identity import AUDIT_READ
 from domain.errors import MissingScope, Unauthenticated, Unavailable, ValidationFailed
 
@@ -34,13 +34,7 @@ def reads() -> Json:
                         "examples": {"a page": {"value": {"success": True, "data": [reading], "meta": meta}}}
                     }
                 },
-                "links": {
-                    "nextPage": {
-                        "operationId": "listReadings",
-                        "parameters": {"cursor": "$response.body#/meta/next_cursor"},
-                        "description": "As long as `next_cursor` is not null.",
-                    }
-                },
+                "links": next_page("listReadings"),
             },
             **failures(Unauthenticated, MissingScope, Unavailable),
             422: failure(

@@ -1,8 +1,6 @@
 """GET /v1/audit-log/summary: how many choices an organization's users switched on and off on each day, as a page or as CSV."""
 
-import csv
 from collections.abc import Awaitable, Callable
-from io import StringIO
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Query, Request
@@ -10,8 +8,9 @@ from pydantic import WithJsonSchema
 from starlette.responses import Response
 
 from api.audit import summary_description as description
-from api.audit.entries import CSV
-from api.audit.log import LAST_EVENT_AT, PATH, VARY
+from api.audit.entries import CSV, as_csv
+from api.audit.filter import FromSource, OfActorKind
+from api.audit.log import PATH, VARY, file_headers
 from api.audit.page import AuditSummaryPage
 from api.http import media_types
 from api.http.answer import JSON, Answer, success
@@ -19,13 +18,12 @@ from api.http.authentication import AuditReader
 from api.http.exact_query import ExactQuery
 from api.http.instants import Instant, shown
 from api.http.request_context import REQUEST_ID
-from api.schemas import SourceName, choice_filters
+from api.schemas import choice_filters
 from api.services import Services
 from application.audit.filter import AuditFilter
 from application.audit.summary import DayCount, Summary
 from application.vocabulary import Published, validate_with_history
 from domain.catalogue import Catalogue
-from domain.provenance import Source
 from projections.shown_actor import ActorKind
 
 
@@ -49,11 +47,7 @@ def _from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awa
     schemas = choice_filters(catalogue)
 
     async def read(
-        actor_kind: Annotated[
-            Literal["customer", "platform"] | None,
-            Query(description="Only what customers did themselves, or what our staff did."),
-            WithJsonSchema({"type": "string", "enum": [*ActorKind]}),
-        ] = None,
+        actor_kind: OfActorKind = None,
         channel: Annotated[str | None, Query(), WithJsonSchema(schemas["channel"])] = None,
         toggle: Annotated[str | None, Query(), WithJsonSchema(schemas["toggle"])] = None,
         enabled: Annotated[
@@ -61,11 +55,7 @@ def _from_query(catalogue: Catalogue, published: Published) -> Callable[..., Awa
             Query(description="Only what was switched on, or off. The other number is then 0."),
             WithJsonSchema({"type": "boolean"}),
         ] = None,
-        source: Annotated[
-            SourceName | None,
-            Query(description="Only what came from there."),
-            WithJsonSchema({"type": "string", "enum": [*Source]}),
-        ] = None,
+        source: FromSource = None,
         since: Annotated[
             Instant,
             Query(description="Only what happened then or later; 365 days before `until` unless said otherwise."),
@@ -108,13 +98,5 @@ def _page(summary: Summary) -> Answer:
 
 
 def _file(summary: Summary) -> Answer:
-    text = StringIO(newline="")
-    csv.writer(text).writerows([DayCount._fields, *summary.days])
-    headers = [
-        (b"content-type", b"text/csv; charset=utf-8; header=present"),
-        (b"content-disposition", b'attachment; filename="audit-summary.csv"'),
-        VARY,
-    ]
-    if summary.complete_until:
-        headers.append((LAST_EVENT_AT, shown(summary.complete_until).encode()))
-    return Answer(200, text.getvalue().encode(), headers)
+    rows = as_csv([DayCount._fields, *summary.days])
+    return Answer(200, rows, file_headers("audit-summary", CSV, summary.complete_until))

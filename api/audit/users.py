@@ -13,7 +13,7 @@ from api.http.exact_query import ExactQuery
 from api.http.instants import Instant, shown
 from api.http.request_context import REQUEST_ID
 from api.preferences.history import Cursor, HistoryPage, Limit, answered, page_start
-from api.schemas import ULID, SourceName, Who
+from api.schemas import ULID, SourceName, SuccessAnswer, Who
 from api.services import Services
 from domain.catalogue import path
 from domain.isolation import ShownToggled
@@ -64,8 +64,7 @@ class PreferencesAt(BaseModel):
     )
 
 
-class PreferencesAnswer(BaseModel):
-    success: bool = Field(description="true; an error has false.")
+class PreferencesAnswer(SuccessAnswer):
     data: PreferencesAt
 
 

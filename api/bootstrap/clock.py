@@ -1,11 +1,11 @@
 """The real clock, which is the database's. It is passed to the code that needs it, so a test can pass another one."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import psycopg
 
+from api.operations.background import running
 from domain.errors import ServiceError
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.database_clock import DatabaseClock
@@ -23,10 +23,5 @@ async def kept_in_step(clock: DatabaseClock, database: Database) -> AsyncIterato
     """The clock for a service. It is measured at the start, if the database can be reached, and then regularly."""
     with suppress(ServiceError, psycopg.Error):
         await clock.measure(database)
-    following = asyncio.create_task(clock.follow(database), name="clock")
-    try:
+    async with running(clock.follow(database), "clock"):
         yield
-    finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following

@@ -1,13 +1,12 @@
 """Fills the embedded database of development mode with a made-up year."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from random import Random
 from typing import NamedTuple
 
-import psycopg
 from ulid_transform import ulid_at_time
 
 from api.bootstrap import evidence
@@ -16,6 +15,7 @@ from application.demo.acts import Choose
 from application.demo.filling import DemoRefused, Filling
 from application.demo.year import year
 from application.following import Following, Step
+from application.progress import Progress
 from domain.catalogue import CATALOGUE
 from infrastructure.audit.index import AuditIndexer
 from infrastructure.audit.reads import PostgresAuditReads
@@ -25,12 +25,11 @@ from infrastructure.followers.journal import PostgresJournal
 from infrastructure.log.catalogues import PostgresCatalogues
 from infrastructure.log.sealing import new_key
 from infrastructure.postgres import migrations
+from infrastructure.postgres.connection import AnyConnection
 from infrastructure.postgres.database import POINT_LOOKUP_OPTIONS, Database
 from infrastructure.postgres.session import Session, connect
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from infrastructure.settings import Settings
-
-Progress = Callable[[int, int], None]
 
 
 class Filled(NamedTuple):
@@ -90,7 +89,7 @@ async def _index(url: str, events: int, progress: Progress) -> None:
         await connection.set_autocommit(True)
         journal: PostgresJournal = PostgresJournal(connection, AuditIndexer.name)
         await journal.register()
-        following: Following[psycopg.AsyncConnection[psycopg.rows.TupleRow]] = Following(AuditIndexer(), journal)
+        following: Following[AnyConnection] = Following(AuditIndexer(), journal)
         step = Step.ON
         while step is Step.ON:
             step = await following.step()

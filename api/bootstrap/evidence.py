@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import psycopg
 import structlog
@@ -19,6 +19,7 @@ from application.evidence.checkpoints import Contradiction, SignedEventsLost
 from application.evidence.foreign_checkpoint import ForeignCheckpoint
 from application.evidence.verdict import Verdict
 from application.evidence.verification import Verification
+from application.progress import Progress
 from domain.checkpoint import Checkpoint
 from domain.errors import Unavailable
 from infrastructure.evidence import signing_key as audit_key
@@ -38,16 +39,12 @@ log = structlog.get_logger("checkpoints")
 _CLOCK_SESSION: Final = Session(application="preferences checkpoint", connect_within=5, answer_within=10)
 
 
-class Progress(Protocol):
-    def __call__(self, done: int, about: int, /) -> None: ...
-
-
 def public_key(settings: Settings) -> str:
     """The public key for verifying checkpoints, in the usual form for verifiers."""
     return str(_signer(settings).verifier)
 
 
-def checkpoint(settings: Settings, url: str, done: Callable[[Checkpoint], None] = lambda _: None) -> Checkpoint | None:
+def checkpoint(settings: Settings, url: str) -> Checkpoint | None:
     """Extend the tree to the end of the log and sign it. Returns the last checkpoint written; None if there were no new events."""
     clock = DatabaseClock()
     checkpointer, last = _checkpointer(settings, url, clock), None
@@ -57,7 +54,6 @@ def checkpoint(settings: Settings, url: str, done: Callable[[Checkpoint], None] 
         written, left = checkpointer.step()
         if written is not None:
             last = written
-            done(written)
     return last
 
 
@@ -102,9 +98,9 @@ def checkpoint_fault(settings: Settings, url: str) -> str | None:
         return fault
     with reading(url) as connection:
         kept = [note for note in (PostgresTree(connection).last(), file.last()) if note is not None]
-    if settings.audit_signing_key is None and not audit_key.path(settings.data_dir).exists():
+    if not _has_key(settings):
         return "the log was signed, and there is no key here: set AUDIT_SIGNING_KEY" if kept else None
-    notes = NoteReader(_signer(settings).verifier, *_former(settings))
+    notes = NoteReader(*_verifiers(settings))
     for note in kept:
         try:
             origin = Checkpoint.parse(notes.open(note.note)).origin
@@ -123,14 +119,11 @@ def verify(settings: Settings, url: str, keys: Sequence[str], file: Path | None,
 
     `keys` are trusted instead of our own. Raises `SettingsError` for an invalid key.
     """
-    try:
-        trusted = [VerifierKey.parse(key) for key in keys]
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
+    trusted = [_parsed(key) for key in keys]
     if not trusted:
-        if settings.audit_signing_key is None and not audit_key.path(settings.data_dir).exists():
+        if not _has_key(settings):
             raise SettingsError("there is no key here to verify with: name one with --key")
-        trusted = [_signer(settings).verifier, *_former(settings)]
+        trusted = _verifiers(settings)
     published = CheckpointFile(file or settings.published_checkpoints)
     with ExitStack() as stack:
         # Open the file before the database is read. Then it has no checkpoint that is newer than the state of the database. A standby has
@@ -147,8 +140,7 @@ def verify(settings: Settings, url: str, keys: Sequence[str], file: Path | None,
 def bundle(settings: Settings, url: str, organization: str | None, user: str) -> tuple[bytes, Opened]:
     """The bundle of a user, up to now. First it writes a checkpoint. Raises `Contradiction` or `ForeignCheckpoint`."""
     checkpoint(settings, url)
-    signer = _signer(settings)
-    notes = NoteReader(signer.verifier, *_former(settings))
+    notes = NoteReader(*_verifiers(settings))
     with PostgresBundleSource.open(url) as source:
         made, opened = make_bundle(source, notes, settings.audit_origin, decode_strictly, organization, user)
     return made.render(), opened
@@ -157,23 +149,16 @@ def bundle(settings: Settings, url: str, organization: str | None, user: str) ->
 def verify_bundle(data: bytes, key: str) -> tuple[Bundle, Opened]:
     """Verify a bundle. It needs only the key: no settings, no database, no network. Raises `BadBundle`, or `SettingsError` for an
     invalid key."""
-    try:
-        verifier = VerifierKey.parse(key)
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
+    verifier = _parsed(key)
     parsed = Bundle.parse(data)
     return parsed, open_bundle(parsed, NoteReader(verifier), verifier.name, decode_strictly)
 
 
 def note_reader(settings: Settings) -> NoteReader | None:
     """The reader of our checkpoints; None if this process writes no checkpoints and has no key. It doesn't make a key in that case."""
-    if (
-        settings.checkpoint_interval == 0
-        and settings.audit_signing_key is None
-        and not audit_key.path(settings.data_dir).exists()
-    ):
+    if settings.checkpoint_interval == 0 and not _has_key(settings):
         return None
-    return NoteReader(_signer(settings).verifier, *_former(settings))
+    return NoteReader(*_verifiers(settings))
 
 
 def user_evidence(settings: Settings, url: str) -> PostgresUserEvidence:
@@ -183,8 +168,11 @@ def user_evidence(settings: Settings, url: str) -> PostgresUserEvidence:
 
 def _public_keys(settings: Settings) -> list[VerifierKey]:
     """The public keys that are known here. This doesn't make a key, unlike `_signer`."""
-    made = settings.audit_signing_key is not None or audit_key.path(settings.data_dir).exists()
-    return [*([_signer(settings).verifier] if made else []), *_former(settings)]
+    return _verifiers(settings) if _has_key(settings) else _former(settings)
+
+
+def _has_key(settings: Settings) -> bool:
+    return settings.audit_signing_key is not None or audit_key.path(settings.data_dir).exists()
 
 
 def _measure(clock: DatabaseClock, url: str) -> None:
@@ -213,5 +201,17 @@ def _signer(settings: Settings) -> NoteSigner:
         raise SettingsError(str(error)) from None
 
 
+def _verifiers(settings: Settings) -> list[VerifierKey]:
+    """Our own public key and the former ones."""
+    return [_signer(settings).verifier, *_former(settings)]
+
+
 def _former(settings: Settings) -> list[VerifierKey]:
     return [VerifierKey.parse(key) for key in settings.audit_former_keys]
+
+
+def _parsed(key: str) -> VerifierKey:
+    try:
+        return VerifierKey.parse(key)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None

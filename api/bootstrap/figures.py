@@ -1,11 +1,9 @@
 """Collects the figures of a server process from the parts that keep them."""
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-
-from prometheus_client import Metric
 
 from api.http.open_connections import open_connections
 from api.http.rate_limit import RateLimit
@@ -133,12 +131,13 @@ def figures(
                 logs.lines,
                 ["level", "message"],
             ),
+            Figure(
+                "preferences_unreadable_actors",
+                "How often an event was read whose actor its person's key does not open.",
+                lambda: unreadable_actors.reads,
+            ),
         ],
     )
-
-
-def counted(of_process: Figures) -> Iterable[Metric]:
-    return [*unreadable_actors.collect(), *of_process.collect()]
 
 
 def build() -> Mapping[str, str]:

@@ -13,10 +13,11 @@ from application import followers
 from application.followers import CannotReset, FollowerStatus
 from domain.errors import NotFound
 from infrastructure.audit.index import AuditIndexer
-from infrastructure.followers.journal import Connection, TraceBatch
+from infrastructure.followers.journal import TraceBatch
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.followers.runner import FollowerRunner
 from infrastructure.log.replicated_end import ReplicatedEnd
+from infrastructure.postgres.connection import AnyConnection
 from infrastructure.settings import Settings
 
 GRACE: Final = 5.0
@@ -25,7 +26,7 @@ GRACE: Final = 5.0
 LONGEST_REST: Final = 0.25
 """Seconds. Readers of the audit log see for how long it is complete, so on a busy log they wait this much longer."""
 
-Follower: TypeAlias = followers.Follower[Connection] | followers.StretchFollower[Connection]
+Follower: TypeAlias = followers.Follower[AnyConnection] | followers.StretchFollower[AnyConnection]
 
 log = structlog.get_logger("followers")
 

@@ -3,20 +3,18 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
+from application.progress import Progress
 from infrastructure.erasure import key_copy, person_keys
 from infrastructure.erasure.key_repair import KeyRepair, Repaired
 from infrastructure.erasure.person_keys import Fit
 from infrastructure.evidence.log_tree import reading
+from infrastructure.log import event_log
 
 NAMED: Final = 20
 """Streams that are listed, at most."""
-
-
-class Progress(Protocol):
-    def __call__(self, done: int, about: int, /) -> None: ...
 
 
 @dataclass(slots=True)
@@ -35,7 +33,7 @@ def check(url: str, progress: Progress) -> Checked:
     """Try every key on every actor that was sealed since the last erasure of its stream."""
     checked = Checked()
     with reading(url) as connection:
-        about = person_keys.about(connection)
+        about = event_log.about(connection)
         for of in person_keys.streams(connection, lambda done: progress(done, max(done, about))):
             fit = person_keys.fit(of)
             checked.fits[fit] += 1

@@ -1,8 +1,7 @@
 """Wires the read replica, for reads that are heavy and may lag behind the primary."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +10,7 @@ from prometheus_client import Metric
 
 from api.bootstrap.feeds import open_feed_database
 from api.operations import read_replica as metrics
+from api.operations.background import running
 from infrastructure.audit.log import open_database
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.read_database import ReadDatabase, Replica
@@ -41,7 +41,8 @@ class ReadDatabases:
             await stack.enter_async_context(self.feed.opened())
             if self.replica is not None and self.watching is not None:
                 await stack.enter_async_context(self.watching)
-                await stack.enter_async_context(_kept_in_view(self.replica))
+                await self.replica.measure()
+                await stack.enter_async_context(running(self.replica.follow(), "read replica"))
             yield
 
     @property
@@ -70,15 +71,3 @@ def read_databases(settings: Settings, primary: Database) -> ReadDatabases:
         replica,
         watching,
     )
-
-
-@asynccontextmanager
-async def _kept_in_view(replica: ReadReplica) -> AsyncIterator[None]:
-    await replica.measure()
-    following = asyncio.create_task(replica.follow(), name="read replica")
-    try:
-        yield
-    finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following

@@ -10,7 +10,8 @@ from api.bootstrap.catalogues import ever_known
 from api.bootstrap.replay_form import Form
 from api.bootstrap.replication import replicated_end
 from application.feed.feed import Selection, select
-from application.feed.replay import Destination, Progress, Replayed, ReplayRefused, replay
+from application.feed.replay import Destination, Replayed, ReplayRefused, replay
+from application.progress import Progress
 from infrastructure.feed.event_feed import PostgresEventFeed
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.read_database import CaughtUp, ReadDatabase, Replica

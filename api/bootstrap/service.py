@@ -16,7 +16,7 @@ from api.bootstrap import evidence, tracing
 from api.bootstrap.audit import make_audit_log, make_audit_summary, make_readings
 from api.bootstrap.clock import kept_in_step
 from api.bootstrap.feeds import feed
-from api.bootstrap.figures import build, counted, figures
+from api.bootstrap.figures import build, figures
 from api.bootstrap.followers import registered
 from api.bootstrap.identities import session_verifier, signing_keys
 from api.bootstrap.read_replica import read_databases
@@ -149,7 +149,7 @@ def wire(settings: Settings, trace: TraceBatch | None = None) -> tuple[Services,
         followers=partial(
             FollowerRegister(database, clock).statuses, [follower.name for follower in registered(settings)]
         ),
-        counted=lambda: [*counted(of_process), *reads.collect()],
+        counted=lambda: [*of_process.collect(), *reads.collect()],
         checkpoint_interval=settings.checkpoint_interval,
         sweep_within=settings.sweep_within,
         build=build(),

@@ -10,9 +10,10 @@ from typing import Final
 import psycopg
 import structlog
 
-from api.bootstrap.evidence import Progress, note_reader
+from api.bootstrap.evidence import note_reader
 from api.bootstrap.operator_database import operator_database
 from application.evidence.sweep import Finding, SweepStatus
+from application.progress import Progress
 from infrastructure.evidence.checkpoint_file import CheckpointFile
 from infrastructure.evidence.sweep.daily_counts import DailyCountsLeg
 from infrastructure.evidence.sweep.index_leg import IndexLeg

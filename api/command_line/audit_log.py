@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, nullcontext
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,7 @@ from api.command_line.private_file import private_file
 from api.command_line.progress import bar
 from application.audit.filter import AuditFilter
 from application.identity import OrganizationReader
+from application.progress import Progress
 from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from domain.provenance import Source
@@ -85,9 +86,7 @@ def export(
         # Only the database knows former channels and toggles. The times can be checked without it.
         AuditFilter(since=since, until=until).check(CATALOGUE)
 
-    async def run(
-        url: str, standby: str | None, target: BinaryIO, progress: Callable[[int, int], None]
-    ) -> tuple[int, datetime | None]:
+    async def run(url: str, standby: str | None, target: BinaryIO, progress: Progress) -> tuple[int, datetime | None]:
         async with bootstrap.audit.open_audit(url, standby) as audit:
             total = await audit.index.count(org, wanted)
             reader = OrganizationReader(org, bootstrap.audit.OPERATOR)
@@ -101,7 +100,8 @@ def export(
         with refusing_misspelt():
             asyncio.run(bootstrap.catalogues.ever_known(url, wanted.check))
         standby = bootstrap.standby.caught_up(settings, url)
-        with _target(file) as target, bar("exporting") as progress:
+        to = nullcontext(sys.stdout.buffer) if file is None else private_file(file)
+        with to as target, bar("exporting") as progress:
             count, complete_until = asyncio.run(run(url, standby, target, progress))
     notes.print(counted(count, "entry", "entries") + (f" in {file}" if file else ""), markup=False, soft_wrap=True)
     if complete_until is None:
@@ -156,7 +156,7 @@ async def _write(
     chunks: AsyncGenerator[list[AuditEntry], None],
     target: BinaryIO,
     form: Format,
-    progress: Callable[[int, int], None],
+    progress: Progress,
     total: int,
     *,
     payload: bool,
@@ -173,12 +173,3 @@ async def _write(
             progress(count, max(count, total))
     target.flush()
     return count
-
-
-@contextmanager
-def _target(file: Path | None) -> Iterator[BinaryIO]:
-    if file is None:
-        yield sys.stdout.buffer
-        return
-    with private_file(file) as target:
-        yield target

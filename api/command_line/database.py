@@ -56,7 +56,7 @@ def rebuild(
 
 def _repair_index(*, compare_only: bool) -> None:
     with bootstrap.databases.migrated_database() as url, bar("reading the log") as progress:
-        found = bootstrap.rebuilds.compare_audit_index(url, progress, repair=not compare_only)
+        found = bootstrap.rebuilds.compare_index(url, progress, repair=not compare_only)
     output.print(f"{counted(found.events, 'event')}, up to position {found.position}")
     if not found.differing and not found.wrong_counts:
         output.print("equal")

@@ -3,7 +3,7 @@
 from typing import Final
 
 from api.http.errors import PayloadTooLarge
-from api.schemas import Json, failure, failures, readers, reference, success
+from api.schemas import COUNT, Json, complete, failure, failures, readers, reference, success
 from application.identity import PREFERENCES_READ
 from application.unsubscribing import ONE_CLICK
 from domain.catalogue import Catalogue
@@ -19,7 +19,6 @@ from domain.errors import (
 from domain.send_question import MAX_USERS, NAME, NAME_PHRASE
 
 _NAME: Final[Json] = {"type": "string", "pattern": f"^{NAME}$"}
-_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 
 
 def decide(catalogue: Catalogue) -> Json:
@@ -125,12 +124,12 @@ def _question(catalogue: Catalogue) -> Json:
 
 
 def _decision() -> Json:
-    return _object(
+    return complete(
         {
             "user": {"type": "string"},
             "allowed": {"type": "boolean"},
             "reason": {"type": "string", "enum": [reason.value for reason in Reason]},
-            "version": {**_COUNT, "description": "Events of this user by then; 0 for who had never chosen."},
+            "version": {**COUNT, "description": "Events of this user by then; 0 for who had never chosen."},
             "position": {
                 "type": ["integer", "null"],
                 "minimum": 1,
@@ -158,13 +157,13 @@ def _decision() -> Json:
 
 def _decisions(catalogue: Catalogue) -> Json:
     toggles = dict.fromkeys(toggle.name for channel in catalogue.channels for toggle in channel.toggles)
-    return _object(
+    return complete(
         {
             "channel": {"type": "string", "enum": [channel.name for channel in catalogue.channels]},
             "toggle": {"type": "string", "enum": [*toggles]},
-            "catalogue_version": {**_COUNT, "minimum": 1, "description": "The one whose defaults decided."},
+            "catalogue_version": {**COUNT, "minimum": 1, "description": "The one whose defaults decided."},
             "position": {
-                **_COUNT,
+                **COUNT,
                 "description": "What the log has up to there is in the decisions, and nothing that these users did later.",
             },
             "decided_at": {
@@ -175,10 +174,6 @@ def _decisions(catalogue: Catalogue) -> Json:
             "decisions": {"type": "array", "minItems": 1, "maxItems": MAX_USERS, "items": reference("Decision")},
         }
     )
-
-
-def _object(properties: Json, optional: Json | None = None) -> Json:
-    return {"type": "object", "required": [*properties], "properties": properties | (optional or {})}
 
 
 def _refused() -> Json:

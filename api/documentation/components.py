@@ -10,7 +10,7 @@ from api.audit import evidence_description
 from api.decisions import description as decisions_description
 from api.feed import cloud_event_description
 from api.http.errors import STATUS
-from api.schemas import ULID_SCHEMA, Json, reference
+from api.schemas import COUNT, ULID_SCHEMA, Json, complete, reference
 from domain.catalogue import Catalogue
 
 SUCCESS: Final[Json] = {"type": "boolean", "description": "true; an error has false."}
@@ -40,7 +40,6 @@ _WORDS: Final[Json] = {
     "title": {"type": "string", "description": "For people."},
     "description": {"type": "string", "description": "A sentence or two for people; may be empty."},
 }
-_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 _FINDING: Final[Json] = {"type": "string", "enum": ["ok"]}
 _FOLLOWER: Final[Json] = {
     "type": "object",
@@ -48,14 +47,14 @@ _FOLLOWER: Final[Json] = {
     "properties": {
         "name": {"type": "string"},
         "state": {"type": "string", "enum": ["running", "not running", "paused", "failed"]},
-        "position": {**_COUNT, "description": "Of the last event that it has handled."},
-        "lag_events": {**_COUNT, "description": "How many it has yet to handle; exact up to 10,000."},
+        "position": {**COUNT, "description": "Of the last event that it has handled."},
+        "lag_events": {**COUNT, "description": "How many it has yet to handle; exact up to 10,000."},
         "lag_seconds": {
             "type": "number",
             "minimum": 0,
             "description": "How long ago the first of them was recorded.",
         },
-        "failed_position": {**_COUNT, "description": "Of the event that it can't handle."},
+        "failed_position": {**COUNT, "description": "Of the event that it can't handle."},
     },
 }
 
@@ -81,7 +80,7 @@ def components(catalogue: Catalogue) -> Json:
 def preferences(catalogue: Catalogue) -> Json:
     """All toggles, resolved."""
     channels = {
-        channel.name: _complete(
+        channel.name: complete(
             {
                 toggle.name: {"type": "boolean", "description": f"Default: {str(toggle.default).lower()}."}
                 for toggle in channel.visible
@@ -90,7 +89,7 @@ def preferences(catalogue: Catalogue) -> Json:
         for channel in catalogue.channels
         if any(channel.visible)
     }
-    return _complete(channels)
+    return complete(channels)
 
 
 def preferences_change(catalogue: Catalogue) -> Json:
@@ -104,7 +103,7 @@ def preferences_change(catalogue: Catalogue) -> Json:
 
 
 def _catalogue() -> Json:
-    toggle = _complete(
+    toggle = complete(
         {
             "name": {"type": "string", "description": "The key under which preferences have it."},
             **_WORDS,
@@ -112,14 +111,14 @@ def _catalogue() -> Json:
             "mandatory": {"type": "boolean", "description": "Always sent; no user can change it."},
         }
     )
-    channel = _complete(
+    channel = complete(
         {
             "name": {"type": "string", "description": "The key under which preferences have it."},
             **_WORDS,
             "toggles": {"type": "array", "items": toggle},
         }
     )
-    return _complete(
+    return complete(
         {
             "version": {"type": "integer", "minimum": 1, "description": "Events name it as `catalogue_version`."},
             "channels": {"type": "array", "items": channel},
@@ -135,15 +134,11 @@ def _readiness() -> Json:
 
 
 def _findings(*names: str) -> Json:
-    return _complete(dict.fromkeys(names, _FINDING))
+    return complete(dict.fromkeys(names, _FINDING))
 
 
 def _answer(data: Json) -> Json:
-    return _complete({"success": SUCCESS, "data": data})
-
-
-def _complete(properties: Json) -> Json:
-    return {"type": "object", "required": [*properties], "properties": properties}
+    return complete({"success": SUCCESS, "data": data})
 
 
 def _partial(properties: Json) -> Json:

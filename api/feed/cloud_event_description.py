@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.schemas import REQUEST_ID_EXAMPLE, ULID, Json, reference
+from api.schemas import REQUEST_ID_EXAMPLE, ULID, Json, complete, reference
 from domain.events import (
     CataloguePublished,
     Event,
@@ -75,11 +75,6 @@ _CIRCUMSTANCES: Final[Json] = {
 }
 
 
-def _object(properties: Json, title: str | None = None) -> Json:
-    schema = {"type": "object", "properties": properties, "required": [*properties]}
-    return schema if title is None else {"title": title, **schema}
-
-
 _WORDS: Final[Json] = {
     "title": {
         "description": "What people were shown; absent in a catalogue that was published without words.",
@@ -89,23 +84,23 @@ _WORDS: Final[Json] = {
 }
 
 
-def _worded(properties: Json) -> Json:
-    schema = _object(properties)
-    schema["properties"] |= _WORDS
-    return schema
-
-
-_TOGGLE: Final = _worded(
+_TOGGLE: Final = complete(
     {
         "name": _TEXT,
         "default": {"description": "The answer where a user recorded no choice.", **_FLAG},
         "mandatory": {"description": "Always sent; nobody may change it.", **_FLAG},
-    }
+    },
+    optional=_WORDS,
 )
 _CHANNELS: Final[Json] = {
     "type": "array",
-    "items": _worded({"name": _TEXT, "toggles": {"type": "array", "items": _TOGGLE}}),
+    "items": complete({"name": _TEXT, "toggles": {"type": "array", "items": _TOGGLE}}, optional=_WORDS),
 }
+
+
+def _titled(properties: Json, title: str) -> Json:
+    return {"title": title, **complete(properties)}
+
 
 NAMES: Final[dict[type[Event], str]] = {
     NotificationToggled: "Toggled",
@@ -116,7 +111,7 @@ NAMES: Final[dict[type[Event], str]] = {
 }
 
 DATA: Final[dict[type[Event], Json]] = {
-    NotificationToggled: _object(
+    NotificationToggled: _titled(
         {
             "channel": _TEXT,
             "toggle": _TEXT,
@@ -131,18 +126,18 @@ DATA: Final[dict[type[Event], Json]] = {
         },
         "A choice was recorded.",
     ),
-    PreferencesOpened: _object(
+    PreferencesOpened: _titled(
         {**_ORGANIZATION, **_ACTOR, **_CIRCUMSTANCES},
         "The first event of a stream: from here on this user has chosen something in this organization.",
     ),
-    PreferencesErased: _object(
+    PreferencesErased: _titled(
         {**_ORGANIZATION, **_CIRCUMSTANCES},
         "The key to who acted in all events of this stream so far was destroyed. The choices stay in force.",
     ),
-    CataloguePublished: _object(
+    CataloguePublished: _titled(
         {"channels": _CHANNELS, **_CIRCUMSTANCES}, "A catalogue came into force, for all organizations."
     ),
-    LogContinued: _object(
+    LogContinued: _titled(
         {
             "previous_end": {
                 "description": "The last position before. Whatever was given out between it and this event is gone.",
@@ -156,7 +151,7 @@ DATA: Final[dict[type[Event], Json]] = {
 }
 """The schema of `data` for each kind of event. It is the same as in `docs/schemas`, word for word."""
 
-_META: Final[Json] = _object(
+_META: Final[Json] = complete(
     {
         "total": {"type": "integer", "minimum": 0, "description": "Always 0."},
         "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "As asked for."},
@@ -187,7 +182,7 @@ def components() -> Json:
         },
         **{_event_name(kind): _event(kind) for kind in TYPES},
         **{_data_name(kind): _described(schema) for kind, schema in DATA.items()},
-        "EventPage": _object(
+        "EventPage": complete(
             {
                 "success": {"type": "boolean", "description": "true; an error has false."},
                 "data": {"type": "array", "items": reference("CloudEvent"), "maxItems": 1000},
@@ -213,7 +208,7 @@ def _described(schema: Json) -> Json:
 
 
 def _event(kind: type[Event]) -> Json:
-    schema = _object(
+    schema = complete(
         {
             "specversion": _constant("1.0"),
             "id": {"type": "string", "pattern": ULID, "description": "The event's own; the one to recognise it by."},

@@ -12,7 +12,7 @@ from api.feed.answers import LINES, PAGE, STREAM, FeedAnswers
 from api.feed.server_sent_events import ServerSentEvents
 from api.http import media_types
 from api.http.authentication import EventsReader
-from api.http.cursors import decode_position
+from api.http.cursors import LAST, decode_position
 from api.http.exact_query import ExactQuery
 from api.http.trailer import Trailer, asked_for
 from api.services import Services
@@ -25,8 +25,6 @@ PATH: Final = "/v1/events"
 DEFAULT: Final = 100
 MAX_PAGE: Final = 1_000
 """Events of a page, at most."""
-LAST: Final = 2**63 - 1
-"""The greatest position that is possible."""
 
 
 def add(app: FastAPI, services: Services) -> None:

@@ -3,10 +3,11 @@
 import base64
 import binascii
 import json
+from typing import Final
 
 from domain.errors import ValidationFailed
 
-_LAST = 2**63 - 1
+LAST: Final = 2**63 - 1
 """The greatest position or version: the maximum of PostgreSQL's `bigint`."""
 
 _LONGEST_ID = 26
@@ -21,7 +22,7 @@ def decode_cursor(cursor: str, number: str) -> tuple[int, str]:
     """The field `number`, which is at least 1, and the field `id`. Raises `ValidationFailed`."""
     fields = _fields(cursor)
     place, event_id = fields.get(number), fields.get("id")
-    if type(place) is not int or not 0 < place <= _LAST or type(event_id) is not str:
+    if type(place) is not int or not 0 < place <= LAST or type(event_id) is not str:
         raise _foreign()
     return place, event_id
 
@@ -37,7 +38,7 @@ def decode_id(cursor: str) -> str:
 def decode_position(cursor: str) -> int:
     """The field `position`, which is at least 0. Raises `ValidationFailed`."""
     position = _fields(cursor).get("position")
-    if type(position) is not int or not 0 <= position <= _LAST:
+    if type(position) is not int or not 0 <= position <= LAST:
         raise _foreign()
     return position
 

@@ -9,11 +9,13 @@ they share (`api/http/request_durations.py`), and the worker that answers report
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
+
+from api.operations.background import running
 
 EVERY: Final = 1.0
 """Seconds between two writings to the shared folder."""
@@ -60,13 +62,8 @@ class Figures:
         if not _shared():
             yield
             return
-        publishing = asyncio.create_task(self._publish_again_and_again(), name="figures")
-        try:
+        async with running(self._publish_again_and_again(), "figures"):
             yield
-        finally:
-            publishing.cancel()
-            with suppress(asyncio.CancelledError):
-                await publishing
 
     async def _publish_again_and_again(self) -> None:
         while True:

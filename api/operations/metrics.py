@@ -19,7 +19,7 @@ from api.http import request_durations
 from api.http.answer import Answer
 from api.operations import description, processes
 from api.services import Services
-from application.evidence.signing import SigningStatus
+from application.evidence.checkpoints import SigningStatus
 from application.evidence.sweep import Subject, SweepStatus
 from application.followers import FollowerStatus
 from application.log import Replication

@@ -10,6 +10,7 @@ from api.schemas import (
     conditional,
     failure,
     failures,
+    next_page,
     reference,
     success,
 )
@@ -149,13 +150,7 @@ def history() -> Json:
                 "description": "A page of the history.",
                 "headers": REQUEST_ID,
                 "content": {"application/json": {"example": example}},
-                "links": {
-                    "nextPage": {
-                        "operationId": "getMyNotificationHistory",
-                        "parameters": {"cursor": "$response.body#/meta/next_cursor"},
-                        "description": "As long as `next_cursor` is not null.",
-                    }
-                },
+                "links": next_page("getMyNotificationHistory"),
             },
             **failures(Unauthenticated, UserRequired, Unavailable),
             422: failure(ValidationFailed, wrong, {"limit": "must be less than or equal to 200"}),

@@ -12,7 +12,7 @@ from api.http.cursors import decode_cursor, encode_cursor
 from api.http.exact_query import ExactQuery
 from api.http.instants import shown
 from api.preferences import description
-from api.schemas import ULID, SourceName, Who
+from api.schemas import ULID, SourceName, SuccessAnswer, Who
 from api.services import Services
 from application.preferences.history import Page, PageStart
 from projections.change_history import HistoryEntry
@@ -41,8 +41,7 @@ class Meta(BaseModel):
     next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class HistoryPage(BaseModel):
-    success: bool = Field(description="true; an error has false.")
+class HistoryPage(SuccessAnswer):
     data: list[Entry]
     meta: Meta
 

@@ -1,7 +1,7 @@
 """Reads the requests of a connection from its bytes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
@@ -10,7 +10,8 @@ from starlette.types import Scope
 
 from api.http.errors import HeadersTooLarge, MalformedRequest
 from api.server.exchange import Exchange
-from api.server.request_head import head_size, without_upgrade
+
+Field: TypeAlias = tuple[bytes, bytes]
 
 Begin: TypeAlias = Callable[[Scope, bool, bool], Exchange]
 """Takes a request whose head was read: its scope, whether the connection stays open after it, and whether the client waits for
@@ -39,7 +40,7 @@ class RequestReader:
         """Heads that have begun."""
         self.in_head = False
         self._address = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[Field] = []
         self._expects_continue = False
         # Whether the head that was just read offers an upgrade. Then httptools would skip the body.
         self._upgrading = False
@@ -98,7 +99,7 @@ class RequestReader:
 
     def _parse_without_upgrade(self, parser: httptools.HttpRequestParser) -> None:
         """Parse the head again without the offered upgrade. The body and all later requests then follow as usual."""
-        head = without_upgrade(parser.get_method(), self._address, parser.get_http_version(), self._headers)
+        head = _without_upgrade(parser.get_method(), self._address, parser.get_http_version(), self._headers)
         self._upgrading = False
         self._parser = self._new_parser()
         self._parser.feed_data(head)
@@ -124,7 +125,7 @@ class RequestReader:
     def on_headers_complete(self) -> None:
         parser = self._parser
         assert parser is not None
-        if self._held_bytes and (size := head_size(self._address, self._headers)) > self._most_header_bytes:
+        if self._held_bytes and (size := _head_size(self._address, self._headers)) > self._most_header_bytes:
             self._held_bytes = size
             raise HeadersTooLarge
         if parser.should_upgrade():
@@ -161,3 +162,13 @@ def _parts(address: bytes) -> tuple[str, bytes, bytes]:
     parsed = httptools.parse_url(address)
     path = parsed.path.decode("ascii")
     return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
+
+
+def _head_size(address: bytes, fields: Sequence[Field]) -> int:
+    """Bytes of the address and of all fields, including their separators."""
+    return len(address) + sum(len(name) + len(value) + 4 for name, value in fields)
+
+
+def _without_upgrade(method: bytes, address: bytes, version: str, fields: Iterable[Field]) -> bytes:
+    kept = b"".join(b"%b: %b\r\n" % field for field in fields if field[0] != b"upgrade")
+    return b"%b %b HTTP/%b\r\n%b\r\n" % (method, address, version.encode(), kept)

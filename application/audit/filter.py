@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from application.vocabulary import unknown
 from domain.catalogue import Catalogue
 from domain.errors import ValidationFailed
 from domain.events import NotificationToggled, PreferencesErased
@@ -68,13 +69,7 @@ class AuditFilter:
 
     def check(self, catalogue: Catalogue) -> None:
         """Raise `ValidationFailed` for a filter that no entry can meet. An empty page would hide a misspelt word."""
-        details = {}
-        channels = [channel for channel in catalogue.channels if self.channel in (None, channel.name)]
-        toggles = {toggle.name for channel in channels for toggle in channel.visible}
-        if not channels:
-            details["channel"] = "unknown channel"
-        elif self.toggle is not None and self.toggle not in toggles:
-            details["toggle"] = "unknown toggle"
+        details = unknown(catalogue, self.channel, self.toggle)
         if self.since is not None and self.until is not None and self.since > self.until:
             details["since"] = "must not be after until"
         if details:

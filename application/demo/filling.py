@@ -12,6 +12,7 @@ from application.identity import OrganizationReader
 from application.preferences.draft import Draft
 from application.preferences.state import Change
 from application.preferences.store import PreferencesStore
+from application.progress import Progress
 from application.publishing import CatalogueLog, Publishing
 from domain.catalogue import Catalogue
 from domain.preferences import stream_id
@@ -53,7 +54,7 @@ class Filling:
         self._catalogue = Catalogue(1, ())
         self.events = 0
 
-    async def run(self, acts: Sequence[Act], progress: Callable[[int, int], None]) -> None:
+    async def run(self, acts: Sequence[Act], progress: Progress) -> None:
         """Let the acts happen, which are in the order of their instants. Events in the log are in that order, too."""
         for number, act in enumerate(acts):
             if isinstance(act, Choose):

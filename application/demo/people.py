@@ -22,39 +22,10 @@ ORGANIZATIONS: Final = {
 """How many of a hundred users each has."""
 
 _NAMES: Final = (
-    *(
-        "ada",
-        "amir",
-        "anna",
-        "ben",
-        "carla",
-        "chen",
-        "diego",
-        "dora",
-        "edith",
-        "emil",
-        "fatima",
-        "finn",
-        "greta",
-        "hugo",
-    ),
-    *(
-        "ines",
-        "ivan",
-        "jonas",
-        "julia",
-        "kaito",
-        "kira",
-        "lena",
-        "luca",
-        "maria",
-        "milo",
-        "nadia",
-        "noah",
-        "olga",
-        "omar",
-    ),
-    *("paula", "piotr", "rosa", "ruben", "sara", "sven", "tara", "theo", "uma", "viktor", "wanda", "yusuf", "zoe"),
+    *("ada", "amir", "anna", "ben", "carla", "chen", "diego", "dora", "edith", "emil", "fatima"),
+    *("finn", "greta", "hugo", "ines", "ivan", "jonas", "julia", "kaito", "kira", "lena"),
+    *("luca", "maria", "milo", "nadia", "noah", "olga", "omar", "paula", "piotr", "rosa"),
+    *("ruben", "sara", "sven", "tara", "theo", "uma", "viktor", "wanda", "yusuf", "zoe"),
 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from domain.checkpoint import Checkpoint
@@ -48,6 +49,18 @@ class ReadProgress(NamedTuple):
     read: int = 0
     mark: int = 0
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SigningStatus:
+    """How far the log is signed. Monitoring uses it to notice when signing has stopped.
+
+    `last` is the time of the newest checkpoint, None if there is none. `lag_seconds` is how long the first unsigned event has waited for
+    the next checkpoint; 0 if every event is signed.
+    """
+
+    last: datetime | None
+    lag_seconds: float
 
 
 class UnknownKey(ValueError):

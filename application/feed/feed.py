@@ -8,6 +8,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 import orjson
 
 from application.log import Cleared, Recorded, UnreadableEvent, cleared
+from application.vocabulary import unknown
 from domain.catalogue import Catalogue
 from domain.continued_log import Continuation
 from domain.errors import ValidationFailed
@@ -71,14 +72,8 @@ def select(
 ) -> Selection:
     """`kind` is the public name of the event type. Raises `ValidationFailed` for a selection that the log can't contain: an
     empty answer would hide a misspelt word."""
-    details = {}
-    if kind is not None and kind not in _KINDS:
-        details["type"] = "unknown type"
-    channels = [known for known in catalogue.channels if channel in (None, known.name)]
-    if not channels:
-        details["channel"] = "unknown channel"
-    elif toggle is not None and not any(toggle == known.name for one in channels for known in one.visible):
-        details["toggle"] = "unknown toggle"
+    details = {"type": "unknown type"} if kind is not None and kind not in _KINDS else {}
+    details |= unknown(catalogue, channel, toggle)
     if details:
         raise ValidationFailed(details=details)
     return Selection(organization, None if kind is None else _KINDS[kind], channel, toggle)

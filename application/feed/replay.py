@@ -1,15 +1,13 @@
 """Replaying the log into a destination: a file, a folder, or a stream of a broker."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
 from application.feed.feed import EventFeed, Selection, readable, slices
 from application.log import Cleared, UnreadableEvent
+from application.progress import Progress
 from domain.continued_log import without_gaps
-
-Progress = Callable[[int, int], None]
-"""Called with the present and the final position, both without the gaps that continuations made."""
 
 
 class ReplayRefused(Exception):
@@ -43,6 +41,8 @@ class Replayed(NamedTuple):
 
 async def replay(feed: EventFeed, selection: Selection, destination: Destination, progress: Progress) -> Replayed:
     """Bring the destination up to the present end of the log, as far as it may be shown.
+
+    `progress` is called with the present and the final position, both without the gaps that continuations made.
 
     Raises `UnreadableEvent` for an event that can't be read; the destination then has all events before it. Raises
     `ReplayRefused` for a destination that is further than the log.

@@ -4,10 +4,10 @@ import psycopg
 
 from bench.contender import OURS
 from bench.goals import Figure
+from bench.pair import CONNECTIONS
 from bench.stage import Stage
 
 NAME = "disk"
-CONNECTIONS = 32
 
 SIZE = """
 SELECT pg_total_relation_size('preferences_events')::float8 / count(*), count(*),

@@ -2,11 +2,11 @@
 
 from bench.contender import OURS
 from bench.goals import Figure
+from bench.pair import CONNECTIONS
 from bench.stage import Stage
 from bench.users import numbered
 
 NAME = "memory"
-CONNECTIONS = 32
 AT_A_TIME = 20
 """Seconds of load between two looks at how many requests there were."""
 

@@ -5,13 +5,13 @@ from typing import Final, LiteralString
 from typing_extensions import override
 
 from application.followers import Stretch, StretchFollower
-from infrastructure.followers.journal import Connection
+from infrastructure.postgres.connection import AnyConnection
 from infrastructure.postgres.sql import queries
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("audit_index")
 
 
-class AuditIndexer(StretchFollower[Connection]):
+class AuditIndexer(StretchFollower[AnyConnection]):
     """Runs one statement for each batch and remembers nothing. A crash or a failover of the database can undo what was written, also the
     rows of `audit_classes`, while this object lives on.
     """
@@ -19,11 +19,11 @@ class AuditIndexer(StretchFollower[Connection]):
     name = "audit-index"
 
     @override
-    async def handle_stretch(self, stretch: Stretch, transaction: Connection) -> None:
+    async def handle_stretch(self, stretch: Stretch, transaction: AnyConnection) -> None:
         await transaction.execute(_QUERIES["index"], [stretch.after, stretch.up_to])
 
     @override
-    async def reset(self, position: int, transaction: Connection) -> None:
+    async def reset(self, position: int, transaction: AnyConnection) -> None:
         if position:
             await transaction.execute(_QUERIES["forget"], [position])
         else:

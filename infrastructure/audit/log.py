@@ -1,5 +1,6 @@
 """The audit log of an organization: found through the audit index, read from the log."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ from typing_extensions import override
 
 from application.audit.filter import AuditFilter
 from application.audit.log import AuditIndex, EntryPosition, IndexProgress
+from application.audit.summary import BEGINNING
 from application.log import BrokenStream, Recorded
 from domain.errors import Unavailable
 from infrastructure.audit import index as audit_index
@@ -17,7 +19,6 @@ from infrastructure.postgres.read_database import ANSWER_WITHIN, ReadDatabase
 from infrastructure.postgres.sql import queries
 from projections.audit_log import Action
 
-BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -57,13 +58,7 @@ class PostgresAuditLog(AuditIndex):
 
         async def read(connection: Connection) -> list[Recorded]:
             [(reached, positions)] = await connection.rows(self._queries[statement], parameters, prepare=False)
-            if (reached or 0) < at_least:
-                raise Unavailable(f"the index of the audit log was set back from position {at_least} to {reached or 0}")
-            events = await read_at(connection, positions)
-            # A page without this event would be too short, and a short page means the last one to the reader.
-            if missing := set(positions) - {event.position for event in events}:
-                raise BrokenStream(f"the log has no event at position {min(missing)}, where the audit log has an entry")
-            return events
+            return await read_indexed(connection, positions, reached or 0, at_least)
 
         return await self._database.read(read)
 
@@ -94,6 +89,17 @@ class PostgresAuditLog(AuditIndex):
         if reached >= (end or 0):
             return IndexProgress(reached, now)
         return IndexProgress(reached, _at_most(now, earliest))
+
+
+async def read_indexed(connection: Connection, positions: Sequence[int], reached: int, at_least: int) -> list[Recorded]:
+    """The events that the index has found. Raises `Unavailable` if it reaches less far than `at_least`."""
+    if reached < at_least:
+        raise Unavailable(f"the index of the audit log was set back from position {at_least} to {reached}")
+    events = await read_at(connection, positions)
+    # A page without this event would be too short, and a short page means the last one to the reader.
+    if missing := set(positions) - {event.position for event in events}:
+        raise BrokenStream(f"the log has no event at position {min(missing)}, where the audit log has an entry")
+    return events
 
 
 def _at_most(now: datetime, earliest: str | None) -> datetime | None:

@@ -9,11 +9,8 @@ from typing_extensions import override
 from application.audit.filter import AuditFilter
 from application.audit.log import IndexProgress
 from application.audit.summary import CountedClass, DailyCounts, DailyIndex, DayCount
-from application.log import BrokenStream
-from domain.errors import Unavailable
 from infrastructure.audit.index import AuditIndexer
-from infrastructure.audit.log import PostgresAuditLog
-from infrastructure.log.event_log import read_at
+from infrastructure.audit.log import PostgresAuditLog, read_indexed
 from infrastructure.postgres.connection import Connection
 from infrastructure.postgres.read_database import ReadDatabase
 from infrastructure.postgres.sql import queries
@@ -55,14 +52,10 @@ class PostgresDailyIndex(DailyIndex):
 
         async def read(connection: Connection) -> DailyCounts:
             rows = await connection.rows(self._statement, parameters, prepare=False)
-            if (reached := rows[0][0] or 0) < at_least:
-                raise Unavailable(f"the index of the audit log was set back from position {at_least} to {reached}")
             found = [row for row in rows if row[1] is not None]
             counted = [CountedClass(*row[1:7]) for row in found]
             named = {position for one in counted for position in (one.oldest, one.newest) if position is not None}
-            witnesses = await read_at(connection, sorted(named))
-            if missing := named - {event.position for event in witnesses}:
-                raise BrokenStream(f"the log has no event at position {min(missing)}, where the audit log has an entry")
+            witnesses = await read_indexed(connection, sorted(named), rows[0][0] or 0, at_least)
             counts = [(one, row[7], row[8]) for one, row in zip(counted, found, strict=True)]
             return DailyCounts(merged(counts, parameters["first_day"]), counted, witnesses)
 

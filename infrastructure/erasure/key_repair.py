@@ -1,7 +1,7 @@
 """Repairs the persons' keys: each stream gets the key that opens it, and no erasure is undone."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -9,8 +9,10 @@ from uuid import UUID
 import psycopg
 
 from application.preferences.remembered import SERVES
+from application.progress import Progress
 from infrastructure.erasure import person_keys
 from infrastructure.erasure.person_keys import QUERIES, Fit, KeyedStream, fit, opened, opens
+from infrastructure.log import event_log
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 
@@ -50,11 +52,11 @@ class KeyRepair:
         self._give_up = give_up
         self._repaired = Repaired()
 
-    def run(self, progress: Callable[[int, int], None] = lambda _, __: None) -> Repaired:
+    def run(self, progress: Progress = lambda _, __: None) -> Repaired:
         with connect_blocking(self._url, _SESSION) as connection:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             with connection.transaction():
-                about = person_keys.about(connection)
+                about = event_log.about(connection)
                 found = [
                     (one.stream, one.key, kind)
                     for one in person_keys.streams(connection, lambda done: progress(done, max(done, about)))
@@ -86,7 +88,7 @@ class KeyRepair:
         with connection.transaction():
             # In the order in which an erasure takes both locks.
             connection.execute(QUERIES["key"], [stream])
-            connection.execute(QUERIES["hold_appends"])
+            event_log.hold_appends(connection)
             of = person_keys.stream(connection, stream)
             found = fit(of)
             key = self._best(of, likely)

@@ -132,12 +132,6 @@ def stream(connection: BlockingConnection, stream: UUID) -> KeyedStream:
     return KeyedStream(stream, key, since_version, 0, [], [])
 
 
-def about(connection: BlockingConnection) -> int:
-    """The approximate number of events."""
-    row = connection.execute(QUERIES["count"]).fetchone()
-    return int(row[0]) if row else 0
-
-
 def _counted(rows: Iterable[Any], progress: Callable[[int], None]) -> Iterator[Any]:
     count = 0
     for count, row in enumerate(rows, 1):

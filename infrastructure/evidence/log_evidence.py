@@ -11,6 +11,7 @@ from application.evidence.checkpoints import DATABASE, KeptNote, LeafTile, ReadP
 from domain.continued_log import Continuation
 from infrastructure.evidence.checkpoint_file import FileAsOfNow
 from infrastructure.evidence.log_tree import continuations, invalid_positions, leaves, reading
+from infrastructure.log.event_log import about
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.sql import queries
 
@@ -43,8 +44,7 @@ class PostgresEvidence(StoredEvidence):
 
     def about(self) -> int:
         """The approximate number of events."""
-        row = self._tree.execute(_QUERIES["count"]).fetchone()
-        return int(row[0]) if row else 0
+        return about(self._tree)
 
     @override
     def leaves(self, after: int, limit: int | None) -> Iterator[bytes]:

@@ -78,12 +78,6 @@ def continuations(connection: BlockingConnection) -> list[Continuation]:
     return found
 
 
-def entries(connection: BlockingConnection, level: int, first: int, count: int) -> Sequence[bytes]:
-    index, offset = divmod(first, TILE)
-    row = connection.execute(_QUERIES["tile"], [level, index]).fetchone()
-    return _split(row[0] if row else None)[offset : offset + count]
-
-
 def _split(hashes: bytes | None) -> list[bytes]:
     """Takes any bytes: an attacker who altered them may have dropped the constraint as well. The hashes show whether they are right."""
     hashes = hashes or b""
@@ -131,7 +125,9 @@ class PostgresTree(StoredTree):
 
     @override
     def entries(self, level: int, first: int, count: int) -> Sequence[bytes]:
-        return entries(self._connection, level, first, count)
+        index, offset = divmod(first, TILE)
+        row = self._connection.execute(_QUERIES["tile"], [level, index]).fetchone()
+        return _split(row[0] if row else None)[offset : offset + count]
 
     @override
     def last(self) -> KeptNote | None:

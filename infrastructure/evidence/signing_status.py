@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from application.evidence.signing import SigningStatus
+from application.evidence.checkpoints import SigningStatus
 from infrastructure.log.event_codec import recorded_at
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries

@@ -17,10 +17,8 @@ from application.log import Recorded, UnreadableEvent
 from infrastructure.log.event_codec import TYPES
 from infrastructure.log.event_log import LAST, read_after
 from infrastructure.log.replicated_end import ReplicatedEnd
-from infrastructure.postgres.connection import ConnectionLost, translated
+from infrastructure.postgres.connection import AnyConnection, ConnectionLost, translated
 from infrastructure.postgres.sql import queries
-
-Connection = psycopg.AsyncConnection[TupleRow]
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("followers")
 
@@ -37,14 +35,14 @@ _is_ours: Final = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]").fullmatch
 log = structlog.get_logger("followers")
 
 
-class PostgresJournal(Journal[Connection]):
+class PostgresJournal(Journal[AnyConnection]):
     """Needs a connection in autocommit mode, and uses it alone. With `replicated`, the log ends where synchronous standbys have it. `trace`
     is given only if spans are recorded.
     """
 
     def __init__(
         self,
-        connection: Connection,
+        connection: AnyConnection,
         name: str,
         *,
         replicated: ReplicatedEnd | None = None,
@@ -93,7 +91,7 @@ class PostgresJournal(Journal[Connection]):
 
     @override
     @asynccontextmanager
-    async def move(self, position: int, to: int) -> AsyncIterator[Connection | None]:
+    async def move(self, position: int, to: int) -> AsyncIterator[AnyConnection | None]:
         with self.translated(), await self._traced(position, to):
             async with self._connection.transaction():
                 moved = await self._run("move", position=position, to=to)

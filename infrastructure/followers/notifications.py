@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, LiteralString
 
-from infrastructure.followers.journal import Connection
+from infrastructure.postgres.connection import AnyConnection
 from infrastructure.postgres.sql import queries
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("followers")
@@ -12,7 +12,7 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("followers")
 class Notifications:
     """Those that a follower's connection receives. At first it receives none."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: AnyConnection) -> None:
         self._connection = connection
         self._heeded = False
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from application.followers import AnyFollower, CannotReset, FollowerStatus
-from infrastructure.followers.journal import Connection
 from infrastructure.log.event_codec import recorded_at
+from infrastructure.postgres.connection import AnyConnection
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 
@@ -32,7 +32,7 @@ class FollowerRegister:
         """False if no such follower has ever run."""
         return bool(await self._database.write(self._queries["resume"], {"name": name}))
 
-    async def reset(self, follower: AnyFollower[Connection], to: int) -> None:
+    async def reset(self, follower: AnyFollower[AnyConnection], to: int) -> None:
         """Undo the follower's effect of all events after `to`, and let it handle them again. Raises `CannotReset`."""
         name = {"name": follower.name}
         async with self._database.connection() as connection, connection.transaction():

@@ -11,11 +11,11 @@ import structlog
 from application.followers import ConfirmedPosition, Follower, StretchFollower
 from application.following import Following, Step
 from domain.errors import Unavailable
-from infrastructure.followers.journal import Connection, PostgresJournal, TraceBatch
+from infrastructure.followers.journal import PostgresJournal, TraceBatch
 from infrastructure.followers.notifications import Notifications
 from infrastructure.log.continuation import continue_where_moved
 from infrastructure.log.replicated_end import ReplicatedEnd
-from infrastructure.postgres.connection import NoAnswer, translated
+from infrastructure.postgres.connection import AnyConnection, NoAnswer, translated
 from infrastructure.postgres.session import Session, connect
 
 FIRST_PAUSE: Final = 0.1
@@ -66,7 +66,7 @@ class FollowerRunner:
     def __init__(
         self,
         url: str,
-        follower: Follower[Connection] | StretchFollower[Connection],
+        follower: Follower[AnyConnection] | StretchFollower[AnyConnection],
         *,
         stands_at: ConfirmedPosition | None = None,
         batch: int | None = None,
@@ -104,7 +104,7 @@ class FollowerRunner:
                 await _sleep(stop, self._pause)
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
-    async def _run(self, connection: Connection, stop: asyncio.Event) -> None:
+    async def _run(self, connection: AnyConnection, stop: asyncio.Event) -> None:
         journal = PostgresJournal(connection, self._follower.name, replicated=self._replicated, trace=self._trace)
         await journal.register()
         with journal.translated():
@@ -135,7 +135,7 @@ class FollowerRunner:
                     self._answer_within = FIRST_PATIENCE
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Connection]:
+    async def _connected(self) -> AsyncIterator[AnyConnection]:
         try:
             connection = await connect(
                 self._url,

@@ -9,27 +9,26 @@ from typing import Final, LiteralString, cast
 
 import psycopg
 import structlog
-from psycopg.rows import TupleRow
 from ulid_transform import ulid_now
 
 from domain.catalogue import CATALOGUE
 from domain.continued_log import STREAM, Continuation, ContinuationSummary, continued
 from domain.events import LogContinued
 from infrastructure.log.event_codec import decode, encode
+from infrastructure.postgres.connection import AnyConnection
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
-
-Connection = psycopg.AsyncConnection[TupleRow]
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("continuation")
 
 ANSWERED_WITHIN: Final = 5.0
-"""Seconds. A server that has not answered the whole exchange by then counts as lost."""
+"""Seconds for an append, or for a whole continuation. A server that has not answered by then counts as lost, so that it does not block all
+changes for ever."""
 
 log = structlog.get_logger("continuation")
 
 
-async def continuations(connection: Connection) -> list[Continuation]:
+async def continuations(connection: AnyConnection) -> list[Continuation]:
     """All continuations of the log, in its order."""
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(_QUERIES["continuations"], [STREAM], prepare=False)
@@ -43,7 +42,7 @@ async def continuation_summary(database: Database) -> ContinuationSummary:
     return ContinuationSummary(*row)
 
 
-async def continue_where_moved(connection: Connection) -> None:
+async def continue_where_moved(connection: AnyConnection) -> None:
     """Continue the log if its last writer was another server. For a process that starts, or that has lost its connection."""
     cursor = await connection.execute(_QUERIES["elsewhere"], prepare=False)
     if await cursor.fetchone() == (True,):
@@ -57,7 +56,7 @@ async def continue_on(database: Database) -> None:
             await continue_log(connection)
 
 
-async def continue_log(connection: Connection) -> Continuation | None:
+async def continue_log(connection: AnyConnection) -> Continuation | None:
     """Continue the log, in a transaction of its own. Returns None if another process has already done it."""
     async with connection.transaction(), psycopg.AsyncClientCursor(connection) as cursor:
         await cursor.execute(_QUERIES["hold"])

@@ -8,28 +8,20 @@ import dataclasses
 from dataclasses import MISSING
 from datetime import datetime
 from functools import cache, partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 from uuid import UUID
 
 import orjson
 
 from application.log import UnreadableEvent
 from domain.events import (
-    CataloguePublished,
     Event,
-    LogContinued,
-    NotificationToggled,
-    PreferencesErased,
-    PreferencesOpened,
 )
 from domain.provenance import ERASED, UNREADABLE
 from infrastructure.log import unreadable_actors
 from infrastructure.log.sealing import Unsealable, seal, unseal
 
-TYPES: Final[dict[str, type[Event]]] = {
-    event.TOPIC: event
-    for event in (PreferencesOpened, NotificationToggled, PreferencesErased, CataloguePublished, LogContinued)
-}
+TYPES: Final[dict[str, type[Event]]] = {event.TOPIC: event for event in get_args(Event)}
 
 
 class StoredEvent(NamedTuple):

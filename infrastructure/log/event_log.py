@@ -3,20 +3,18 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, LiteralString, NamedTuple
 
-import psycopg
 from psycopg.rows import TupleRow
 from typing_extensions import override
 
 from application.log import Recorded, UnreadableEvent
 from infrastructure.log.event_codec import decode
+from infrastructure.postgres.connection import AnyConnection, BlockingConnection
 from infrastructure.postgres.sql import queries
-
-Connection = psycopg.AsyncConnection[TupleRow]
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("event_log")
 
 LAST: Final = 2**63 - 1
-"""The greatest position that is possible."""
+"""The greatest position that is possible, and the greatest version."""
 
 
 class Fetched(Iterable[Recorded]):
@@ -47,7 +45,7 @@ class Chunk(NamedTuple):
     more: bool
 
 
-async def fetch_after(connection: Connection, position: int, limit: int, up_to: int = LAST) -> Chunk:
+async def fetch_after(connection: AnyConnection, position: int, limit: int, up_to: int = LAST) -> Chunk:
     """The first `limit` events after a position. No event after `up_to` is read, as if the log ended there."""
     # Reads one event more than asked for, to see whether there is more.
     found = await _rows(connection, "after", [position, up_to, limit + 1])
@@ -55,25 +53,36 @@ async def fetch_after(connection: Connection, position: int, limit: int, up_to: 
     return Chunk(Fetched(rows), rows[-1][0] if rows else position, len(found) > limit)
 
 
-async def read_after(connection: Connection, position: int, limit: int, up_to: int = LAST) -> list[Recorded]:
+async def read_after(connection: AnyConnection, position: int, limit: int, up_to: int = LAST) -> list[Recorded]:
     """The same events in a list. Raises `UnreadableEvent`, with the position of the first unreadable event."""
     return [*(await fetch_after(connection, position, limit, up_to)).events]
 
 
-async def read_at(connection: Connection, positions: Sequence[int]) -> list[Recorded]:
+async def read_at(connection: AnyConnection, positions: Sequence[int]) -> list[Recorded]:
     """The events at these positions, in that order. It leaves out a position without an event. Raises `UnreadableEvent`."""
     found = Fetched(await _rows(connection, "at", [[*positions]]))
     events = {recorded.position: recorded for recorded in found}
     return [events[position] for position in positions if position in events]
 
 
-async def end_of_log(connection: Connection) -> int:
+async def end_of_log(connection: AnyConnection) -> int:
     """The last position; 0 if the log is empty."""
     [(position,)] = await _rows(connection, "end", [])
     return int(position)
 
 
-async def _rows(connection: Connection, name: str, parameters: list[Any]) -> list[TupleRow]:
+def about(connection: BlockingConnection) -> int:
+    """The approximate number of events, for a progress bar."""
+    [(count,)] = connection.execute(_QUERIES["about"])
+    return int(count)
+
+
+def hold_appends(connection: BlockingConnection) -> None:
+    """Until the transaction ends, nothing is appended, and no key is stored."""
+    connection.execute(_QUERIES["hold_appends"])
+
+
+async def _rows(connection: AnyConnection, name: str, parameters: list[Any]) -> list[TupleRow]:
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(_QUERIES[name], parameters, prepare=False)
         return await cursor.fetchall()

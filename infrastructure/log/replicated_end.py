@@ -10,17 +10,14 @@ from collections import deque
 from time import monotonic
 from typing import Final, LiteralString, NamedTuple
 
-import psycopg
 import structlog
 from psycopg.rows import TupleRow
 
 from application.log import Replication
 from domain.errors import Unavailable
-from infrastructure.postgres.connection import BlockingConnection, ReadOnly
+from infrastructure.postgres.connection import AnyConnection, BlockingConnection, ReadOnly
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
-
-Connection = psycopg.AsyncConnection[TupleRow]
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("replication")
 
@@ -78,14 +75,14 @@ class ReplicatedEnd:
         """Whether anything was confirmed since this began to look at its present server. An empty log is known."""
         return self.position > 0 or not self._unconfirmed
 
-    async def look(self, connection: Connection) -> int:
+    async def look(self, connection: AnyConnection) -> int:
         """Look once. Returns the end of the log, replicated or not. Raises `ReadOnly`."""
         cursor = await connection.execute(_QUERIES["look"], prepare=False)
         look = Look.of(await cursor.fetchone())
         self.take(look)
         return look.end
 
-    async def until(self, connection: Connection, position: int, within: float) -> int:
+    async def until(self, connection: AnyConnection, position: int, within: float) -> int:
         """Wait `within` so many seconds for the standbys to have the log up to `position`. Returns the replicated end."""
         deadline, pause = monotonic() + within, FIRST_PAUSE
         while self.position < position and (left := deadline - monotonic()) > 0:
@@ -94,7 +91,7 @@ class ReplicatedEnd:
             await self.look(connection)
         return self.position
 
-    async def beyond(self, connection: Connection, position: int, within: float) -> int:
+    async def beyond(self, connection: AnyConnection, position: int, within: float) -> int:
         """The replicated end. If the log goes on after `position`, wait `within` so many seconds until that is so of the replicated log."""
         if await self.look(connection) <= position:
             return self.position

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from infrastructure.log.event_log import hold_appends
 from infrastructure.postgres.session import Session, connect_blocking
 from infrastructure.postgres.sql import queries
 
@@ -21,7 +22,8 @@ def set_forward(url: str) -> int | None:
     """Set the sequence to the end of the log, and return that position. Returns None if the sequence isn't behind."""
     statements = queries("sequence")
     with connect_blocking(url, _SESSION) as connection:
-        connection.execute(statements["hold"])
+        # Otherwise an append could move the sequence on meanwhile, and this would set it back.
+        hold_appends(connection)
         row = connection.execute(statements["behind"]).fetchone()
         if row is None:
             return None

@@ -13,11 +13,11 @@ from application.followers import CannotReset
 from application.log import Recorded
 from domain.continued_log import loss_of
 from domain.isolation import PLATFORM
-from infrastructure.followers.journal import Connection
 from infrastructure.log.continuation import continuations
 from infrastructure.log.event_log import read_after
 from infrastructure.nats.broker_connection import BrokerUnavailable
 from infrastructure.nats.jetstream import LARGEST_BATCH, BrokerStream, StreamEnd, StreamUnusable
+from infrastructure.postgres.connection import AnyConnection
 from projections.nats_messages import message
 
 NAME: Final = "relay"
@@ -33,7 +33,7 @@ class Relay:
     def __init__(self, stream: BrokerStream) -> None:
         self._stream = stream
         self._end: StreamEnd | None = None
-        self._compared_with: Connection | None = None
+        self._compared_with: AnyConnection | None = None
 
     async def stands_at(self, position: int) -> int:
         """The position that the stream has really reached. It is never later than `position`, which the followers' table has.
@@ -50,7 +50,7 @@ class Relay:
             self._end = end
         return position if self._end.position is None else min(position, self._end.position)
 
-    async def handle(self, events: Sequence[Recorded], transaction: Connection) -> None:
+    async def handle(self, events: Sequence[Recorded], transaction: AnyConnection) -> None:
         end, self._end = self._end, None
         if end is None:
             raise BrokerUnavailable("the connection to NATS was lost")
@@ -70,14 +70,14 @@ class Relay:
         # Set only now: after a failure the end is unknown, and the relay asks for it before it writes again.
         self._end = end
 
-    async def reset(self, position: int, transaction: Connection) -> None:
+    async def reset(self, position: int, transaction: AnyConnection) -> None:
         raise CannotReset("what was handed on can't be taken back: delete the stream, and it is handed on anew")
 
     async def close(self) -> None:
         await self._stream.close()
 
 
-async def _refuse_another_log(stream: BrokerStream, end: StreamEnd, transaction: Connection) -> None:
+async def _refuse_another_log(stream: BrokerStream, end: StreamEnd, transaction: AnyConnection) -> None:
     """Raise `StreamUnusable` unless this log has the stream's last event at its position. In another log, or one that was restored from a
     backup, positions mean other events, and the relay would silently leave those out.
 
@@ -103,7 +103,7 @@ async def _refuse_another_log(stream: BrokerStream, end: StreamEnd, transaction:
     )
 
 
-async def _stands(end: StreamEnd, transaction: Connection) -> bool:
+async def _stands(end: StreamEnd, transaction: AnyConnection) -> bool:
     """Whether this log has the message's event at its position."""
     assert end.position is not None
     return [event.event_id for _, event in await read_after(transaction, end.position - 1, 1)] == [end.event_id]

@@ -17,8 +17,11 @@ from typing_extensions import override
 
 from domain.errors import Unavailable
 
+AnyConnection = psycopg.AsyncConnection[TupleRow]
+"""A connection of which it doesn't matter whether it is one of ours."""
 
-class Connection(psycopg.AsyncConnection[TupleRow]):
+
+class Connection(AnyConnection):
     """Keeps one cursor for all its statements, because a new cursor has to find out again how each type is written and read."""
 
     taken_at = 0.0

@@ -15,18 +15,14 @@ from typing_extensions import override
 from application.preferences.store import Append, AppendRefused, OutcomeUnknown, PreferencesStore
 from domain.errors import Unavailable
 from domain.events import NotificationToggled, PreferencesEvent
-from infrastructure.log.continuation import continue_on
+from infrastructure.log.continuation import ANSWERED_WITHIN, continue_on
 from infrastructure.log.event_codec import decode, encode
+from infrastructure.log.event_log import LAST
 from infrastructure.log.replicated_end import ReplicatedEnd
 from infrastructure.postgres.connection import ConnectionLost, LogElsewhere, NoAnswer
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 from projections.current_preferences import CurrentPreferences
-
-NEWEST = 2**63 - 1
-
-ANSWERED_WITHIN: Final = 5.0
-"""Seconds. A server that has not answered an append by then counts as lost, so that it does not block all changes for ever."""
 
 CONFIRMED_WITHIN: Final = 0.5
 """Seconds that a repeated choice waits for standbys. Other changes of this process wait with it."""
@@ -100,15 +96,9 @@ class PostgresPreferencesStore(PreferencesStore):
 
     @override
     async def changes(self, stream: UUID, *, up_to: int | None, limit: int) -> list[NotificationToggled]:
-        rows = await self._database.fetch_in_time(
-            self._queries["changes"],
-            {
-                "stream": stream,
-                "up_to": NEWEST if up_to is None else up_to,
-                "topic": NotificationToggled.TOPIC,
-                "limit": limit,
-            },
-        )
+        up_to = LAST if up_to is None else up_to
+        parameters = {"stream": stream, "up_to": up_to, "topic": NotificationToggled.TOPIC, "limit": limit}
+        rows = await self._database.fetch_in_time(self._queries["changes"], parameters)
         return [cast("NotificationToggled", decode(*row)) for row in rows]
 
 

@@ -19,7 +19,7 @@ from infrastructure.postgres.connection import Connection
 from infrastructure.postgres.session import Session, connect
 from infrastructure.postgres.sql import queries
 
-_QUERIES: Final[dict[str, LiteralString]] = queries("rebuild")
+_QUERIES: Final[dict[str, LiteralString]] = queries("event_log") | queries("rebuild")
 
 _SESSION: Final = Session(
     application="preferences rebuild",
@@ -71,7 +71,7 @@ class ShadowTable(Shadow):
 
     @override
     async def end(self) -> int:
-        return int((await self._one("end_of_log"))[0])
+        return int((await self._one("end"))[0])
 
     @override
     async def about(self) -> int:
@@ -108,7 +108,7 @@ class ShadowTable(Shadow):
             async with self._connection.transaction():
                 # A process that is suspended here, for example by a shell, must not block all writers.
                 await self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = '5s'")
-                await self._one("hold_writers")
+                await self._one("hold_appends")
                 await self._connection.execute(_QUERIES["hold_tables"])
                 yield await self.end()
                 await self._connection.execute(_QUERIES["swap"])

@@ -11,6 +11,14 @@ LIMIT %s;
 -- The last position.
 SELECT coalesce(max(notification_id), 0) FROM preferences_events;
 
+-- name: about
+-- The approximate number of events, for a progress bar.
+SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass;
+
+-- name: hold_appends
+-- The lock that `append_events` takes: until the transaction ends nothing is appended, and no key is stored.
+SELECT pg_advisory_xact_lock(7305114882901);
+
 -- name: at
 -- The events at these positions, in any order, with the keys that no erasure destroyed.
 SELECT notification_id, originator_id, originator_version, topic, state, sealed_actor, key

@@ -59,10 +59,6 @@ SELECT index * 256 + length(hashes) / 32 FROM log_tiles WHERE level = 0 ORDER BY
 -- The checkpoints that cover more events than this, by size.
 SELECT size, note FROM checkpoints WHERE size > %s ORDER BY size;
 
--- name: count
--- The approximate number of events, for a progress bar.
-SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass;
-
 -- name: stream
 -- The events of one stream, as they are stored, by its primary key.
 SELECT notification_id, originator_id, originator_version, topic, state, sealed_actor

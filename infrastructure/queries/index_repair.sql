@@ -6,10 +6,6 @@ SELECT position FROM followers WHERE name = 'audit-index' FOR UPDATE;
 -- Remove all entries of a stretch, whatever they contain.
 DELETE FROM audit_entries WHERE position > %(after)s AND position <= %(up_to)s;
 
--- name: index
--- Make the right entries of the stretch. See the function's own comment.
-SELECT index_events(%(after)s, %(up_to)s);
-
 -- name: remove_outside
 -- Entries at positions that can't have one.
 DELETE FROM audit_entries WHERE position < 1 OR position > %(stands_at)s;

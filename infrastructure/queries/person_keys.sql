@@ -24,14 +24,6 @@ WHERE NOT EXISTS (
     WHERE e.originator_id = k.originator_id AND (e.sealed_actor <> '' OR e.topic = 'notification-preferences.erased')
 );
 
--- name: count
--- The approximate number of events, for a progress bar.
-SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass;
-
--- name: hold_appends
--- The lock that `append_events` takes: until the transaction ends nothing is appended, and no key is stored.
-SELECT pg_advisory_xact_lock(7305114882901);
-
 -- name: key
 -- A stream's stored key. An erasure may be destroying it at this moment: the first of the two makes the other one wait.
 SELECT key, since_version FROM person_keys WHERE originator_id = %s FOR UPDATE;

@@ -21,14 +21,6 @@ BEGIN
     END LOOP;
 END $$;
 
--- name: end_of_log
--- The last position.
-SELECT coalesce(max(notification_id), 0) FROM preferences_events;
-
--- name: about
--- The approximate number of events, for a progress bar.
-SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass;
-
 -- name: before_next
 -- The beginning of the next stretch. After a continuation of the log there is no event for a quadrillion positions.
 SELECT min(notification_id) - 1 FROM preferences_events WHERE notification_id > %s;
@@ -71,10 +63,6 @@ LEFT JOIN events_with_keys e
 WHERE (live.*) IS DISTINCT FROM (log.*)
 ORDER BY 1
 LIMIT 20;
-
--- name: hold_writers
--- The lock of append_events: appends wait until this transaction ends.
-SELECT pg_advisory_xact_lock(7305114882901);
 
 -- name: hold_tables
 -- Readers wait from here to the commit, a few milliseconds.

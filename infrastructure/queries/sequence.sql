@@ -4,10 +4,6 @@ SELECT log.ended, coalesce(pg_sequence_last_value('preferences_events_notificati
 FROM (SELECT coalesce(max(notification_id), 0) AS ended FROM preferences_events) AS log
 WHERE log.ended > coalesce(pg_sequence_last_value('preferences_events_notification_id_seq'), 0);
 
--- name: hold
--- The lock of append_events. Without it, an append could move the sequence on meanwhile, and this transaction would set it back.
-SELECT pg_advisory_xact_lock(7305114882901);
-
 -- name: set_forward
 -- Set the sequence to the end of the log, if the role may do that.
 SELECT set_sequence_forward(%s);

@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from application.identity import AUDIT_READ, SCOPES
 from infrastructure.settings.clerk import ClerkSettings, is_loopback, with_line_breaks
 from infrastructure.settings.database import DatabaseSettings
+from infrastructure.settings.forms import OptionalPath, OptionalText, Texts
 from infrastructure.settings.http import HttpSettings
 from infrastructure.settings.tracing import TracingSettings
 from infrastructure.settings.unsubscribe import UnsubscribeSettings
@@ -48,18 +49,18 @@ class Settings(ClerkSettings, DatabaseSettings, HttpSettings, TracingSettings, U
         pattern=r"^[^\s+]+$",
         description="Name of the log and of its key in checkpoints, e.g. `example.com/preferences`.",
     )
-    audit_signing_key: str | None = Field(
+    audit_signing_key: OptionalText = Field(
         default=None,
         description="Private Ed25519 key as a PEM, which checkpoints are signed with. Without it, one is made in DATA_DIR.",
     )
-    audit_former_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+    audit_former_keys: Texts = Field(
         default=(),
         description="Public keys that checkpoints were signed with before, as `audit public-key` shows them, separated by commas.",
     )
     checkpoint_interval: int = Field(
         default=60, ge=0, description="Seconds between two checkpoints of the log. 0: only when asked for."
     )
-    checkpoint_file: Path | None = Field(
+    checkpoint_file: OptionalPath = Field(
         default=None, description="File that every checkpoint is appended to; by default `checkpoints` in DATA_DIR."
     )
     sweep_within: int = Field(
@@ -79,7 +80,7 @@ class Settings(ClerkSettings, DatabaseSettings, HttpSettings, TracingSettings, U
     feed_send_within: float = Field(
         default=20, gt=0, le=3600, description="Seconds in which a reader of the feed must take what it is sent."
     )
-    nats_url: Annotated[tuple[str, ...], NoDecode] = Field(
+    nats_url: Texts = Field(
         default=(),
         description="NATS servers that `preferences relay` hands events on to, separated by commas. Without it, one is started.",
     )
@@ -97,10 +98,10 @@ class Settings(ClerkSettings, DatabaseSettings, HttpSettings, TracingSettings, U
         gt=0,
         description="Bytes that a new stream may hold. Some accounts at NATS require such a limit.",
     )
-    nats_credentials: Path | None = Field(
+    nats_credentials: OptionalPath = Field(
         default=None, description="File with the relay's NATS credentials (`.creds`), where NATS_URL doesn't carry any."
     )
-    nats_monitoring_url: Annotated[tuple[str, ...], NoDecode] = Field(
+    nats_monitoring_url: Texts = Field(
         default=(),
         description="Monitoring addresses of the NATS servers, separated by commas: only there they say whether they sync.",
     )
@@ -131,26 +132,10 @@ class Settings(ClerkSettings, DatabaseSettings, HttpSettings, TracingSettings, U
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("audit_former_keys", "nats_url", "nats_monitoring_url", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
     @field_validator("role_scopes", mode="before")
     @classmethod
     def _by_role(cls, value: object) -> object:
         return _role_scopes(value) if isinstance(value, str) else value
-
-    @field_validator(
-        "database_url",
-        "audit_signing_key",
-        "nats_credentials",
-        "checkpoint_file",
-        mode="before",
-    )
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
 
     @field_validator("nats_url")
     @classmethod

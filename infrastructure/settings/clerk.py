@@ -10,28 +10,30 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from infrastructure.settings.forms import DistinctTexts, OptionalText, listed
+
 NO_ORIGIN: Final = "none"
 
 
 class ClerkSettings(BaseSettings):
-    clerk_issuer: str | None = Field(
+    clerk_issuer: OptionalText = Field(
         default=None, description="Issuer of the session tokens, e.g. `https://clerk.example.com`."
     )
-    clerk_jwks_url: str | None = Field(
+    clerk_jwks_url: OptionalText = Field(
         default=None, description="Where its keys are; by default the issuer's `/.well-known/jwks.json`."
     )
-    clerk_jwt_key: str | None = Field(
+    clerk_jwt_key: OptionalText = Field(
         default=None, description="Its public key as a PEM, instead: no network is needed."
     )
-    clerk_publishable_key: str | None = Field(
+    clerk_publishable_key: OptionalText = Field(
         default=None,
         description="Publishable key of the Clerk instance that signs people in on the pages, e.g. `pk_live_…`.",
     )
-    clerk_authorized_parties: Annotated[frozenset[str], NoDecode] = Field(
+    clerk_authorized_parties: DistinctTexts = Field(
         default=frozenset(),
         description="Origins that tokens may be issued for (`azp`), separated by commas; their pages may call the API. Empty: any token, no page.",
     )
-    clerk_audience: Annotated[frozenset[str], NoDecode] = Field(
+    clerk_audience: DistinctTexts = Field(
         default=frozenset(),
         description="Audiences of which a token must name one (`aud`), separated by commas. Empty: `aud` isn't looked at.",
     )
@@ -68,27 +70,17 @@ class ClerkSettings(BaseSettings):
     def page_origins(self) -> frozenset[str]:
         return self.clerk_authorized_parties if self.cors_origins is None else self.cors_origins
 
-    @field_validator("clerk_authorized_parties", "clerk_audience", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        return _parts(value) if isinstance(value, str) else value
-
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _listed_unless_none(cls, value: object) -> object:
         if not isinstance(value, str) or not value.strip():
             return value or None
-        return [] if value.strip().lower() == NO_ORIGIN else _parts(value)
+        return [] if value.strip().lower() == NO_ORIGIN else listed(value)
 
     @field_validator("clerk_authorized_parties", "cors_origins")
     @classmethod
     def _as_browsers_write_them(cls, value: frozenset[str] | None) -> frozenset[str] | None:
         return None if value is None else frozenset(map(origin, value))
-
-    @field_validator("clerk_issuer", "clerk_jwks_url", "clerk_jwt_key", "clerk_publishable_key", mode="before")
-    @classmethod
-    def _blank_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
 
     @field_validator("clerk_jwt_key")
     @classmethod
@@ -159,7 +151,3 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _parts(value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]

@@ -5,9 +5,11 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
+from infrastructure.settings.forms import OptionalText
+
 
 class DatabaseSettings(BaseSettings):
-    database_url: str | None = Field(
+    database_url: OptionalText = Field(
         default=None, description="PostgreSQL to use, as a libpq URL. Without it, an embedded one is started."
     )
     database_storage: Literal["", "durable"] = Field(
@@ -18,7 +20,7 @@ class DatabaseSettings(BaseSettings):
         default="",
         description="`synchronous` where commits wait for a standby: readers then get only what standbys have.",
     )
-    read_database_url: str | None = Field(
+    read_database_url: OptionalText = Field(
         default=None,
         description="Standby of the database, as a libpq URL, for reads that are heavy and may lag. Without it, the primary takes them.",
     )
@@ -28,11 +30,6 @@ class DatabaseSettings(BaseSettings):
         le=3600,
         description="Seconds by which the standby may be behind. Beyond that, the primary is read instead.",
     )
-
-    @field_validator("read_database_url", mode="before")
-    @classmethod
-    def _nothing_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
 
     @field_validator("database_url", "read_database_url")
     @classmethod

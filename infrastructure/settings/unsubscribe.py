@@ -1,13 +1,14 @@
 """The settings for unsubscribe links: the address that they begin with, and the keys that seal them."""
 
 import re
-from typing import Annotated, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings
 
 from infrastructure.settings.clerk import is_loopback
+from infrastructure.settings.forms import Texts
 from infrastructure.unsubscribe import link_secret
 
 LONGEST: Final = 150
@@ -21,7 +22,7 @@ class UnsubscribeSettings(BaseSettings):
         default=None,
         description="Address under which people reach this service, e.g. `https://mail.example.com`. Links in mails begin with it.",
     )
-    unsubscribe_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+    unsubscribe_keys: Texts = Field(
         default=(),
         description="Keys that seal unsubscribe links, base64 of 32 bytes each, newest first, separated by commas.",
     )
@@ -47,11 +48,6 @@ class UnsubscribeSettings(BaseSettings):
         if url.scheme != "https" and not is_loopback(url.hostname or ""):
             raise ValueError("must start with https://, or mail providers don't offer to unsubscribe (RFC 8058)")
         return value
-
-    @field_validator("unsubscribe_keys", mode="before")
-    @classmethod
-    def _listed_keys(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("unsubscribe_keys")
     @classmethod

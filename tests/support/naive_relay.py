@@ -18,9 +18,9 @@ from application.followers import CannotReset
 from application.log import Recorded
 from domain.errors import Unavailable
 from infrastructure import logs
-from infrastructure.followers.journal import Connection
 from infrastructure.followers.runner import FollowerRunner
 from infrastructure.nats.relay import NAME
+from infrastructure.postgres.connection import AnyConnection
 from projections.nats_messages import message
 from tests.support.handed_on import connected
 
@@ -34,7 +34,7 @@ class NaiveRelay:
     def __init__(self, jetstream: JetStreamContext) -> None:
         self._jetstream = jetstream
 
-    async def handle(self, events: Sequence[Recorded], transaction: Connection) -> None:
+    async def handle(self, events: Sequence[Recorded], transaction: AnyConnection) -> None:
         """The position is committed afterwards, as for each follower."""
         try:
             async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
@@ -47,7 +47,7 @@ class NaiveRelay:
         except (TimeoutError, nats.errors.Error) as error:
             raise Unavailable(f"not acknowledged: {error!r}") from error
 
-    async def reset(self, position: int, transaction: Connection) -> None:
+    async def reset(self, position: int, transaction: AnyConnection) -> None:
         raise CannotReset("the stream keeps what was published")
 
 

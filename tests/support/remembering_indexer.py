@@ -8,8 +8,8 @@ import orjson
 
 from application.followers import Stretch
 from infrastructure.audit.index import AuditIndexer
-from infrastructure.followers.journal import Connection
 from infrastructure.log.event_log import read_after
+from infrastructure.postgres.connection import AnyConnection
 from tests.support.index_rows import EventClass, index_row
 
 _CLASSES: Final = """
@@ -45,7 +45,7 @@ class RememberingIndexer(AuditIndexer):
     def __init__(self) -> None:
         self._numbers: dict[EventClass, int] = {}
 
-    async def handle_stretch(self, stretch: Stretch, transaction: Connection) -> None:
+    async def handle_stretch(self, stretch: Stretch, transaction: AnyConnection) -> None:
         events = await read_after(transaction, stretch.after, stretch.events)
         rows = [(position, row) for position, event in events if (row := index_row(event)) is not None]
         numbers = await self._numbered({row.of for _, row in rows}, transaction)
@@ -60,7 +60,7 @@ class RememberingIndexer(AuditIndexer):
         ]
         await _run(transaction, _ENTRIES, entries)
 
-    async def _numbered(self, classes: AbstractSet[EventClass], transaction: Connection) -> dict[EventClass, int]:
+    async def _numbered(self, classes: AbstractSet[EventClass], transaction: AnyConnection) -> dict[EventClass, int]:
         if classes <= self._numbers.keys():
             return self._numbers
         asked = list(classes - self._numbers.keys())
@@ -73,5 +73,5 @@ class RememberingIndexer(AuditIndexer):
         return self._numbers | {of: number for of, (number,) in zip(new, await cursor.fetchall(), strict=True)}
 
 
-async def _run(transaction: Connection, statement: str, rows: list[dict[str, Any]]) -> Any:
+async def _run(transaction: AnyConnection, statement: str, rows: list[dict[str, Any]]) -> Any:
     return await transaction.execute(statement, [orjson.dumps(rows).decode()])

@@ -14,8 +14,7 @@ import { showForm } from "./sign_in_form.js";
 const KEY = "preferences.development-session";
 const LEAST_SECONDS_LEFT = 5;
 
-/** @type {Set<() => void>} */
-const listeners = new Set();
+let signedOut = () => {};
 /** @type {Promise<Session> | null} */
 let session = null;
 let askedBefore = false;
@@ -72,17 +71,16 @@ export function refused() {
 }
 
 /**
- * Calls `listener` each time a session ends. Returns a function that takes the listener away.
+ * Calls the page's one listener each time a session ends.
  * @param {() => void} listener
  */
 export function onSignedOut(listener) {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  signedOut = listener;
 }
 
 function ended() {
   session = null;
-  for (const listener of listeners) listener();
+  signedOut();
 }
 
 /** @returns {Promise<Session>} */

@@ -1,11 +1,11 @@
 """Making the index of the audit log right again where it isn't what the log says, while it is read and written."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, LiteralString
 
 import psycopg
 
+from application.progress import Progress
 from infrastructure.evidence.sweep import index_leg
 from infrastructure.evidence.sweep.daily_counts import compare_counts
 from infrastructure.evidence.sweep.leg import Connection, sweeping
@@ -31,9 +31,7 @@ class IndexComparison:
     named: list[str] = field(default_factory=list)
 
 
-def compare_index(
-    url: str, progress: Callable[[int, int], None] = lambda _done, _about: None, *, repair: bool
-) -> IndexComparison:
+def compare_index(url: str, progress: Progress = lambda _done, _about: None, *, repair: bool) -> IndexComparison:
     """Stretch by stretch. With `repair`, one that differs is made anew: in one transaction, in which the follower waits."""
     found = IndexComparison()
     with sweeping(url) as connection:
@@ -70,7 +68,7 @@ def _repair(connection: Connection, after: int, up_to: int) -> None:
         up_to = min(up_to, stands_at)
         connection.execute(_QUERIES["remove"], {"after": after, "up_to": up_to})
         connection.execute(_QUERIES["remove_outside"], {"stands_at": stands_at})
-        connection.execute(_QUERIES["index"], {"after": after, "up_to": max(after, up_to)})
+        connection.execute(queries("audit_index")["index"], [after, max(after, up_to)])
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
 
 

@@ -1,12 +1,14 @@
 """A leg of the sweep, and how it is gone through at once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
 import psycopg
 
 from application.evidence.sweep import Finding, StepResult
+from application.progress import Progress
+from infrastructure.log import event_log
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 
@@ -54,16 +56,13 @@ class Leg(Protocol):
         ...
 
 
-def check(url: str, leg: Leg, progress: Callable[[int, int], None] = lambda _done, _about: None) -> list[Finding]:
+def check(url: str, leg: Leg, progress: Progress = lambda _done, _about: None) -> list[Finding]:
     """A whole pass at once. Nothing is written; each step is as of a moment of its own, so that it stands in nobody's way."""
     findings: list[Finding] = []
     state: State = None
     done = 0
     with sweeping(url) as connection:
-        row = connection.execute(
-            "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass"
-        ).fetchone()
-        about = row[0] if row else 0
+        about = event_log.about(connection)
         while True:
             with leg.ready() as look, connection.transaction():
                 leg.hold(connection)

@@ -1,7 +1,6 @@
 """Current preferences and keys, held against the log, stream by stream."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -45,9 +44,8 @@ class StreamLeg(Leg):
         connection.execute(_QUERIES["hold"])
 
     @override
-    @contextmanager
-    def ready(self) -> Iterator[Look]:
-        yield self._look
+    def ready(self) -> AbstractContextManager[Look]:
+        return nullcontext(self._look)
 
     def _look(self, connection: Connection, state: State, limit: int) -> StepResult:
         """The streams of so many events, and all rows and keys whose ids lie between them."""

@@ -4,8 +4,7 @@
  * @typedef {Record<string, string | null | undefined>} Query
  */
 
-/** @type {Set<() => void>} */
-const listeners = new Set();
+let changed = () => {};
 
 /** The query of the present address. */
 export const query = () => Object.fromEntries(new URLSearchParams(location.search));
@@ -19,12 +18,12 @@ export function address(wanted) {
 /** Shows another view. `replace` leaves no step to go back to. @param {Query} wanted @param {{replace?: boolean, quietly?: boolean}} [how] */
 export function go(wanted, { replace = false, quietly = false } = {}) {
   history[replace ? "replaceState" : "pushState"](null, "", address(wanted));
-  if (!quietly) for (const listener of listeners) listener();
+  if (!quietly) changed();
 }
 
-/** Calls `listener` when the address has changed, by a link, by the page or by the back button. @param {() => void} listener */
+/** Calls the page's one listener when the address has changed, by a link, by the page or by the back button. @param {() => void} listener */
 export function onAddress(listener) {
-  listeners.add(listener);
+  changed = listener;
   addEventListener("popstate", listener);
   addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a") : null;

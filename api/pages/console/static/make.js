@@ -40,15 +40,15 @@ const present = (content) => content.filter((one) => one !== null && one !== und
 /**
  * A table that scrolls on its own where it is too wide.
  *
- * @param {string} caption @param {string[]} columns @param {Content[][]} rows @param {{className?: string, unseen?: boolean}} [how]
+ * @param {string} caption @param {string[]} columns @param {Content[][]} rows @param {{className?: string}} [how]
  */
-export function table(caption, columns, rows, { className = "", unseen = true } = {}) {
+export function table(caption, columns, rows, { className = "" } = {}) {
   const head = make("tr", {}, ...columns.map((column) => make("th", { scope: "col" }, column)));
   const body = rows.map((cells) => make("tr", {}, ...cells.map((cell, at) => make("td", { "data-column": columns[at] }, cell))));
   const whole = make(
     "table",
     { className },
-    make("caption", { className: unseen ? "unseen" : "" }, caption),
+    make("caption", { className: "unseen" }, caption),
     make("thead", {}, head),
     make("tbody", {}, ...body),
   );
