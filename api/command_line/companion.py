@@ -22,7 +22,7 @@ log = structlog.get_logger("serve")
 
 
 class Companion:
-    """Starts `preferences COMMAND --beside`, and starts it again when it dies.
+    """Starts `preferences COMMAND --beside`, and starts it again when it dies. A start that fails counts as a death.
 
     Its standard input is a pipe from this process. When this process ends, for whatever reason, the companion reads the end of its
     input and ends, too. It has a process group of its own, so a Ctrl-C at the terminal reaches only this process, which then
@@ -58,15 +58,20 @@ class Companion:
                 if self._ending.is_set():
                     return
                 started = time.monotonic()
-                self._process = self._start()
-            code = self._process.wait()
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            if self._ending.is_set():
-                return
-            if time.monotonic() - started > LONGEST_PAUSE:
-                pause = FIRST_PAUSE
-            log.error("died", command=self._command, code=code, again_in=pause)
+                try:
+                    self._process = self._start()
+                except OSError as error:  # The machine is short of memory, processes or open files.
+                    self._process = None
+                    log.error("not started", command=self._command, reason=str(error), again_in=pause)  # noqa: TRY400 - a sentence
+            if self._process is not None:
+                code = self._process.wait()
+                assert self._process.stdin is not None
+                self._process.stdin.close()
+                if self._ending.is_set():
+                    return
+                if time.monotonic() - started > LONGEST_PAUSE:
+                    pause = FIRST_PAUSE
+                log.error("died", command=self._command, code=code, again_in=pause)
             if self._ending.wait(pause):
                 return
             pause = min(pause * 2, LONGEST_PAUSE)

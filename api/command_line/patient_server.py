@@ -1,16 +1,25 @@
 """uvicorn's server, alone or with workers, which ends at the first signal. Only `serve` imports this module, and uvicorn with it."""
 
 import signal
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from socket import socket
+from typing import Final
 
+import structlog
 import uvicorn
 from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
 
 from api.command_line.ending import TERMINAL
+
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+"""Seconds before the master looks after its workers again, if it could not start one. The pause doubles with each failed start."""
+
+log = structlog.get_logger("serve")
 
 
 class PatientServer(uvicorn.Server):
@@ -37,6 +46,9 @@ class PatientServer(uvicorn.Server):
 class PatientMultiprocess(Multiprocess):
     """On a hang-up of the terminal, the master ends like a single process does. uvicorn's own would replace its workers.
 
+    A worker that can't be started, because the machine is short of memory, processes or open files, is tried again. uvicorn's own master
+    would end with the error, and take the other workers with it.
+
     The signals of a terminal reach the workers, too, which leave them to this process. A worker ignores them as soon as its code
     runs. From its start until then they are blocked; otherwise each interrupted worker would print a traceback of its imports.
     """
@@ -48,6 +60,8 @@ class PatientMultiprocess(Multiprocess):
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         # Start the tracker now: if it started together with the first worker, it would unblock SIGINT again.
         resource_tracker.ensure_running()
+        self._pause = FIRST_PAUSE
+        self._not_before = 0.0
 
     @override
     def init_processes(self) -> None:
@@ -56,8 +70,18 @@ class PatientMultiprocess(Multiprocess):
 
     @override
     def keep_subprocess_alive(self) -> None:
-        with _terminal_held_back():
-            super().keep_subprocess_alive()
+        if time.monotonic() < self._not_before:
+            return
+        try:
+            with _terminal_held_back():
+                super().keep_subprocess_alive()
+        except OSError as error:
+            # The dead worker stays in the list, so the next look finds it again.
+            log.error("not started", command="worker", reason=str(error), again_in=self._pause)  # noqa: TRY400 - a sentence
+            self._not_before = time.monotonic() + self._pause
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        else:
+            self._pause = FIRST_PAUSE
 
     @override
     def handle_hup(self) -> None:

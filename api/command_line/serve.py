@@ -29,6 +29,10 @@ WORKER_SILENT_FOR: Final = 30
 """Seconds after which a worker that doesn't answer its master is replaced. A worker answers only when its modules are imported, which takes
 this long on a machine without a free core, or in a container with a CPU limit. With uvicorn's 5 s, no worker would ever start there."""
 
+ALWAYS: Final = -(10**12)
+"""Seconds. uvicorn offers the call of each second, and skips it if its wall clock has advanced by no more than this since the last call.
+A clock that was set back has not advanced, and without the call no time limit of a connection would hold."""
+
 BACKLOG: Final = 2048
 
 COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -84,7 +88,7 @@ def serve(
             workers=settings.web_concurrency,
             http=cast("type[asyncio.Protocol]", serving),
             callback_notify=serving.each_second,
-            timeout_notify=0,
+            timeout_notify=ALWAYS,
             loop="uvloop",
             ws="none",
             lifespan="on",

@@ -60,6 +60,11 @@ class Exchange:
         self.keep_alive = keep_alive
         self._expects_continue = expects_continue
 
+    @property
+    def awaits_end(self) -> bool:
+        """Whether the application has read the whole request, and now waits in `receive` for the end of the connection."""
+        return not (self.more_body or self.complete or self._changed is None or self._changed.is_set())
+
     def take_body(self, piece: bytes) -> None:
         if not self.body:
             self.body = piece

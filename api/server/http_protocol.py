@@ -33,7 +33,8 @@ class HttpProtocol(asyncio.Protocol):
     uvicorn's server makes the sockets and starts this for each connection. Its own protocol takes twice the time for a request, and:
 
     - The application answers a request that can't be parsed, too, after all earlier requests on the same connection.
-    - When a client closes the connection, the request that is being answered learns of it, even if other requests wait behind it.
+    - When a client closes the connection, an application that waits for this in `receive` learns of it, within a second even if other
+      requests wait behind this one. Then reading is paused, so that they take no memory without end.
     - An answer to HTTP/1.0 is never chunked. The end of the connection is the end of the answer.
     - The size and the duration of a request are limited from its first byte on, before the caller is identified.
     """
@@ -150,11 +151,13 @@ class HttpProtocol(asyncio.Protocol):
             self._answered.keep_alive = False
 
     def look(self, now: float) -> None:
-        """End a wait that has taken too long. The server calls this every second, so no request needs a timer of its own."""
+        """End a wait that has taken too long, or that is in vain. The server calls this every second, so no request needs a timer of its own."""
         reader, patience, transport = self._reader, self._patience, self._transport
         if transport.is_closing():
             if patience.exhausted(Awaited.ANSWER_TAKEN, transport.get_write_buffer_size(), now):
                 transport.abort()
+        elif self._answered is not None and self._answered.awaits_end and transport.has_unread_end():
+            transport.abort()
         elif self._has_refused:
             patience.renew()
         elif reader.in_head or reader.exchange is None:

@@ -160,8 +160,10 @@ def _parts(address: bytes) -> tuple[str, bytes, bytes]:
     if _PATH_ALONE.fullmatch(address):
         return address.decode("ascii"), address, b""
     parsed = httptools.parse_url(address)
-    path = parsed.path.decode("ascii")
-    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
+    # `http://host` has no path. That is the same as `/` (RFC 9110, section 4.2.3).
+    raw_path = parsed.path or b"/"
+    path = raw_path.decode("ascii")
+    return unquote(path) if "%" in path else path, raw_path, parsed.query or b""
 
 
 def _head_size(address: bytes, fields: Sequence[Field]) -> int:

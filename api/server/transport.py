@@ -1,6 +1,7 @@
 """The transport between the protocol and the socket, which sends answers."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -8,6 +9,9 @@ from typing_extensions import override
 
 LINGER: Final = 1.0
 """Seconds that a client has to read the answer after its body was refused."""
+
+_ESTABLISHED: Final = 1
+"""The first byte of Linux's `TCP_INFO` while both sides of a connection are open."""
 
 
 class AnswerTransport:
@@ -79,6 +83,16 @@ class AnswerTransport:
         if self._reading_paused and not self.is_closing():
             self._reading_paused = False
             self._transport.resume_reading()
+
+    def has_unread_end(self) -> bool:
+        """Whether reading is paused, and the client has ended the connection meanwhile. Its end lies behind bytes that aren't read.
+
+        Only Linux's kernel says so. Elsewhere, the end is noticed when reading is resumed, or when a write fails.
+        """
+        if not self._reading_paused or not hasattr(socket, "TCP_INFO"):
+            return False
+        its: socket.socket = self._transport.get_extra_info("socket")
+        return its.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
 
     def is_closing(self) -> bool:
         return self._lingering or self._transport.is_closing()

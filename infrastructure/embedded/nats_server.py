@@ -118,8 +118,8 @@ class NatsServer:
     def _launch(self) -> None:
         for leftover in self._home.glob("*.ports"):
             leftover.unlink()
-        # The same port as last time, so that clients find the server again. Another port if that one is taken.
-        with contextlib.suppress(NatsServerError, FileNotFoundError):
+        # The same port as last time, so that clients find the server again. Another port if that one is taken, or if its file was cut short.
+        with contextlib.suppress(NatsServerError, FileNotFoundError, ValueError):
             self._launch_at(int((self._home / "port").read_text()))
             return
         self._launch_at(-1)

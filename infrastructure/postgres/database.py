@@ -15,7 +15,14 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import PoolClosed, PoolTimeout
 
 from domain.errors import Unavailable
-from infrastructure.postgres.connection import Connection, ConnectionLost, LoginRefused, ReadOnly, Unconfirmed, translated
+from infrastructure.postgres.connection import (
+    Connection,
+    ConnectionLost,
+    LoginRefused,
+    ReadOnly,
+    Unconfirmed,
+    translated,
+)
 from infrastructure.postgres.pool_figures import PoolFigures
 from infrastructure.postgres.session import Session, make_pool, settings_in
 
@@ -113,7 +120,9 @@ class Database:
                 unconfirmed = connection.unconfirmed()
                 await self._give_back(connection)
             if unconfirmed:
-                raise Unconfirmed("the commit's wait for its standby was cancelled: a failover can lose what it recorded")
+                raise Unconfirmed(
+                    "the commit's wait for its standby was cancelled: a failover can lose what it recorded"
+                )
         except PoolTimeout as error:
             within = self._connect_within if within is None else within
             raise self._no_connection(f"no connection to the database within {within:.1f} s") from error

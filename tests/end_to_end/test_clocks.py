@@ -1,8 +1,10 @@
 """A node whose clock is days away from the database's dates nothing by it: a real server, started under libfaketime."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from tests.support.catalogues import publish
 from tests.support.command import Command
 from tests.support.counterparts import missing
+from tests.support.raw_connection import connected
+from tests.support.raw_http import request_head
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -26,6 +30,7 @@ def _faketime() -> None:
 
 
 AHEAD, BEHIND = "+3d", "-3d"
+WITHIN, LATE = 1.0, 3.0
 MONTH = 30 * 86_400
 
 
@@ -123,6 +128,30 @@ UPDATE preferences_events
 SET state = convert_to(jsonb_set(convert_from(state, 'UTF8')::jsonb, '{timestamp,_data_}', to_jsonb(%(ahead)s::text))::text, 'UTF8')
 WHERE topic NOT LIKE '%%catalogue%%'
 """
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_clock_that_is_set_back_by_an_hour_suspends_no_time_limit(
+    published: str, serve: Callable[..., Server], tmp_path: Path, workers: int
+) -> None:
+    # Given a server that gives half a request a second, on a machine
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    machine = at("") | {"faketime": None, "faketime_timestamp_file": clock, "faketime_no_cache": "1"}
+    server = serve(**machine, header_within=WITHIN, web_concurrency=workers)
+    # whose clock was just set back by an hour, which the server sees,
+    clock.write_text("-1h")
+    async with connected(server.url) as connection:
+        await connection.send(request_head("GET", "/healthz"))
+        dated = parsedate_to_datetime((await connection.answer()).headers["date"])
+        while datetime.now(UTC) - dated < timedelta(minutes=30):
+            await connection.send(request_head("GET", "/healthz"))
+            dated = parsedate_to_datetime((await connection.answer()).headers["date"])
+            await asyncio.sleep(0.1)
+        # when a client stops in the middle of a request, then it is told so in time.
+        await connection.send(b"GET /healthz HTTP/1.1\r\n")
+        answer = await connection.answer(patience=WITHIN + LATE)
+    assert answer.status == 408
 
 
 def test_a_command_on_a_machine_with_a_wrong_clock_dates_right_too(database_url: str, tmp_path: Path) -> None:

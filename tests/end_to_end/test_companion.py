@@ -78,6 +78,23 @@ def test_who_dies_is_started_again(serve: Callable[..., Server]) -> None:
     assert server.stop() == 0
 
 
+def test_one_that_can_not_be_started_is_tried_again(serve: Callable[..., Server]) -> None:
+    server = serve(followers="on")
+    until(lambda: "following" in events(server))
+    first = companion(server)
+    assert first is not None
+    # Given a machine on which the server can't start a process for a while
+    with processes.nothing_to_open(server.process.pid):
+        # when the followers die, then each start fails,
+        os.kill(first, signal.SIGKILL)
+        until(lambda: events(server).count("not started") == 2)
+        assert companion(server) is None
+    # and as soon as it can, they are back.
+    until(lambda: companion(server) is not None and events(server).count("following") == 2)
+    assert b"Traceback" not in server.log()
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_when_the_server_is_killed_they_end_by_themselves(serve: Callable[..., Server], workers: int) -> None:
     server = serve(followers="on", web_concurrency=workers)

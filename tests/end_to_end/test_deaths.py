@@ -108,6 +108,24 @@ def test_when_the_master_is_killed_its_workers_end_and_another_can_be_started_at
     assert len(processes.workers(server.process.pid)) == 2
 
 
+def test_a_worker_that_can_not_be_started_is_tried_again_while_the_other_serves(serve: Callable[..., Server]) -> None:
+    server = serve(web_concurrency=2)
+    until(lambda: events(server).count("started") == 2)
+    killed, other = processes.workers(server.process.pid)
+    # Given a machine on which the master can't start a process for a while
+    with processes.nothing_to_open(server.process.pid):
+        # when a worker dies, then each start of another one fails, and the remaining worker serves.
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: events(server).count("not started") == 2)
+        assert processes.workers(server.process.pid) == [other]
+        assert answers(server)
+    # As soon as the master can start a process, there are two again, and the server ends in good order.
+    until(lambda: events(server).count("started") == 3)
+    assert other in processes.workers(server.process.pid)
+    assert b"Traceback" not in server.log()
+    assert server.stop() == 0
+
+
 async def test_what_is_in_flight_when_the_master_is_killed_is_answered(
     serve: Callable[..., Server], database_url: str
 ) -> None:

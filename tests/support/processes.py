@@ -1,9 +1,11 @@
 """Processes and their descendants, for tests that kill or freeze them. Only ever by id, and only what a test started."""
 
 import os
+import resource
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -67,6 +69,15 @@ def stands_still(pid: int) -> bool:
 
 def thaw(pids: list[int]) -> None:
     send(signal.SIGCONT, pids)
+
+
+@contextmanager
+def nothing_to_open(pid: int) -> Iterator[None]:
+    """The process may open no file meanwhile, and so can start no other process."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    yield
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 def lives(pid: int) -> bool:

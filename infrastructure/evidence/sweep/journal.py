@@ -1,7 +1,7 @@
 """How far each leg of the sweep is, and what it found."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString, NamedTuple
 
 import orjson
@@ -26,6 +26,15 @@ class LegState(NamedTuple):
     status: LegStatus
     state: State
     now: datetime
+
+    @property
+    def begun_in_future(self) -> bool:
+        """Whether the database's clock was set back since the pass began. Until that time comes again, the pass can't be due or complete."""
+        return self.status.began_at > self.now
+
+    def due_in(self, within: timedelta) -> float:
+        """Seconds until the next step is due, if a pass is to be complete within this time. 0 or less: it is due."""
+        return 0 if self.begun_in_future else (self.status.due(within) - self.now).total_seconds()
 
 
 class Journal:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import timedelta
+from operator import itemgetter
 from typing import Final
 
 from application.evidence.sweep import REST, STEP
@@ -47,9 +48,8 @@ class Sweeper:
         if self._connection is None:
             self._connection = self._kept.enter_context(sweeping(self._url))
         journal = Journal(self._connection)
-        states = [(leg, journal.state_of(leg.name)) for leg in self._legs]
-        leg, leg_state = min(states, key=lambda of: of[1].status.due(self._within))
-        wait = (leg_state.status.due(self._within) - leg_state.now).total_seconds()
+        waits = [(journal.state_of(leg.name).due_in(self._within), leg) for leg in self._legs]
+        wait, leg = min(waits, key=itemgetter(0))
         if wait > 0:
             return min(wait, LONGEST_PAUSE)
         if not journal.lead(leg.name):
@@ -68,7 +68,7 @@ def take(connection: Connection, leg: Leg, limit: int, *, anew: bool = False) ->
             journal = Journal(connection)
             leg_state = journal.state_of(leg.name)
             number, state = leg_state.status.number, leg_state.state
-            if anew or leg_state.status.complete:
+            if anew or leg_state.begun_in_future or leg_state.status.complete:
                 number, state = journal.begin_pass(leg.name), None
             result = look(connection, state, limit)
             new, mended = journal.note(leg.name, number, result)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -15,6 +16,8 @@ import pytest
 from tests.support.events import catalogue_published
 from tests.support.events_client import EVENTS, Message, events_key, lines, positions, stream
 from tests.support.filled_log import Chance, put
+from tests.support.raw_connection import RawConnection, connected
+from tests.support.raw_http import request_head
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
@@ -267,6 +270,45 @@ async def test_there_is_room_for_so_many_readers_and_one_who_leaves_makes_room(n
                 async with stream(server.url, headers) as admitted:
                     if admitted.status == 200:
                         return
+
+
+ENDS: dict[str, Callable[[RawConnection], None]] = {
+    "closed": lambda connection: connection.writer.close(),
+    "reset": lambda connection: connection.reset(),
+    "closed on one side": lambda connection: connection.writer.write_eof(),
+}
+
+
+async def test_readers_who_hang_up_with_requests_unanswered_leave_their_places(new_database) -> None:
+    # Given a server that writes nothing to its readers for a minute, so that no write can fail
+    url = new_database()
+    headers = await events_key(url)
+    read = request_head("GET", EVENTS, *headers.items(), ("Accept", "text/event-stream"))
+    with Server(url, feed_heartbeat=60) as server:
+        for end in ENDS.values():
+            async with AsyncExitStack() as readers:
+                # and readers, of which some send more requests behind the one that is being answered,
+                connections = [await readers.enter_async_context(connected(server.url)) for _ in range(3)]
+                for connection, number in zip(connections, (0, 1, 20), strict=True):
+                    await connection.send(read)
+                    received = b""
+                    while b"retry:" not in received:
+                        received += await connection.piece()
+                    if number:
+                        await connection.send(*[request_head("GET", PATH)] * number)
+                # which keep their places as long as they stay,
+                await asyncio.sleep(2)
+                assert reading(server) == 3
+                # when they hang up, then their places are free, long before the next heartbeat.
+                for connection in connections:
+                    end(connection)
+                await until(lambda: reading(server) == 0)
+
+
+def reading(server: Server) -> int:
+    """Readers of the live feed, as the server counts them."""
+    [line] = re.findall(r"^preferences_feed_readers (\S+)$", httpx.get(f"{server.url}/metrics").text, re.MULTILINE)
+    return int(float(line))
 
 
 async def test_the_tail_goes_on_where_it_was_when_its_connection_is_lost(live, http, platform, fresh_user) -> None:

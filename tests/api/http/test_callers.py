@@ -191,7 +191,7 @@ async def test_a_key_that_differs_in_one_character_is_unknown(http, api_key) -> 
     assert_unauthorized(await http.get(PATH, headers={"Authorization": f"Bearer {other}"}), INVALID_TOKEN)
 
 
-async def test_revoking_a_key_is_immediate_and_its_last_use_is_noted(http, server) -> None:
+async def test_revoking_a_key_is_immediate_and_its_last_use_is_noted(http, server, query) -> None:
     async with patient_database(server.database_url, size=1) as database:
         keys = PostgresApiKeys(database)
         headers = {"Authorization": f"Bearer {await keys.create('org_revoked', 'to be revoked', ['audit:read'])}"}
@@ -201,6 +201,12 @@ async def test_revoking_a_key_is_immediate_and_its_last_use_is_noted(http, serve
         assert (await http.get(PATH, headers=headers)).status_code == 403
         [listed] = await keys.list("org_revoked")
         assert listed.last_used_at is not None
+        assert abs(listed.last_used_at.timestamp() - time.time()) < 5
+
+        # A clock that is set back doesn't keep a later use from being noted.
+        query("UPDATE api_keys SET last_used_at = now() + interval '3 days' WHERE id = %s RETURNING id", [listed.id])
+        assert (await http.get(PATH, headers=headers)).status_code == 403
+        [listed] = await keys.list("org_revoked")
         assert abs(listed.last_used_at.timestamp() - time.time()) < 5
 
         assert await keys.revoke(listed.id)

@@ -128,6 +128,15 @@ def test_a_port_that_is_taken_by_now_is_given_up(new_server, folder) -> None:
             assert int(server.url.rpartition(":")[2]) != port
 
 
+def test_a_port_whose_file_was_cut_short_is_given_up(new_server, folder) -> None:
+    with new_server():
+        pass
+    # As after the loss of power in the middle of a write.
+    (folder / "nats" / "port").write_text("")
+    with new_server() as server:
+        assert processes.lives(server.pid)
+
+
 def test_why_it_does_not_start_is_one_sentence(new_server, folder) -> None:
     (folder / "nats").mkdir()
     (folder / "nats" / "jetstream").write_text("a file where a folder should be")

@@ -31,7 +31,7 @@ from infrastructure.evidence.sweep.journal import sweep_status
 from infrastructure.evidence.sweep.leg import Leg, check, sweeping
 from infrastructure.evidence.sweep.log_leg import LogLeg
 from infrastructure.evidence.sweep.stream_leg import StreamLeg
-from infrastructure.evidence.sweep.sweeper import sweep_at_once, take
+from infrastructure.evidence.sweep.sweeper import Sweeper, sweep_at_once, take
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.log.sealing import new_key
 from infrastructure.preferences.event_store import PostgresPreferencesStore
@@ -115,6 +115,27 @@ async def test_a_fold_by_streams_says_what_the_fold_by_positions_says(evidence: 
     run(evidence.url, "UPDATE preferences_events SET state = convert_to(replace(convert_from(state, 'UTF8'), "
         "'\"enabled\":true', '\"enabled\":false'), 'UTF8')")  # fmt: skip
     assert run(evidence.url, sum_of + "fold_preferences(0, 1000000) f") != [by_position]
+
+
+async def test_a_pass_that_began_in_the_future_is_begun_anew(evidence: Evidence) -> None:
+    # Given a pass that is under way, and two that are complete, of a database whose clock was three days ahead and is right again
+    under_way, *complete = legs(evidence)
+    with sweeping(evidence.url) as connection:
+        assert take(connection, under_way, 100)
+    for leg in complete:
+        sweep_at_once(evidence.url, leg)
+    ahead = "UPDATE sweep SET began_at = began_at + interval '3 days', completed_at = completed_at + interval '3 days'"
+    run(evidence.url, ahead)
+    before = dict(run(evidence.url, "SELECT leg, pass FROM sweep"))
+    # when the sweep goes on,
+    sweeper = Sweeper(evidence.url, legs(evidence), within=3600)
+    for _ in range(2 * len(legs(evidence))):
+        sweeper.step()
+    sweeper.close()
+    # then each leg has made a whole pass, which began now, and the sweep rests.
+    dated = "began_at < clock_timestamp() AND completed_at BETWEEN began_at AND clock_timestamp()"
+    passes = run(evidence.url, f"SELECT leg, pass FROM sweep WHERE {dated}")
+    assert dict(passes) == {leg: number + 1 for leg, number in before.items()}
 
 
 ALTERATIONS: dict[str, tuple[str, Subject]] = {
