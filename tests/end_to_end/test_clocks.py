@@ -18,6 +18,7 @@ from tests.support.counterparts import missing
 from tests.support.raw_connection import connected
 from tests.support.raw_http import request_head
 from tests.support.server import PATH, Server
+from tests.support.soak import rounds, soak
 from tests.support.tokens import bearer
 
 FAKED = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
@@ -130,7 +131,8 @@ WHERE topic NOT LIKE '%%catalogue%%'
 """
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@soak
+@pytest.mark.parametrize("workers", rounds([1], [1, 2]))
 async def test_a_clock_that_is_set_back_by_an_hour_suspends_no_time_limit(
     published: str, serve: Callable[..., Server], tmp_path: Path, workers: int
 ) -> None:

@@ -7,6 +7,8 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
+from itertools import product
 from typing import Any
 
 import httpx
@@ -285,24 +287,25 @@ async def test_readers_who_hang_up_with_requests_unanswered_leave_their_places(n
     headers = await events_key(url)
     read = request_head("GET", EVENTS, *headers.items(), ("Accept", "text/event-stream"))
     with Server(url, feed_heartbeat=60) as server:
-        for end in ENDS.values():
-            async with AsyncExitStack() as readers:
-                # and readers, of which some send more requests behind the one that is being answered,
-                connections = [await readers.enter_async_context(connected(server.url)) for _ in range(3)]
-                for connection, number in zip(connections, (0, 1, 20), strict=True):
-                    await connection.send(read)
-                    received = b""
-                    while b"retry:" not in received:
-                        received += await connection.piece()
-                    if number:
-                        await connection.send(*[request_head("GET", PATH)] * number)
-                # which keep their places as long as they stay,
-                await asyncio.sleep(2)
-                assert reading(server) == 3
-                # when they hang up, then their places are free, long before the next heartbeat.
-                for connection in connections:
-                    end(connection)
-                await until(lambda: reading(server) == 0)
+        async with AsyncExitStack() as readers:
+            # and readers, of which some send more requests behind the one that is being answered,
+            ends: list[Callable[[], None]] = []
+            for end, number in product(ENDS.values(), (0, 1, 20)):
+                connection = await readers.enter_async_context(connected(server.url))
+                ends.append(partial(end, connection))
+                await connection.send(read)
+                received = b""
+                while b"retry:" not in received:
+                    received += await connection.piece()
+                if number:
+                    await connection.send(*[request_head("GET", PATH)] * number)
+            # which keep their places as long as they stay,
+            await asyncio.sleep(2)
+            assert reading(server) == len(ends)
+            # when they hang up, then their places are free, long before the next heartbeat.
+            for hang_up in ends:
+                hang_up()
+            await until(lambda: reading(server) == 0)
 
 
 def reading(server: Server) -> int:
