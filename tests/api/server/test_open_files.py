@@ -40,14 +40,13 @@ def test_it_is_ready_as_long_as_it_reaches_the_database(exhausted: tuple[Server,
 def test_and_says_that_it_is_not_once_it_can_not_reach_it_any_more(exhausted, database_url: str) -> None:
     server, http = exhausted
     assert http.get("/readyz").status_code == 200
-    # Given a limit below what its connections to the database need
+    # Given a limit below what its connections to the database need,
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (1, 64))
+    # when they are ended, also one that was just being made,
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'preferences%'"
     with psycopg.connect(database_url, autocommit=True) as connection:
-        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (1, 64))
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'preferences%'"
-        )
-    # then it is not ready, and answers all the same.
-    until(lambda: http.get("/readyz").status_code == 503)
+        # then it is not ready, and answers all the same.
+        until(lambda: connection.execute(end) and http.get("/readyz").status_code == 503)
     response = http.get("/readyz")
     assert response.json()["error"]["details"]["database"] == "can't be reached"
     assert http.get(PATH, headers=bearer("user_ada")).status_code == 503
