@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, Route
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.browser import Watched, findings
 from tests.support.catalogues import publish
@@ -124,3 +124,35 @@ async def test_a_token_that_was_refused_once_is_renewed(chromium: Browser, proxi
     async with opened(chromium, proxied, "console", token=REFUSED, renewed=good) as (page, _):
         await page.get_by_role("heading", name="Log").wait_for()
         assert await page.get_by_role("alert").count() == 0
+
+
+PREFERENCES = "**/v1/me/notifications"
+LOOKED_AT_AGAIN = "window.dispatchEvent(new Event('focus'))"
+
+
+async def refused_once(page: Page) -> None:
+    """The service refuses the token of the next request to the preferences."""
+    await page.route(PREFERENCES, lambda route: route.fulfill(status=401, json={}), times=1)
+
+
+async def test_the_notice_of_a_session_that_was_refused_once_goes_with_the_next_answer(
+    chromium: Browser, proxied: str
+) -> None:
+    async with opened(chromium, proxied) as (page, _):
+        notice = page.locator("notification-preferences [part=notice]")
+        for asks_again in ("looks", "chooses"):
+            # Given a person whose token was refused once, and who is asked to sign in again
+            await page.locator('[id="email.product_updates"]').wait_for()
+            await refused_once(page)
+            await page.evaluate(LOOKED_AT_AGAIN)
+            await expect(notice).to_contain_text("You are not signed in.")
+            # when the service answers the next token, whether the person looks at the page again or makes a choice,
+            if asks_again == "looks":
+                async with page.expect_response(PREFERENCES) as answer:
+                    await page.evaluate(LOOKED_AT_AGAIN)
+                assert (await answer.value).status == 304
+            else:
+                await page.locator('[id="email.delivery_alerts"]').click()
+            # then nothing says any longer that they are not signed in.
+            await expect(notice).to_be_hidden()
+            assert await page.locator("notification-preferences [role=alert]").inner_text() == ""

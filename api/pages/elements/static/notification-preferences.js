@@ -117,7 +117,7 @@ export class NotificationPreferences extends HTMLElement {
     this.#retry.stop();
     try {
       await choices.read(own);
-      if (choices === this.#choices && this.#retry.answered()) this.#reachable();
+      if (choices === this.#choices) this.#answered(this.#retry.answered());
     } catch (error) {
       if (choices === this.#choices) this.#notRead(error);
     }
@@ -201,6 +201,7 @@ export class NotificationPreferences extends HTMLElement {
 
   #confirm(/** @type {string} */ path, /** @type {boolean} */ enabled) {
     this.#draw();
+    this.#answered();
     const row = this.#rows.get(path);
     if (row && !this.#choices?.waiting(path)) {
       row.saved();
@@ -233,10 +234,12 @@ export class NotificationPreferences extends HTMLElement {
     this.body.removeAttribute("aria-busy");
   }
 
-  #reachable() {
+  /** The service has answered this person, so what was said of the session or the connection is over. `again`: it could not be reached before. */
+  #answered(again = false) {
+    if (!again && this.#says.notice.hidden) return;
     this.#says.tell("");
     for (const row of this.#rows.values()) row.tell("");
-    this.#says.announce(this.#texts.connected);
+    if (again) this.#says.announce(this.#texts.connected);
   }
 
   #report(/** @type {Refusal | null} */ refusal) {
