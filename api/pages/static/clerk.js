@@ -14,11 +14,35 @@
 
 const SCRIPT = "npm/@clerk/clerk-js@5/dist/clerk.headless.browser.js";
 
-let skipCache = false;
+let refused = false;
+/** @type {Promise<string | null> | null} the new token, while it is on its way */
+let renewed = null;
 
 /** Makes the next token a new one, and not the one that Clerk has kept. */
 export function renew() {
-  skipCache = true;
+  refused = true;
+}
+
+/**
+ * A token of the session. One that was asked for before `renew` was called doesn't count as the new one.
+ * @param {Clerk} clerk
+ */
+function tokenOf(clerk) {
+  const get = async (/** @type {boolean} */ skipCache) => (await clerk.session?.getToken({ skipCache })) ?? null;
+  if (refused) {
+    refused = false;
+    const mine = get(true)
+      .catch((error) => {
+        refused = true;
+        throw error;
+      })
+      .finally(() => {
+        if (renewed === mine) renewed = null;
+      });
+    renewed = mine;
+  }
+  // Requests that are made together wait for the same new token.
+  return renewed ?? get(false);
 }
 
 /**
@@ -37,11 +61,7 @@ export async function signInWithClerk(key, frontEnd) {
   return {
     who: organization ? `${name} in ${organization.name}` : name,
     // Clerk renews the token. It answers null once the session is over.
-    token: async () => {
-      const token = (await clerk.session?.getToken({ skipCache })) ?? null;
-      skipCache = false;
-      return token;
-    },
+    token: () => tokenOf(clerk),
     end: () => clerk.signOut(),
   };
 }

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, Route
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.browser import Watched, findings
 from tests.support.catalogues import publish
@@ -124,3 +124,94 @@ async def test_a_token_that_was_refused_once_is_renewed(chromium: Browser, proxi
     async with opened(chromium, proxied, "console", token=REFUSED, renewed=good) as (page, _):
         await page.get_by_role("heading", name="Log").wait_for()
         assert await page.get_by_role("alert").count() == 0
+
+
+PREFERENCES = "**/v1/me/notifications"
+LOOKED_AT_AGAIN = "window.dispatchEvent(new Event('focus'))"
+
+
+async def refused_once(page: Page) -> None:
+    """The service refuses the token of the next request to the preferences."""
+    await page.route(PREFERENCES, lambda route: route.fulfill(status=401, json={}), times=1)
+
+
+async def test_the_notice_of_a_session_that_was_refused_once_goes_with_the_next_answer(
+    chromium: Browser, proxied: str
+) -> None:
+    async with opened(chromium, proxied) as (page, _):
+        notice = page.locator("notification-preferences [part=notice]")
+        for asks_again in ("looks", "chooses"):
+            # Given a person whose token was refused once, and who is asked to sign in again
+            await page.locator('[id="email.product_updates"]').wait_for()
+            await refused_once(page)
+            await page.evaluate(LOOKED_AT_AGAIN)
+            await expect(notice).to_contain_text("You are not signed in.")
+            # when the service answers the next token, whether the person looks at the page again or makes a choice,
+            if asks_again == "looks":
+                async with page.expect_response(PREFERENCES) as answer:
+                    await page.evaluate(LOOKED_AT_AGAIN)
+                assert (await answer.value).status == 304
+            else:
+                await page.locator('[id="email.delivery_alerts"]').click()
+            # then nothing says any longer that they are not signed in.
+            await expect(notice).to_be_hidden()
+            assert await page.locator("notification-preferences [role=alert]").inner_text() == ""
+
+
+COUNT_TOKENS = """() => {
+    Object.assign(window, { asked: [], held: null, fails: false });
+    const { session } = Clerk;
+    const get = session.getToken;
+    let number = 1;
+    session.getToken = async ({ skipCache }) => {
+        asked.push(skipCache);
+        if (fails) throw new Error("Clerk can't be reached");
+        const token = await get.call(session, { skipCache });
+        const kept = number;
+        await held?.promise;
+        if (!skipCache) return `${token}|${kept}`;
+        await new Promise((made) => setTimeout(made, 20));
+        return `${token}|${++number}`;
+    };
+}"""
+
+
+async def test_a_token_that_is_on_its_way_does_not_pass_for_the_new_one(chromium: Browser, proxied: str) -> None:
+    async with opened(chromium, proxied) as (page, _):
+        await page.get_by_role("switch").first.wait_for()
+        # Given a session whose tokens are numbered: a new one is made on request, and the last one is kept
+        sent: list[str] = []
+
+        async def numbered(route: Route) -> None:
+            token, number = route.request.headers["authorization"].rsplit("|", 1)
+            sent.append(number)
+            await route.continue_(headers={**route.request.headers, "authorization": token})
+
+        await page.route("**/v1/**", numbered)
+        await page.evaluate(COUNT_TOKENS)
+        # and a token that is on its way to one request while another request is refused,
+        await page.evaluate("held = Promise.withResolvers()")
+        await page.evaluate(LOOKED_AT_AGAIN)
+        await page.wait_for_function("asked.length === 2")
+        await page.evaluate("going = held, held = null")
+        await refused_once(page)
+        await page.locator('[id="email.product_updates"]').click()
+        await expect(page.locator("notification-preferences [part=notice]")).to_be_visible()
+        # when that token arrives,
+        sent.clear()
+        await page.evaluate("going.resolve()")
+        await expect(page.locator("notification-preferences [part=notice]")).to_be_hidden()
+        assert sent == ["1", "1"]
+        # then the next requests still go with a new one, all of them, although it can't be made at first.
+        await page.evaluate("asked.length = 0, fails = true")
+        await page.evaluate(LOOKED_AT_AGAIN)
+        await page.wait_for_function("asked.length > 0")
+        await page.evaluate("fails = false")
+        async with page.expect_response(PREFERENCES):
+            await page.evaluate(LOOKED_AT_AGAIN)
+        assert sent == ["1", "1", "2", "2"]
+        # After that it is kept.
+        async with page.expect_response(PREFERENCES):
+            await page.evaluate(LOOKED_AT_AGAIN)
+        assert sent[4:] == ["2", "2"]
+        assert (await page.evaluate("asked"))[-2:] == [False, False]

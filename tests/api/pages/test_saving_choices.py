@@ -9,6 +9,7 @@ from playwright.async_api import Browser, Route
 
 from infrastructure.unsubscribe.link_key import of_data_dir
 from infrastructure.unsubscribe.sealed_tokens import SealedTokens
+from tests.support.held_request import held
 from tests.support.links import ONE_CLICK
 from tests.support.preferences_page import CHANGES_A_MINUTE, ORGANIZATION, preferences_page
 from tests.support.server import PATH, Server
@@ -16,6 +17,16 @@ from tests.support.server import PATH, Server
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HISTORY = f"{PATH}/history"
+NOTE_WHAT_IS_SAID = """() => {
+    window.noted = [];
+    const root = document.querySelector("notification-preferences").shadowRoot;
+    new MutationObserver((changes) => {
+        for (const { target } of changes) {
+            if (target.matches?.("[data-saved]")) noted.push("Saved");
+            else if (target.matches?.("[role=status]") && target.textContent) noted.push(target.textContent);
+        }
+    }).observe(root, { subtree: true, childList: true, attributeFilter: ["data-saved"] });
+}"""
 
 
 async def test_a_choice_is_saved_at_once_on_the_state_that_was_seen(development: Server, chromium: Browser) -> None:
@@ -190,6 +201,53 @@ async def test_what_a_person_chose_is_never_saved_for_the_next_one(development: 
         assert await opened.is_on("delivery_alerts")
         opened.user = first
         assert [one["toggle"] for one in await opened.api("GET", HISTORY)] == ["product_updates"]
+
+
+async def test_a_choice_that_is_saved_late_is_not_told_to_the_next_person(
+    development: Server, chromium: Browser
+) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given a person who presses a switch, and signs out before it is saved
+        saved = await held(opened.page, "PATCH", PATH)
+        await opened.switch("product_updates").click()
+        await saved.asked.wait()
+        await opened.page.get_by_role("button", name="Sign out").click()
+        # when it is saved while another person looks at their own preferences,
+        opened.user = f"{opened.user}_next"
+        await opened.sign_in()
+        await opened.page.evaluate(NOTE_WHAT_IS_SAID)
+        read = len(opened.watched.requests)
+        await saved.arrive()
+        # then that person sees and hears nothing of it, and the page reads nothing again.
+        assert await opened.page.evaluate("noted") == []
+        assert await opened.is_on("product_updates")
+        assert [one.url for one in opened.watched.requests[read:] if one.method == "GET"] == []
+        # The negative control: what they choose themselves is told.
+        await opened.switch("delivery_alerts").click()
+        await opened.says("Delivery alerts is off. Saved.")
+        assert await opened.page.evaluate("noted") == ["Saved", "Delivery alerts is off. Saved."]
+
+
+async def test_a_choice_that_is_saved_after_a_reload_is_shown_once_it_is_read(
+    development: Server, chromium: Browser
+) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given a choice that is being saved while the element is loaded anew
+        saved = await held(opened.page, "PATCH", PATH)
+        await opened.switch("product_updates").click()
+        await saved.asked.wait()
+        async with opened.page.expect_response(f"**{PATH}"):
+            await opened.page.evaluate("document.querySelector('notification-preferences').reload()")
+        await opened.becomes("product_updates", True)
+        await opened.page.evaluate("addEventListener('preferences-changed', ({ detail }) => (window.told = detail))")
+        await opened.page.evaluate(NOTE_WHAT_IS_SAID)
+        # when it is saved, then the switch gets what was recorded, and the page is told.
+        await saved.arrive()
+        await opened.becomes("product_updates", False)
+        assert (await opened.recorded())["product_updates"] is False
+        assert await opened.page.evaluate("told") == {"channel": "email", "toggle": "product_updates", "enabled": False}
+        # It is not said to be saved before the switch shows it, nor to have been made elsewhere.
+        assert await opened.page.evaluate("noted") == ["Product updates is off. Saved."]
 
 
 async def test_without_a_connection_a_choice_is_taken_back_and_the_truth_comes_with_it(

@@ -3,6 +3,8 @@
 import { make } from "./dom.js";
 
 export class Announcer {
+  #frame = 0;
+
   /** @param {() => void} again what the button of a notice does */
   constructor(again) {
     this.again = again;
@@ -27,6 +29,12 @@ export class Announcer {
     this.alarm(sentence);
   }
 
+  /** Takes away all that was said: another person may be the next to read it. */
+  forget() {
+    this.tell("");
+    this.announced.textContent = "";
+  }
+
   /**
    * Said when the screen reader has finished what it is saying.
    * @param {string} sentence
@@ -36,12 +44,12 @@ export class Announcer {
   }
 
   /**
-   * Said at once, also if it is the same sentence as before.
+   * Said at once, also if it is the same sentence as before. An empty one takes the sentence before it away.
    * @param {string} sentence
    */
   alarm(sentence) {
-    if (!sentence) return;
+    cancelAnimationFrame(this.#frame);
     this.alarmed.textContent = "";
-    requestAnimationFrame(() => (this.alarmed.textContent = sentence));
+    if (sentence) this.#frame = requestAnimationFrame(() => (this.alarmed.textContent = sentence));
   }
 }

@@ -8,11 +8,11 @@ import { OtherPerson, Refusal } from "./service.js";
  * @typedef {{
  *   saved: (path: string, enabled: boolean) => void,
  *   refused: (path: string, refusal: Refusal) => void,
- *   shown: (elsewhere: string[]) => void,
+ *   shown: (elsewhere: string[], own?: string) => void,
  *   replaced: () => void,
  * }} Listener
  * `saved`: the service has recorded a choice. `refused`: it has not, and the toggle is back at what is recorded. `shown`: something
- * that the person sees may have changed; `elsewhere` lists the toggles that were changed in another place. `replaced`: another person is
+ * that the person sees may have changed; `elsewhere` lists the toggles that were changed in another place, but for `own`. `replaced`: another person is
  * signed in now, so what was not sent yet is dropped.
  */
 
@@ -57,14 +57,14 @@ export class Choices {
     return this.#wanted.has(path);
   }
 
-  /** Reads what the service has. Throws `Refusal` and `OtherPerson`. */
-  async read() {
+  /** Reads what the service has. `own` is a toggle that was changed on this page. Throws `Refusal` and `OtherPerson`. */
+  async read(own = "") {
     const [catalogue, elsewhere] = await Promise.all([this.service.catalogue(this.#catalogueTag), this.#readPreferences()]);
     if (catalogue !== null) {
       this.catalogue = catalogue.data;
       this.#catalogueTag = catalogue.tag ?? "";
     }
-    if (catalogue !== null || elsewhere !== null) this.listener.shown(elsewhere ?? []);
+    if (catalogue !== null || elsewhere !== null) this.listener.shown(elsewhere ?? [], own);
   }
 
   /** The toggles that were changed elsewhere; null if nothing new was taken over. */

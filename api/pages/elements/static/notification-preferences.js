@@ -6,10 +6,11 @@ import { Announcer } from "./announcer.js";
 import { Choices, pathOf } from "./choices.js";
 import { make, upgrade } from "./dom.js";
 import { look } from "./look.js";
+import { Occasions } from "./occasions.js";
 import { OwnChanges } from "./own_changes.js";
 import { Retry } from "./retry.js";
 import { OtherPerson, Refusal, Service } from "./service.js";
-import { completed, filled } from "./texts.js";
+import { because, completed } from "./texts.js";
 import { section, ToggleRow } from "./toggle_row.js";
 
 /** @typedef {import("./texts.js").Texts} Texts */
@@ -31,12 +32,9 @@ export class NotificationPreferences extends HTMLElement {
   #rows = new Map();
   /** @type {unknown} the catalogue that is shown */
   #drawn = null;
-  /** @type {AbortController | null} */
-  #connection = null;
-  /** @type {BroadcastChannel | null} */
-  #tabs = null;
   #says = new Announcer(() => this.reload());
   #retry = new Retry(() => this.refresh());
+  #occasions = new Occasions(() => this.refresh());
 
   constructor() {
     super();
@@ -74,20 +72,14 @@ export class NotificationPreferences extends HTMLElement {
 
   connectedCallback() {
     upgrade(this, ["getToken", "texts"]);
-    const { signal } = (this.#connection = new AbortController());
-    this.#tabs = new BroadcastChannel(NAME);
-    this.#tabs.addEventListener("message", () => this.refresh(), { signal });
-    addEventListener("focus", () => this.refresh(), { signal });
-    addEventListener("online", () => this.refresh(), { signal });
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.refresh(), { signal });
+    this.#occasions.begin();
     this.reload();
   }
 
   disconnectedCallback() {
-    this.#connection?.abort();
-    this.#tabs?.close();
+    this.#occasions.end();
     this.#retry.stop();
-    this.#connection = this.#tabs = this.#choices = null;
+    this.#choices = null;
   }
 
   attributeChangedCallback() {
@@ -104,28 +96,28 @@ export class NotificationPreferences extends HTMLElement {
     const ifShown = (/** @type {() => unknown} */ tell) => void (choices === this.#choices && tell());
     /** @type {Choices} */
     const choices = (this.#choices = new Choices(service, {
-      saved: (path, enabled) => this.#saved(path, enabled),
+      saved: (path, enabled) => this.#saved(choices, path, enabled),
       refused: (path, refusal) => ifShown(() => this.#refused(path, refusal)),
-      shown: (elsewhere) => ifShown(() => this.#shown(elsewhere)),
+      shown: (elsewhere, own) => ifShown(() => this.#shown(elsewhere, own)),
       replaced: () => ifShown(() => this.reload()),
     }));
-    this.#drawn = null;
+    this.#drawn = this.#changes = null;
     this.#rows = new Map();
     this.container.lang = this.#texts.lang;
-    this.#says.tell("");
+    this.#says.forget();
     this.body.setAttribute("aria-busy", "true");
     this.body.replaceChildren(make("p", { class: "loading", part: "loading" }, this.#texts.loading));
     return this.refresh();
   }
 
-  /** Asks the service whether anything has changed in another tab or in another place. */
-  async refresh() {
+  /** Asks the service whether anything has changed in another tab or in another place. `own`: a toggle that this tab has changed itself. */
+  async refresh(own = "") {
     const choices = this.#choices;
     if (choices === null) return;
     this.#retry.stop();
     try {
-      await choices.read();
-      if (this.#retry.answered()) this.#reachable();
+      await choices.read(own);
+      if (choices === this.#choices) this.#answered(this.#retry.answered());
     } catch (error) {
       if (choices === this.#choices) this.#notRead(error);
     }
@@ -138,9 +130,10 @@ export class NotificationPreferences extends HTMLElement {
     if (!token && choices === this.#choices) this.reload();
   }
 
-  #shown(/** @type {string[]} */ elsewhere) {
+  #shown(/** @type {string[]} */ elsewhere, own = "") {
     this.#draw();
-    this.#says.announce(elsewhere.map((path) => this.#rows.get(path)?.sentence(this.#on(path) ? "elsewhereOn" : "elsewhereOff") ?? "").join(" "));
+    const sentence = (/** @type {string} */ path) => this.#rows.get(path)?.sentence(`${path === own ? "became" : "elsewhere"}${this.#on(path) ? "On" : "Off"}`);
+    this.#says.announce(elsewhere.map(sentence).join(" "));
     if (elsewhere.length > 0) this.#changes?.renew();
   }
 
@@ -172,9 +165,11 @@ export class NotificationPreferences extends HTMLElement {
   #drawChanges() {
     this.#changes = null;
     if (!this.hasAttribute("history") || this.#choices === null) return;
-    const failed = (/** @type {unknown} */ error) => (error instanceof OtherPerson ? this.reload() : this.#says.alarm(this.#because(error)));
-    this.#changes = new OwnChanges(this.#choices.service, this.#texts, this.#rows, (path) => this.#on(path), failed);
-    this.body.append(this.#changes.section);
+    const failed = (/** @type {unknown} */ error) => {
+      if (changes === this.#changes) error instanceof OtherPerson ? this.reload() : this.#says.alarm(because(error, this.#texts));
+    };
+    const changes = (this.#changes = new OwnChanges(this.#choices.service, this.#texts, this.#rows, (path) => this.#on(path), failed));
+    this.body.append(changes.section);
   }
 
   /** @param {import("./service.js").Channel} channel */
@@ -194,24 +189,31 @@ export class NotificationPreferences extends HTMLElement {
     this.#draw();
   }
 
-  /** @param {string} path @param {boolean} enabled */
-  #saved(path, enabled) {
+  /** @param {Choices} choices @param {string} path @param {boolean} enabled */
+  #saved(choices, path, enabled) {
+    if (choices === this.#choices) this.#confirm(path, enabled);
+    // It was chosen before a reload. The switches of the same person get the state after it. Those of another person stay as they are.
+    else if (this.#choices?.service.isFor(choices.service)) this.refresh(path);
+    this.#occasions.tell();
+    const [channel, toggle] = path.split(".");
+    this.dispatchEvent(new CustomEvent("preferences-changed", { bubbles: true, composed: true, detail: { channel, toggle, enabled } }));
+  }
+
+  #confirm(/** @type {string} */ path, /** @type {boolean} */ enabled) {
     this.#draw();
+    this.#answered();
     const row = this.#rows.get(path);
     if (row && !this.#choices?.waiting(path)) {
       row.saved();
       this.#says.announce(row.sentence(enabled ? "becameOn" : "becameOff"));
     }
     this.#changes?.renew();
-    this.#tabs?.postMessage("changed");
-    const [channel, toggle] = path.split(".");
-    this.dispatchEvent(new CustomEvent("preferences-changed", { bubbles: true, composed: true, detail: { channel, toggle, enabled } }));
   }
 
   /** @param {string} path @param {Refusal} refusal */
   #refused(path, refusal) {
     this.#draw();
-    const sentence = this.#because(refusal);
+    const sentence = because(refusal, this.#texts);
     this.#rows.get(path)?.tell(sentence);
     this.#report(refusal);
     if (refusal.passes) this.#retry.later(refusal.seconds);
@@ -232,18 +234,16 @@ export class NotificationPreferences extends HTMLElement {
     this.body.removeAttribute("aria-busy");
   }
 
-  #reachable() {
+  /** The service has answered this person, so what was said of the session or the connection is over. `again`: it could not be reached before. */
+  #answered(again = false) {
+    if (!again && this.#says.notice.hidden) return;
     this.#says.tell("");
     for (const row of this.#rows.values()) row.tell("");
-    this.#says.announce(this.#texts.connected);
+    if (again) this.#says.announce(this.#texts.connected);
   }
 
   #report(/** @type {Refusal | null} */ refusal) {
     this.dispatchEvent(new CustomEvent("preferences-refused", { bubbles: true, composed: true, detail: { reason: refusal?.reason ?? "unknown" } }));
-  }
-
-  #because(/** @type {unknown} */ error) {
-    return error instanceof Refusal ? filled(this.#texts[error.reason], { seconds: error.seconds || 60 }) : this.#texts.refused;
   }
 }
 

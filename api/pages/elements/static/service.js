@@ -107,6 +107,11 @@ export class Service {
     return token;
   }
 
+  /** Whether its tokens name the person whom those of the other one name. */
+  isFor(/** @type {Service} */ other) {
+    return this.#person === other.#person;
+  }
+
   /**
    * @param {string} path
    * @param {{ method?: string, headers?: Record<string, string>, body?: string }} [options]

@@ -1,5 +1,7 @@
 /** Every text of the element. A page replaces any of them through the property `texts`. */
 
+import { Refusal } from "./service.js";
+
 /** @typedef {typeof ENGLISH} Texts */
 
 export const ENGLISH = {
@@ -63,6 +65,15 @@ export const ENGLISH = {
  */
 export function completed(given) {
   return { ...ENGLISH, ...given, sources: { ...ENGLISH.sources, ...given.sources } };
+}
+
+/**
+ * Why something did not succeed.
+ * @param {unknown} error
+ * @param {Texts} texts
+ */
+export function because(error, texts) {
+  return error instanceof Refusal ? filled(texts[error.reason], { seconds: error.seconds || 60 }) : texts.refused;
 }
 
 /**
