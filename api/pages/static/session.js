@@ -19,6 +19,8 @@ const listeners = new Set();
 /** @type {Promise<Session> | null} */
 let session = null;
 let askedBefore = false;
+/** Whether the session has given a token. Until then, a token that the service refuses is one of an earlier session. */
+let begun = false;
 
 /** The service's root, with the prefix that a proxy serves it under. */
 export const root = new URL(meta().dataset.root || "./", document.baseURI);
@@ -41,6 +43,7 @@ export async function getToken() {
         throw error;
       },
     );
+    if (session === current) begun = token !== null;
     if (token !== null) return token;
     if (session === current) ended();
   }
@@ -67,6 +70,7 @@ export function refused() {
     renew();
     return;
   }
+  if (!begun) return;
   sessionStorage.removeItem(KEY);
   ended();
 }
@@ -82,6 +86,7 @@ export function onSignedOut(listener) {
 
 function ended() {
   session = null;
+  begun = false;
   for (const listener of listeners) listener();
 }
 
