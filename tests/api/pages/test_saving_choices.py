@@ -275,6 +275,29 @@ async def test_a_question_about_ones_changes_that_fails_late_is_not_told_to_the_
         await opened.says("The service is busy", "alert")
 
 
+async def test_an_answer_to_the_person_before_does_not_say_that_the_connection_is_back(
+    development: Server, chromium: Browser
+) -> None:
+    async with preferences_page(development, chromium) as opened:
+        # Given a reading for one person that takes long, and the next person, whose connection is cut
+        late = await held(opened.page, "GET", PATH)
+        await opened.page.evaluate(LOOKED_AT_AGAIN)
+        await late.asked.wait()
+        await opened.page.get_by_role("button", name="Sign out").click()
+        opened.user = f"{opened.user}_next"
+        await opened.sign_in()
+        await opened.page.route(f"**{PATH}", lambda route: route.abort())
+        await opened.switch("product_updates").click()
+        await opened.says("There is no connection", "alert")
+        # when the answer to the first one arrives, then the next one still reads why their choice was not saved.
+        await late.arrive()
+        await opened.page.locator(".fault:visible", has_text="There is no connection").wait_for(timeout=1000)
+        assert (
+            "The connection is back"
+            not in await opened.page.locator("notification-preferences [role=status]").inner_text()
+        )
+
+
 async def test_a_state_that_came_without_its_catalogue_is_not_lost(development: Server, chromium: Browser) -> None:
     async with preferences_page(development, chromium) as opened:
         # Given a change in another place, and a catalogue that can't be read for a moment
