@@ -18,12 +18,21 @@ class HeldRequest:
     status: int | None = None
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     _arrives: asyncio.Event = field(default_factory=asyncio.Event)
+    _gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def let_go(self) -> None:
+        """Lets it go, also if the page waits for it no longer."""
+        self._arrives.set()
+        await self._gone.wait()
 
     async def arrive(self) -> None:
         """Lets it go. Afterwards the page has taken its answer."""
         async with self.page.expect_response(lambda answer: self.is_it(answer.request)) as answered:
-            self._arrives.set()
-        await (await answered.value).finished()
+            await self.let_go()
+        answer = await answered.value
+        # Chromium reports no end of an answer that has no body.
+        if answer.status != 304:
+            await answer.finished()
         await self.page.evaluate(DRAWN)
 
     async def hold(self, route: Route) -> None:
@@ -32,7 +41,10 @@ class HeldRequest:
             return
         self.asked.set()
         await self._arrives.wait()
-        await (route.continue_() if self.status is None else route.fulfill(status=self.status, json={}))
+        try:
+            await (route.continue_() if self.status is None else route.fulfill(status=self.status, json={}))
+        finally:
+            self._gone.set()
 
     def is_it(self, request: Request) -> bool:
         return request.method == self.method and request.url.split("?")[0].endswith(self.path)

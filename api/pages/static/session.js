@@ -14,10 +14,13 @@ import { showForm } from "./sign_in_form.js";
 const KEY = "preferences.development-session";
 const LEAST_SECONDS_LEFT = 5;
 
-let signedOut = () => {};
+/** @type {(() => void)[]} */
+const listeners = [];
 /** @type {Promise<Session> | null} */
 let session = null;
 let askedBefore = false;
+/** Whether the session has given a token. Until then, a token that the service refuses is one of an earlier session. */
+let begun = false;
 
 /** The service's root, with the prefix that a proxy serves it under. */
 export const root = new URL(meta().dataset.root || "./", document.baseURI);
@@ -40,6 +43,7 @@ export async function getToken() {
         throw error;
       },
     );
+    if (session === current) begun = token !== null;
     if (token !== null) return token;
     if (session === current) ended();
   }
@@ -66,21 +70,23 @@ export function refused() {
     renew();
     return;
   }
+  if (!begun) return;
   sessionStorage.removeItem(KEY);
   ended();
 }
 
 /**
- * Calls the page's one listener each time a session ends.
+ * Calls the listener each time a session ends. Listeners are called in the order in which they came.
  * @param {() => void} listener
  */
 export function onSignedOut(listener) {
-  signedOut = listener;
+  listeners.push(listener);
 }
 
 function ended() {
   session = null;
-  signedOut();
+  begun = false;
+  for (const listener of listeners) listener();
 }
 
 /** @returns {Promise<Session>} */

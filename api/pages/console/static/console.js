@@ -109,7 +109,8 @@ function end() {
   element("main > header").querySelector(".signed-in")?.remove();
   place.replaceChildren();
   nav.replaceChildren();
-  shownView = "";
+  main.removeAttribute("aria-busy");
+  status.textContent = shownView = "";
 }
 
 /** @param {string} selector @returns {HTMLElement} */

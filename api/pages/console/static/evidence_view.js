@@ -63,9 +63,11 @@ function download(query) {
     try {
       const answer = await ask(`v1/users/${encodeURIComponent(id)}/evidence`);
       save(await answer.blob(), `evidence-${id.replace(/[^\w.-]/g, "_")}.json`);
-      said.textContent = "The bundle is saved. The download is recorded.";
+      // The field may name another user by now.
+      said.textContent = `The bundle of ${id} is saved. The download is recorded.`;
     } catch (error) {
-      said.textContent = error instanceof Refusal && error.status === 404 ? "No event of this user is signed yet: there is nothing to prove." : error instanceof Error ? error.message : String(error);
+      const nothing = error instanceof Refusal && error.status === 404;
+      said.textContent = nothing ? `No event of ${id} is signed yet: there is nothing to prove.` : `The bundle of ${id} is not saved. ${error instanceof Error ? error.message : error}`;
     }
   });
   return form;
@@ -92,10 +94,19 @@ function verification() {
     if (mine === begun) result.replaceChildren(found);
   };
   let reading = Promise.resolve();
-  /** Files are read one after another, so that those that came last count. @param {Iterable<File>} files */
+  /** Files are read one after another, so that those that came last count. @param {() => Promise<void>} read */
+  const queue = (read) => {
+    reading = reading.then(read).catch((error) => result.replaceChildren(make("p", { className: "fault" }, error.message)));
+  };
+  /** @param {Iterable<File>} files */
   const take = (files) => {
     const given = [...files];
-    reading = reading.then(() => keep(given)).catch((error) => result.replaceChildren(make("p", { className: "fault" }, error.message)));
+    queue(() => keep(given));
+  };
+  /** @param {File | undefined} file */
+  const keepKey = async (file) => {
+    if (file) key.value = (await file.text()).trim();
+    void check();
   };
   /** @param {File[]} files */
   const keep = async (files) => {
@@ -108,10 +119,9 @@ function verification() {
     void check();
   };
   bundle.addEventListener("change", () => take(bundle.files ?? []));
-  keyFile.addEventListener("change", async () => {
+  keyFile.addEventListener("change", () => {
     const file = keyFile.files?.[0];
-    if (file) key.value = (await file.text()).trim();
-    void check();
+    queue(() => keepKey(file));
   });
   key.addEventListener("change", check);
   const zone = make(

@@ -5,7 +5,7 @@
  * @typedef {{name: string, title?: string | null, toggles: Toggle[]}} Channel
  * @typedef {{version: number, published_at: string, channels: Channel[]}} Catalogue
  */
-import { getToken, refused, root } from "../../static/session.js";
+import { getToken, onSignedOut, refused, root } from "../../static/session.js";
 import { readable } from "./make.js";
 
 /** A refusal, in one sentence for people. */
@@ -26,24 +26,36 @@ const SENTENCES = {
   503: "The service can't answer at the moment. Try again.",
 };
 
+/** It ends with the session: what one person has asked for is not asked for the next one. */
+let session = new AbortController();
+/** @type {Promise<Catalogue[]> | null} */
+let published = null;
+
+onSignedOut(() => {
+  session.abort();
+  session = new AbortController();
+  published = null;
+});
+
 /**
  * @param {string} path @param {Record<string, string | number | null | undefined>} [parameters]
  * @param {{accept?: string, signal?: AbortSignal}} [how] @returns {Promise<Response>}
  */
-export async function ask(path, parameters = {}, { accept = "application/json", signal } = {}) {
+export async function ask(path, parameters = {}, { accept = "application/json", signal: view } = {}) {
+  const signal = view ? AbortSignal.any([view, session.signal]) : session.signal;
   const url = new URL(path, root);
   for (const [name, value] of Object.entries(parameters)) if (value) url.searchParams.set(name, String(value));
   for (let attempt = 0; ; attempt++) {
     const answer = await fetch(url, { headers: { Authorization: `Bearer ${await getToken()}`, Accept: accept }, signal, cache: "no-store" }).catch((error) => {
-      if (signal?.aborted) throw error;
+      if (signal.aborted) throw error;
       throw new Refusal(0, "The service can't be reached.");
     });
     if (answer.ok) return answer;
-    if (answer.status === 401 && attempt === 0) {
-      refused();
-      continue;
-    }
-    throw await refusal(answer);
+    signal.throwIfAborted();
+    if (answer.status !== 401 || attempt > 0) throw await refusal(answer);
+    refused();
+    // In development mode that was the end of the session. With Clerk, the next token is a new one.
+    signal.throwIfAborted();
   }
 }
 
@@ -69,19 +81,14 @@ export function save(content, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** @type {Promise<Catalogue[]> | null} */
-let published = null;
-
 /** Every catalogue that was ever published, oldest first. @returns {Promise<Catalogue[]>} */
 export function catalogues() {
-  published ??= read("v1/audit-log/catalogues").then(
-    (answer) => answer.data,
-    (error) => {
-      published = null;
-      throw error;
-    },
-  );
-  return published;
+  if (published) return published;
+  const mine = read("v1/audit-log/catalogues").then((answer) => answer.data);
+  mine.catch(() => {
+    if (published === mine) published = null;
+  });
+  return (published = mine);
 }
 
 /** The newest title of each toggle that was ever published, by its path. @param {Catalogue[]} all @returns {Map<string, string>} */

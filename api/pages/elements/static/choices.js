@@ -31,7 +31,7 @@ export class Choices {
   #recorded = {};
   #catalogueTag = "";
   #tag = "";
-  /** How many states were taken over from the service. */
+  /** How many answers of the service were taken over. */
   #taken = 0;
   /** @type {Map<string, boolean>} What the person wants, while it isn't recorded yet. */
   #wanted = new Map();
@@ -59,26 +59,23 @@ export class Choices {
 
   /** Reads what the service has. `own` is a toggle that was changed on this page. Throws `Refusal` and `OtherPerson`. */
   async read(own = "") {
-    const [catalogue, elsewhere] = await Promise.all([this.service.catalogue(this.#catalogueTag), this.#readPreferences()]);
-    if (catalogue !== null) {
-      this.catalogue = catalogue.data;
-      this.#catalogueTag = catalogue.tag ?? "";
-    }
-    if (catalogue !== null || elsewhere !== null) this.listener.shown(elsewhere ?? [], own);
-  }
-
-  /** The toggles that were changed elsewhere; null if nothing new was taken over. */
-  async #readPreferences() {
     for (;;) {
       const taken = this.#taken;
-      const fresh = await this.service.preferences(this.#tag);
+      // Both are taken over together: what is taken over is shown.
+      const [catalogue, fresh] = await Promise.all([this.service.catalogue(this.#catalogueTag), this.service.preferences(this.#tag)]);
       // A change that is being saved brings the state after it.
-      if (fresh === null || this.#saving !== null) return null;
+      const preferences = this.#saving === null ? fresh : null;
+      if (catalogue === null && preferences === null) return;
       // Another answer has come in between, and this one may be older than that. So it asks again.
       if (taken !== this.#taken) continue;
       const before = this.#recorded;
-      this.#take(fresh);
-      return this.#differing(before);
+      if (catalogue !== null) {
+        this.#taken++;
+        this.catalogue = catalogue.data;
+        this.#catalogueTag = catalogue.tag ?? "";
+      }
+      if (preferences !== null) this.#take(preferences);
+      return this.listener.shown(preferences === null ? [] : this.#differing(before), own);
     }
   }
 

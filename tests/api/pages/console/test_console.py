@@ -17,6 +17,7 @@ from domain.catalogue import CATALOGUE
 from tests.support.browser import Watched, findings
 from tests.support.command import Command
 from tests.support.console_log import MARKED_ORGANIZATION, MARKUP, ORGANIZATION, fill_console
+from tests.support.held_request import DRAWN, held
 from tests.support.server import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -342,7 +343,7 @@ async def test_a_bundle_is_downloaded_and_verified_in_the_page(
         file = tmp_path / "ada.json"
         await (await download.value).save_as(file)
         data = file.read_bytes()
-        await expect(page.get_by_text("The bundle is saved. The download is recorded.")).to_be_visible()
+        await expect(page.get_by_text("The bundle of user_ada is saved. The download is recorded.")).to_be_visible()
         before = len(watched.requests)
 
         # when both are dropped on the page,
@@ -383,10 +384,16 @@ async def test_a_bundle_is_downloaded_and_verified_in_the_page(
         )
         await expect(verdict).to_contain_text("Refused. second.json")
         assert len(watched.requests) == before
-        # Of who chose nothing there is none.
+        # Of a user who chose nothing there is none. An answer that comes late says so of that user, and not of the one who is named since.
+        late = await held(page, "GET", "/v1/users/user_nobody/evidence")
         await page.locator("#bundle-user").fill("user_nobody")
         await page.get_by_role("button", name="Download").click()
-        await expect(page.get_by_text("there is nothing to prove")).to_be_visible()
+        await late.asked.wait()
+        await page.locator("#bundle-user").fill("user_ada")
+        await late.arrive()
+        await expect(
+            page.get_by_text("No event of user_nobody is signed yet: there is nothing to prove.")
+        ).to_be_visible()
         assert [complaint for complaint in watched.complaints if "404" not in complaint] == []
 
 
@@ -491,6 +498,81 @@ async def test_a_view_that_fails_has_the_focus_and_the_next_one_too(chromium: Br
         assert await page.evaluate(heading) == "h2 Over time"
         await page.get_by_role("link", name="Who has read").press("Enter")
         await expect(page.get_by_role("heading", name="Who has read")).to_be_focused()
+
+
+async def sign_in(page: Page, user: str) -> None:
+    await page.get_by_label("User", exact=True).fill(user)
+    await page.get_by_label("Organization").fill(ORGANIZATION)
+    await page.get_by_label("Compliance").check()
+    await page.get_by_role("button", name="Sign in").click()
+    await shown(page)
+
+
+async def test_what_an_officer_asked_for_is_not_asked_for_the_next_one(chromium: Browser, console: Console) -> None:
+    async with officer(chromium, console) as (page, watched):
+        # Given an officer whose session is refused when they export the log
+        await page.route(
+            "**/v1/audit-log*",
+            lambda route: (
+                route.fulfill(status=401, json={})
+                if route.request.headers["accept"] == "text/csv" and len(exports(watched)) == 1
+                else route.continue_()
+            ),
+        )
+        await page.get_by_role("button", name="Export CSV").click()
+        # when another officer signs in on that page,
+        await sign_in(page, "user_next")
+        await expect(page.locator(".signed-in")).to_contain_text("user_next")
+        # then nothing is exported in their name,
+        await page.evaluate(DRAWN)
+        assert len(exports(watched)) == 1
+        # unless they ask for it (the negative control).
+        async with page.expect_download():
+            await page.get_by_role("button", name="Export CSV").click()
+        assert len(exports(watched)) == 2
+
+
+def exports(watched: Watched) -> list[str]:
+    return [one.url for one in watched.requests if one.headers.get("accept") == "text/csv"]
+
+
+async def test_an_officer_whose_session_is_refused_twice_signs_in_once(chromium: Browser, console: Console) -> None:
+    async with officer(chromium, console) as (page, _):
+        # Given a view that asks two questions, both of which the service refuses, the second one late
+        first = await held(page, "GET", "/v1/audit-log", status=401)
+        second = await held(page, "GET", "/v1/audit-log/catalogues", status=401)
+        await page.reload(wait_until="commit")
+        await second.asked.wait()
+        await first.let_go()
+        await page.get_by_label("User", exact=True).wait_for()
+        # when the second refusal arrives while the page waits for the officer to sign in,
+        await second.let_go()
+        await page.evaluate("fetch('/healthz')")
+        await page.evaluate(DRAWN)
+        # then there is one form, in a page that isn't busy.
+        assert await page.get_by_label("User", exact=True).count() == 1
+        assert await page.locator("main").get_attribute("aria-busy") is None
+        await sign_in(page, "user_grace")
+        assert await page.locator("table.dense tbody tr").count() > 0
+
+
+async def test_of_two_files_with_a_key_the_one_that_was_chosen_last_counts(chromium: Browser, console: Console) -> None:
+    async with officer(chromium, console, "view=evidence") as (page, _):
+        # Given a first file that takes long to read
+        await page.evaluate(
+            """async () => {
+                const input = document.querySelector("#key-file");
+                const large = " ".repeat(30_000_000);
+                for (const [name, text] of [["large.txt", `${large}first`], ["key.pub", "second"]]) {
+                    const transfer = new DataTransfer();
+                    transfer.items.add(new File([text], name));
+                    input.files = transfer.files;
+                    input.dispatchEvent(new Event("change"));
+                }
+                for (let again = 0; again < 3; again++) await new File([large], "third.txt").text();
+            }"""
+        )
+        await expect(page.locator("#public-key")).to_have_value("second")
 
 
 async def test_who_may_not_read_is_told_so(chromium: Browser, console: Console) -> None:
