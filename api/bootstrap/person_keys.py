@@ -11,7 +11,7 @@ from infrastructure.erasure import key_copy, person_keys
 from infrastructure.erasure.key_repair import KeyRepair, Repaired
 from infrastructure.erasure.person_keys import Fit
 from infrastructure.evidence.log_tree import reading
-from infrastructure.log import event_log
+from infrastructure.log import log_table
 
 NAMED: Final = 20
 """Streams that are listed, at most."""
@@ -33,7 +33,7 @@ def check(url: str, progress: Progress) -> Checked:
     """Try every key on every actor that was sealed since the last erasure of its stream."""
     checked = Checked()
     with reading(url) as connection:
-        about = event_log.about(connection)
+        about = log_table.about(connection)
         for of in person_keys.streams(connection, lambda done: progress(done, max(done, about))):
             fit = person_keys.fit(of)
             checked.fits[fit] += 1

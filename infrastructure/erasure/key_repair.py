@@ -12,7 +12,7 @@ from application.preferences.remembered import SERVES
 from application.progress import Progress
 from infrastructure.erasure import person_keys
 from infrastructure.erasure.person_keys import QUERIES, Fit, KeyedStream, fit, opened, opens
-from infrastructure.log import event_log
+from infrastructure.log import log_table
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 
@@ -56,7 +56,7 @@ class KeyRepair:
         with connect_blocking(self._url, _SESSION) as connection:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             with connection.transaction():
-                about = event_log.about(connection)
+                about = log_table.about(connection)
                 found = [
                     (one.stream, one.key, kind)
                     for one in person_keys.streams(connection, lambda done: progress(done, max(done, about)))
@@ -88,7 +88,7 @@ class KeyRepair:
         with connection.transaction():
             # In the order in which an erasure takes both locks.
             connection.execute(QUERIES["key"], [stream])
-            event_log.hold_appends(connection)
+            log_table.hold_appends(connection)
             of = person_keys.stream(connection, stream)
             found = fit(of)
             key = self._best(of, likely)

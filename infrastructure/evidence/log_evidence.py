@@ -11,7 +11,7 @@ from application.evidence.checkpoints import DATABASE, KeptNote, LeafTile, ReadP
 from domain.continued_log import Continuation
 from infrastructure.evidence.checkpoint_file import FileAsOfNow
 from infrastructure.evidence.log_tree import continuations, invalid_positions, leaves, reading
-from infrastructure.log.event_log import about
+from infrastructure.log.log_table import about
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.sql import queries
 

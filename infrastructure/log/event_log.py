@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from application.log import Recorded, UnreadableEvent
 from infrastructure.log.event_codec import decode
-from infrastructure.postgres.connection import AnyConnection, BlockingConnection
+from infrastructure.postgres.connection import AnyConnection
 from infrastructure.postgres.sql import queries
 
 _QUERIES: Final[dict[str, LiteralString]] = queries("event_log")
@@ -69,17 +69,6 @@ async def end_of_log(connection: AnyConnection) -> int:
     """The last position; 0 if the log is empty."""
     [(position,)] = await _rows(connection, "end", [])
     return int(position)
-
-
-def about(connection: BlockingConnection) -> int:
-    """The approximate number of events, for a progress bar."""
-    [(count,)] = connection.execute(_QUERIES["about"])
-    return int(count)
-
-
-def hold_appends(connection: BlockingConnection) -> None:
-    """Until the transaction ends, nothing is appended, and no key is stored."""
-    connection.execute(_QUERIES["hold_appends"])
 
 
 async def _rows(connection: AnyConnection, name: str, parameters: list[Any]) -> list[TupleRow]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from infrastructure.log.event_log import hold_appends
+from infrastructure.log.log_table import hold_appends
 from infrastructure.postgres.session import Session, connect_blocking
 from infrastructure.postgres.sql import queries
 

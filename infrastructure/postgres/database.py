@@ -112,7 +112,6 @@ class Database:
         """
         try:
             connection = await self._take(within)
-            unconfirmed = False
             try:
                 yield connection
             finally:

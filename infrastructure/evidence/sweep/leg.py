@@ -8,7 +8,7 @@ import psycopg
 
 from application.evidence.sweep import Finding, StepResult
 from application.progress import Progress
-from infrastructure.log import event_log
+from infrastructure.log import log_table
 from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
 
@@ -62,7 +62,7 @@ def check(url: str, leg: Leg, progress: Progress = lambda _done, _about: None) -
     state: State = None
     done = 0
     with sweeping(url) as connection:
-        about = event_log.about(connection)
+        about = log_table.about(connection)
         while True:
             with leg.ready() as look, connection.transaction():
                 leg.hold(connection)

@@ -10,7 +10,7 @@ from infrastructure.erasure import key_copy, person_keys
 from infrastructure.erasure.key_copy import NotACopy
 from infrastructure.erasure.key_repair import KeyRepair
 from infrastructure.erasure.person_keys import Fit, KeyedStream, SealedActor, fit
-from infrastructure.log import event_log
+from infrastructure.log import log_table
 from infrastructure.log.event_codec import encode
 from tests.support.events import ADA, BOB, erased, opened, toggled
 from tests.support.filled_log import key_of, put
@@ -72,7 +72,7 @@ def test_all_streams_are_walked_with_what_was_sealed_since_the_last_erasure(data
         assert fit(unused) is Fit.UNUSED
         assert person_keys.stream(connection, unused.stream) == unused
         assert seen == [5]
-        assert event_log.about(connection) >= 0
+        assert log_table.about(connection) >= 0
 
 
 def test_a_repair_leaves_alone_what_fits_and_what_nothing_can_mend(database_url: str) -> None:
