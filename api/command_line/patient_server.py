@@ -6,18 +6,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from socket import socket
-from typing import Final
 
 import structlog
 import uvicorn
 from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
 
+from api.command_line.companion import FIRST_PAUSE, LONGEST_PAUSE
 from api.command_line.ending import TERMINAL
-
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 30.0
-"""Seconds before the master looks after its workers again, if it could not start one. The pause doubles with each failed start."""
 
 log = structlog.get_logger("serve")
 
@@ -46,8 +42,8 @@ class PatientServer(uvicorn.Server):
 class PatientMultiprocess(Multiprocess):
     """On a hang-up of the terminal, the master ends like a single process does. uvicorn's own would replace its workers.
 
-    A worker that can't be started, because the machine is short of memory, processes or open files, is tried again. uvicorn's own master
-    would end with the error, and take the other workers with it.
+    A worker that can't be started, because the machine is short of memory, processes or open files, is tried again, after a
+    pause that doubles like a companion's. uvicorn's own master would end with the error, and take the other workers with it.
 
     The signals of a terminal reach the workers, too, which leave them to this process. A worker ignores them as soon as its code
     runs. From its start until then they are blocked; otherwise each interrupted worker would print a traceback of its imports.

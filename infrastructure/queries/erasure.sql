@@ -4,7 +4,7 @@
 DELETE FROM person_keys WHERE originator_id = %s RETURNING true;
 
 -- name: count_unsealed_events
--- The events of a stream that are older than sealing, and have the actor in their state. Clicks on an erased person's link have there
--- that the person was erased.
+-- The events of a stream that are older than sealing, and have the actor in their state. A click on an erased
+-- person's link has the actor `erased` there, which names no person, so it does not count.
 SELECT count(*) FROM preferences_events
 WHERE originator_id = %s AND sealed_actor = '' AND convert_from(state, 'UTF8')::jsonb -> 'actor' <> '{"user": "erased"}';

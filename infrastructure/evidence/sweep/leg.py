@@ -76,7 +76,7 @@ def check(url: str, leg: Leg, progress: Progress = lambda _done, _about: None) -
 
 @contextmanager
 def sweeping(url: str) -> Iterator[Connection]:
-    """A connection whose transactions are as of one moment each. Other sessions wait for a step only briefly, and a step for them."""
+    """A connection whose transactions are as of one moment each. A step keeps other sessions waiting only briefly, and waits only briefly for them."""
     with connect_blocking(url, _SESSION, autocommit=True) as connection:
         # A statement is planned for the stretch that is asked for, and never prepared.
         connection.cursor_factory = psycopg.ClientCursor
