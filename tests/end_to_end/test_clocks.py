@@ -15,6 +15,7 @@ import pytest
 from tests.support.catalogues import publish
 from tests.support.command import Command
 from tests.support.counterparts import missing
+from tests.support.eventually import until
 from tests.support.raw_connection import connected
 from tests.support.raw_http import request_head
 from tests.support.server import PATH, Server
@@ -95,7 +96,7 @@ def test_what_a_node_with_a_wrong_clock_records_is_dated_right(
             resolved = as_of(server, instant)["notifications"]["email"]
             assert (resolved["product_updates"], resolved["delivery_alerts"]) == (False, False)
     # and the operator is told of the clock.
-    assert b"the machine's clock is wrong" in wrong.log()
+    until(lambda: b"the machine's clock is wrong" in wrong.log())
     days = 3 if shift == AHEAD else -3
     assert metric(wrong, "preferences_clock_offset_seconds") == pytest.approx(days * 86_400, abs=5)
     assert abs(metric(right, "preferences_clock_offset_seconds")) < 1

@@ -73,7 +73,7 @@ def test_who_dies_is_started_again(serve: Callable[..., Server]) -> None:
     assert first is not None
     os.kill(first, signal.SIGKILL)
     until(lambda: companion(server) not in {None, first} and events(server).count("following") == 2)
-    assert "died" in events(server)
+    until(lambda: "died" in events(server))
     assert httpx.get(f"{server.url}/healthz").status_code == 200
     assert server.stop() == 0
 
@@ -105,7 +105,7 @@ def test_when_the_server_is_killed_they_end_by_themselves(serve: Callable[..., S
     server.process.kill()
     server.process.wait()
     until(lambda: not processes.lives(beside))
-    assert "stopped following" in events(server)
+    until(lambda: "stopped following" in events(server))
     with suppress(ProcessLookupError):  # worker processes, if there are any, outlive it for a moment
         server.kill()
 

@@ -71,7 +71,7 @@ def test_when_the_embedded_postgres_is_killed_the_service_is_back_within_seconds
         until(lambda: answers(server))
         resolved = httpx.get(f"{server.url}{PATH}", headers=ADA).json()["data"]["email"]
         assert (resolved["product_updates"], resolved["delivery_alerts"]) == (False, False)
-        assert {"server died", "server runs again"} <= set(events(server))
+        until(lambda: {"server died", "server runs again"} <= set(events(server)))
         # with its followers,
         url = postgres_in(folder).url
         until(lambda: all_are_indexed(url))

@@ -305,7 +305,7 @@ def test_an_export_whose_index_is_set_back_meanwhile_has_no_end(large: Server) -
     assert not received.endswith(b"0\r\n\r\n")
     _, _, count, outcome = until_ended(large.database_url)
     assert (outcome, count < LARGE) == ("aborted", True)
-    assert b"the index of the audit log was set back" in large.log()
+    until(lambda: b"the index of the audit log was set back" in large.log())
 
 
 def test_an_event_that_is_missing_ends_no_export_and_no_page(large: Server) -> None:
@@ -327,7 +327,8 @@ def test_an_event_that_is_missing_ends_no_export_and_no_page(large: Server) -> N
             response = client.get(AUDIT_LOG, headers=headers)
             assert (response.status_code, response.json()["error"]["code"]) == (500, "INTERNAL")
     for position in (missing, missing + 4993):
-        assert b"the log has no event at position %d" % position in large.log()
+        sentence = b"the log has no event at position %d" % position
+        until(lambda sentence=sentence: sentence in large.log())
 
 
 def test_a_whole_export_has_one(filled: Server) -> None:

@@ -17,6 +17,7 @@ from infrastructure.erasure.erasure import PostgresErasures
 from infrastructure.identity.api_keys import PostgresApiKeys
 from infrastructure.postgres.database_clock import DatabaseClock
 from tests.support.catalogues import publish
+from tests.support.eventually import until
 from tests.support.links import ONE_CLICK, PUBLIC_URL, token
 from tests.support.patient_database import patient_database
 from tests.support.server import PATH, Server
@@ -218,7 +219,7 @@ async def test_a_release_that_is_started_before_its_catalogue_is_published_decid
         response = await http.post(DECISIONS, **asking)
         assert refused(response) == (503, "UNAVAILABLE", {})
         assert response.headers["retry-after"] == "1"
-        assert b"this release's catalogue is not published" in server.log()
+        until(lambda: b"this release's catalogue is not published" in server.log())
         # Once it is published, then what was decided is later than that.
         await publish(database_url)
         answer = (await http.post(DECISIONS, **asking)).json()["data"]
