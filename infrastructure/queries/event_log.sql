@@ -13,7 +13,7 @@ SELECT coalesce(max(notification_id), 0) FROM preferences_events;
 
 -- name: about
 -- The approximate number of events, for a progress bar.
-SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass;
+SELECT log_about();
 
 -- name: hold_appends
 -- The lock that `append_events` takes: until the transaction ends nothing is appended, and no key is stored.
