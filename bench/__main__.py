@@ -22,6 +22,7 @@ from bench.parts import (
     follow,
     long_stream,
     memory,
+    partitions,
     rebuild,
     relay,
     relay_latency,
@@ -55,6 +56,7 @@ PARTS = (
     decisions,
     unsubscribe,
     memory,
+    partitions,
     disk,
 )
 HERE = Path(__file__).parent

@@ -11,9 +11,9 @@ from infrastructure.postgres.database import Database
 RECEIVED = 1 << 20
 
 
-async def new_key(url: str, organization: str | None) -> str:
+async def new_key(url: str, organization: str | None, scope: str = "events:read") -> str:
     async with Database(url, size=1) as database:
-        return await PostgresApiKeys(database).create(organization, "bench", ["events:read"])
+        return await PostgresApiKeys(database).create(organization, "bench", [scope])
 
 
 def _request(key: str, accept: str, after: int) -> bytes:

@@ -72,10 +72,10 @@ class Stage:
         return Users.make(users, self.issuer, self.work / f"{next(self._numbers)}.tokens")
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """A fresh one, by its URL."""
+    def database(self, like: str = "template1") -> Iterator[str]:
+        """A fresh one, by its URL, or a copy of another one, by that one's name."""
         name = f"bench_{next(self._numbers)}"
-        self._administer(f"CREATE DATABASE {name}")
+        self._administer(f"CREATE DATABASE {name} TEMPLATE {like}")
         try:
             yield self._postgres.database_url(name)
         finally:

@@ -20,13 +20,13 @@ from hypothesis import is_hypothesis_test, settings
 from psycopg.conninfo import conninfo_to_dict
 
 from infrastructure.embedded.postgres import EmbeddedPostgres
-from infrastructure.postgres import migrations
 from tests.support.catalogues import publish
 from tests.support.clusters import ReadyCluster, hash_passwords_quickly
 from tests.support.forked import close_nursery
 from tests.support.links import FORMER_SECRET, PUBLIC_URL, SECRET
 from tests.support.measurement import Measurement
 from tests.support.memory import in_memory
+from tests.support.partitioned import migrated
 from tests.support.server import Server
 from tests.support.soak import rounds
 
@@ -146,7 +146,7 @@ def ready_cluster() -> Iterator[ReadyCluster]:
 @pytest.fixture(scope="session")
 def template(postgres: EmbeddedPostgres, administration: psycopg.Connection) -> str:
     administration.execute("CREATE DATABASE template_preferences")
-    migrations.migrate(postgres.database_url("template_preferences"))
+    migrated(postgres.database_url("template_preferences"))
     return "template_preferences"
 
 

@@ -5,6 +5,7 @@ worker       the same, for one of several workers
 feeds        makes the feed of events for a server process
 databases    starts and migrates the database that a command works on
 rebuilds     rebuilds the current preferences and the audit index
+partitions   lists and adds the log's partitions
 api_keys     opens the API keys
 history      reads the history of a user
 operator_database  opens a database with the patience of a person
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         followers,
         history,
         identities,
+        partitions,
         person_keys,
         rebuilds,
         relay,
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     )
     from application.audit.reads import ListedReading as ListedReading
     from infrastructure.identity.api_keys import ListedKey as ListedKey
+    from infrastructure.log.partitions import Partition as Partition
     from infrastructure.settings import Settings as Settings
 
 __all__ = [
@@ -85,6 +88,7 @@ __all__ = [
     "followers",
     "history",
     "identities",
+    "partitions",
     "person_keys",
     "rebuilds",
     "relay",

@@ -16,6 +16,7 @@ from domain.published_catalogues import CatalogueRefused
 from infrastructure.embedded.nats_server import NatsServerError
 from infrastructure.embedded.postgres import EmbeddedPostgresError
 from infrastructure.erasure.key_copy import NotACopy
+from infrastructure.log.partitions import CannotPartition
 from infrastructure.postgres.migrations import MigrationError
 from infrastructure.settings import SettingsError
 from projections.explained_decision import CannotExplain
@@ -25,6 +26,7 @@ OPERATOR_ERRORS: Final = (
     EmbeddedPostgresError,
     NatsServerError,
     MigrationError,
+    CannotPartition,
     CatalogueRefused,
     ServiceError,
     ReplayRefused,

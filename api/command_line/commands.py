@@ -109,6 +109,25 @@ CLI: Final = _group(
         "Fill the embedded database of development mode with a made-up year, to look at.",
     ),
     _group(
+        "partitions",
+        "List, add and move the tables of the log, so that a log of billions of events is not a single table.",
+        LateCommand(
+            "list",
+            "partitions.list_partitions",
+            "List the tables of the log: positions, about how many events, size with indexes, and where each is stored.",
+        ),
+        LateCommand(
+            "add",
+            "partitions.add",
+            "End the log's last partition some way ahead, and add an empty one for all later events.",
+        ),
+        LateCommand(
+            "move",
+            "partitions.move",
+            "Move a partition that gets no more events to another tablespace, for instance on a cheaper disk.",
+        ),
+    ),
+    _group(
         "person-keys",
         "Check and repair the keys that open the actors in the log.",
         LateCommand(

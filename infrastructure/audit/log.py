@@ -81,13 +81,17 @@ class PostgresAuditLog(AuditIndex):
 
     @override
     async def complete_until(self) -> IndexProgress:
-        [(reached, end, now, earliest)] = await self._database.primary.fetch_in_time(
+        [(reached, end, now)] = await self._database.primary.fetch_in_time(
             self._queries["progress"], {"follower": audit_index.AuditIndexer.name}, prepare=False
         )
         if not reached:
             return IndexProgress(0, None)
         if reached >= (end or 0):
             return IndexProgress(reached, now)
+        # The log may have got longer since. More events can only make the instant earlier.
+        [(earliest,)] = await self._database.primary.fetch_in_time(
+            self._queries["earliest"], {"reached": reached}, prepare=False
+        )
         return IndexProgress(reached, _at_most(now, earliest))
 
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 from application.erasure import Erasing, Erasures, MovedOn
 from application.preferences.store import Append
 from infrastructure.log.continuation import continue_on
-from infrastructure.postgres.connection import Connection, LogElsewhere
+from infrastructure.postgres.connection import Connection, MustContinue
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 from infrastructure.preferences.event_store import stored_batch
@@ -26,7 +26,7 @@ class PostgresErasures(Erasures):
         try:
             async with self._database.connection() as connection, connection.transaction():
                 yield Transaction(connection)
-        except LogElsewhere as error:
+        except MustContinue as error:
             await continue_on(self._database)
             raise MovedOn from error
 

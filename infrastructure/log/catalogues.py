@@ -11,7 +11,7 @@ from domain.events import CataloguePublished
 from domain.published_catalogues import STREAM, PublishedCatalogues
 from infrastructure.log.continuation import continue_on
 from infrastructure.log.event_codec import decode, encode
-from infrastructure.postgres.connection import LogElsewhere
+from infrastructure.postgres.connection import MustContinue
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 
@@ -30,7 +30,7 @@ class PostgresCatalogues(CatalogueLog):
     async def append(self, event: CataloguePublished, *, follows: CataloguePublished | None) -> bool:
         try:
             return await self._append(event, follows)
-        except LogElsewhere:
+        except MustContinue:
             await continue_on(self._database)
             return await self._append(event, follows)
 

@@ -57,9 +57,12 @@ async def continue_on(database: Database) -> None:
 
 
 async def continue_log(connection: AnyConnection) -> Continuation | None:
-    """Continue the log, in a transaction of its own. Returns None if another process has already done it."""
+    """Continue the log, in a transaction of its own. Returns None if it goes on where it was, for instance because another process has
+    already continued it.
+    """
     async with connection.transaction(), psycopg.AsyncClientCursor(connection) as cursor:
         await cursor.execute(_QUERIES["hold"])
+        await cursor.execute(_QUERIES["give_up_closing"])
         await cursor.execute(_QUERIES["place"], {"stream": STREAM})
         row = await cursor.fetchone()
         if row is None:

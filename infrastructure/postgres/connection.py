@@ -129,8 +129,10 @@ class ReadOnly(Unavailable):
     """The server takes no writes: it is a standby, or an operator has set it so. Another server may have taken its place."""
 
 
-class LogElsewhere(Unavailable):
-    """The log's last writer was another server. The log must first be continued on this one. Nothing was recorded."""
+class MustContinue(Unavailable):
+    """The log must be continued before it takes the next event: its last writer was another server, or the partition that is being closed
+    has no room for the event. Nothing was recorded.
+    """
 
 
 class LoginRefused(Unavailable):
@@ -139,6 +141,9 @@ class LoginRefused(Unavailable):
 
 _LOG_ELSEWHERE: Final = "58LOG"
 """The SQLSTATE that the functions of our schema raise for this."""
+
+_CLOSING: Final = "preferences_events_closing"
+"""The constraint that keeps events out of a partition that is being closed (infrastructure/log/partitions.py)."""
 
 # Before a session exists, libpq passes on the server's error only as text.
 _REFUSED: Final = re.compile(
@@ -151,8 +156,8 @@ def translated(error: psycopg.Error) -> Exception:
     state = error.sqlstate or ""
     if state == "25006":
         return ReadOnly(f"the database refuses writes: {error}")
-    if state == _LOG_ELSEWHERE:
-        return LogElsewhere(str(error))
+    if state == _LOG_ELSEWHERE or error.diag.constraint_name == _CLOSING:
+        return MustContinue(str(error))
     if state in _TEMPORARY or state[:2] in _TEMPORARY_CLASSES:
         return Unavailable(f"the database refuses: {error}")
     if not state and _REFUSED.search(str(error)):

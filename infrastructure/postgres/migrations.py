@@ -7,28 +7,20 @@ and all later ones. The database keeps that number. So an older release, which d
 
 import hashlib
 import re
-import time
 from collections.abc import Callable, Collection
 from functools import cache, partial
 from importlib.resources import files
 from typing import Final, LiteralString, NamedTuple
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
 from psycopg.rows import TupleRow
 
+from infrastructure.postgres.connection import BlockingConnection
 from infrastructure.postgres.session import Session, connect_blocking
+from infrastructure.postgres.table_changes import TablesHeld, change_tables
 
 LOCK: Final = 7305114882902
-
-ATTEMPTS: Final = 30
-"""How often a migration is tried while other sessions hold a table that it changes."""
-
-PAUSE: Final = 1.0
-"""Seconds between two attempts. In that time the requests that waited behind the last attempt are served."""
-
-_PATIENCE: Final = "200ms"
-"""How long a migration waits for a table. Every later session waits behind it."""
 
 _SESSION: Final = Session(application="preferences migrate", connect_within=5)
 
@@ -148,12 +140,19 @@ def migrate(url: str, report: Callable[[Migration], None] = lambda _: None) -> l
         connection.execute(_TABLE)
         due = pending(applied(connection))
         if not connection.execute(_HAS_COLUMN).fetchall():
-            _in_time(connection, "the change of schema_migrations", partial(connection.execute, _ADD_COLUMN))
+            _change(connection, "the change of schema_migrations", partial(connection.execute, _ADD_COLUMN))
         for migration in due:
             report(migration)
             name = f"migration {migration.number:04}_{migration.name}"
-            _in_time(connection, name, partial(_apply, connection, migration))
+            _change(connection, name, partial(_apply, connection, migration))
         return due
+
+
+def _change(connection: BlockingConnection, what: str, change: Callable[[], object]) -> None:
+    try:
+        change_tables(connection, change)
+    except TablesHeld as error:
+        raise MigrationError(f"{what} couldn't have its tables: others held them, time and again") from error
 
 
 def _apply(connection: psycopg.Connection[TupleRow], migration: Migration) -> None:
@@ -162,20 +161,6 @@ def _apply(connection: psycopg.Connection[TupleRow], migration: Migration) -> No
         "INSERT INTO schema_migrations (number, name, checksum, leaves_working) VALUES (%s, %s, %s, %s)",
         [migration.number, migration.name, migration.checksum, migration.leaves_working],
     )
-
-
-def _in_time(connection: psycopg.Connection[TupleRow], what: str, change: Callable[[], object]) -> None:
-    """Make a change in a transaction, once no other session holds the tables that it needs. No session waits long behind it."""
-    for left in reversed(range(ATTEMPTS)):
-        try:
-            with connection.transaction():
-                connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_PATIENCE))
-                change()
-            return
-        except errors.LockNotAvailable as error:
-            if not left:
-                raise MigrationError(f"{what} couldn't have its tables: others held them, time and again") from error
-        time.sleep(PAUSE)
 
 
 def applied(connection: psycopg.Connection[TupleRow]) -> list[Applied]:

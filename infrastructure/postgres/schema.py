@@ -40,6 +40,15 @@ class Part(NamedTuple):
         )
 
 
+_OF_PARTITIONS: Final = Part(
+    "trigger",
+    "preferences_events.one_event_per_version",
+    "CREATE TRIGGER one_event_per_version AFTER INSERT ON preferences_events REFERENCING NEW TABLE AS added "
+    "FOR EACH STATEMENT EXECUTE FUNCTION one_event_per_version()",
+)
+"""A log in partitions has it. Its arguments, which are positions, are left out."""
+
+
 def differences(url: str) -> list[str]:
     """How the schema differs from the one that this release's migrations make in an empty database, one phrase each.
 
@@ -49,7 +58,8 @@ def differences(url: str) -> list[str]:
     with connect_blocking(url, _SESSION, autocommit=True) as connection:
         if {migration.number for migration in migrations.applied(connection)} - ours:
             return []
-        return [*_differences(expected(), found(connection))]
+        partitioned = connection.execute(queries("partitions")["partitioned"]).fetchall() == [(True,)]
+        return [*_differences(expected() + [_OF_PARTITIONS] * partitioned, found(connection))]
 
 
 def expected() -> list[Part]:

@@ -19,7 +19,7 @@ from infrastructure.log.continuation import ANSWERED_WITHIN, continue_on
 from infrastructure.log.event_codec import decode, encode
 from infrastructure.log.event_log import LAST
 from infrastructure.log.replicated_end import ReplicatedEnd
-from infrastructure.postgres.connection import ConnectionLost, LogElsewhere, NoAnswer
+from infrastructure.postgres.connection import ConnectionLost, MustContinue, NoAnswer
 from infrastructure.postgres.database import Database
 from infrastructure.postgres.sql import queries
 from projections.current_preferences import CurrentPreferences
@@ -55,7 +55,7 @@ class PostgresPreferencesStore(PreferencesStore):
         try:
             try:
                 return await self._append(batch)
-            except LogElsewhere:
+            except MustContinue:
                 await continue_on(self._database)
                 return await self._append(batch)
         except (ConnectionLost, NoAnswer) as error:

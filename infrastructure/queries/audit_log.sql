@@ -64,19 +64,18 @@ WHERE class = ANY (SELECT class FROM audit_classes
   AND occurred_at >= %(since)s AND (occurred_at, position) < (%(before)s, %(before_position)s);
 
 -- name: progress
--- The position of the index, the end of the log, and the time, all of one moment. If the index is behind, also the earliest time among
--- the last event in it and the first thousand that are not in it yet. Clocks may be wrong, so a later event can state an earlier time.
--- The times are cut out of the bytes and compared as text, because one unreadable event must not make the audit log unavailable. Never
--- prepared: a plan made while the log was empty would scan for ever.
-SELECT reached, last, statement_timestamp(), CASE WHEN reached > 0 AND reached < last THEN (
-    SELECT min(said COLLATE "C")
+-- The position of the index, the end of the log, and the time, all of one moment.
+SELECT (SELECT position FROM followers WHERE name = %(follower)s), (SELECT max(notification_id) FROM preferences_events), statement_timestamp();
+
+-- name: earliest
+-- The earliest time among the last event in the index and the first thousand that are not in it yet. Clocks may be wrong, so a later event
+-- can state an earlier time. The times are cut out of the bytes and compared as text, because one unreadable event must not make the audit
+-- log unavailable. Never prepared: a plan made while the log was empty would scan for ever.
+SELECT min(said COLLATE "C")
+FROM (
+    SELECT split_part(split_part(encode(state, 'escape'), '"_data_"', 2), '"', 2) AS said
     FROM (
-        SELECT split_part(split_part(encode(state, 'escape'), '"_data_"', 2), '"', 2) AS said
-        FROM (
-            SELECT state FROM preferences_events WHERE notification_id >= reached ORDER BY notification_id LIMIT 1001
-        ) AS first_ones
-    ) AS times
-    WHERE said ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$'
-) END
-FROM (SELECT (SELECT position FROM followers WHERE name = %(follower)s) AS reached,
-             (SELECT max(notification_id) FROM preferences_events) AS last OFFSET 0) AS progress;
+        SELECT state FROM preferences_events WHERE notification_id >= %(reached)s ORDER BY notification_id LIMIT 1001
+    ) AS first_ones
+) AS times
+WHERE said ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$';

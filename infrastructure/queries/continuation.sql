@@ -7,6 +7,10 @@ SELECT NOT log_is_at_home();
 SELECT pg_advisory_xact_lock(7305114882901);
 LOCK TABLE preferences_events IN ROW EXCLUSIVE MODE;
 
+-- name: give_up_closing
+-- A partition that is being closed would end before the next event.
+SELECT give_up_closing();
+
 -- name: place
 -- The end of the log here, the position at which it goes on, and the version and time of the event that records it. No row if the log is
 -- at home. The new position is at least the number of microseconds since 1970. That is beyond every position that another server may have

@@ -12,16 +12,12 @@ INSERT INTO sweep (leg) VALUES (%(leg)s) ON CONFLICT DO NOTHING;
 
 -- name: leg
 -- The progress of one leg.
-SELECT pass, began_at, state, events, greatest(events_before, (
-           SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass
-       )), completed_at, clock_timestamp()
+SELECT pass, began_at, state, events, greatest(events_before, log_about()), completed_at, clock_timestamp()
 FROM sweep WHERE leg = %(leg)s;
 
 -- name: legs
 -- The progress of all legs.
-SELECT leg, pass, began_at, events, greatest(events_before, (
-           SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'preferences_events'::regclass
-       )), completed_at, state IS NOT NULL
+SELECT leg, pass, began_at, events, greatest(events_before, log_about()), completed_at, state IS NOT NULL
 FROM sweep ORDER BY leg;
 
 -- name: begin_pass

@@ -7,6 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -16,8 +17,11 @@ import pytest
 from domain.catalogue import CATALOGUE
 from domain.preferences import stream_id
 from infrastructure.log.event_codec import encode
+from infrastructure.log.partitions import CannotPartition, add_partition, partitions
+from tests.support.command import Command
 from tests.support.events import opened
 from tests.support.events_client import EVENTS, events_key, lines, positions, stream
+from tests.support.eventually import until
 from tests.support.figures import figures
 from tests.support.keep_alive import KeepAlive
 from tests.support.server import Server
@@ -47,9 +51,13 @@ def faults(told: Sequence[int], log: Sequence[int]) -> list[str]:
 
 @soak
 @pytest.mark.parametrize(
-    ("workers", "seconds"), [(1, rounds(1, 30)), (2, rounds(2, 60))], ids=["one worker", "two workers"]
+    ("workers", "seconds", "partitioning"),
+    [(1, rounds(1, 30), False), (2, rounds(2, 60), False), (2, rounds(2, 60), True)],
+    ids=["one worker", "two workers", "partitions are added"],
 )
-async def test_eight_writers_and_every_kind_of_reader(workers, seconds, serve, database_url, record_property) -> None:
+async def test_eight_writers_and_every_kind_of_reader(
+    workers, seconds, partitioning, serve, database_url, folder, record_property
+) -> None:
     seconds = float(SECONDS or seconds)
     # Given readers of every kind, one of everything, and one of an organization
     server = serve(web_concurrency=workers, log_level="warning", followers="on")
@@ -63,6 +71,7 @@ async def test_eight_writers_and_every_kind_of_reader(workers, seconds, serve, d
     }
     # when eight writers change the preferences of some users as fast as they can
     deadline = time.monotonic() + seconds
+    adding = asyncio.create_task(asyncio.to_thread(add_partitions, database_url, deadline)) if partitioning else None
     written = await asyncio.gather(*(write(server, number, deadline) for number in range(WRITERS)))
     # and then there is one last change, which readers know
     for organization in ("org_chess", "org_math"):
@@ -82,7 +91,34 @@ async def test_eight_writers_and_every_kind_of_reader(workers, seconds, serve, d
         expected = of_one if reader.endswith("of one") else of_all
         assert faults(positions_told, expected) == [], reader
     assert sum(written) > max(50, CHANGES_A_SECOND * seconds)
-    figures(record_property, changes=sum(written), events=len(log), seconds=seconds)
+    added = 0 if adding is None else await adding
+    figures(record_property, changes=sum(written), events=len(log), seconds=seconds, partitions=added)
+    if partitioning:
+        assert added > 2
+        until(lambda: follower_is_at(database_url, of_all[-1]))
+        command = Command(folder / "data", database_url)
+        for arguments in (
+            ["audit", "checkpoint"],
+            ["audit", "verify"],
+            ["rebuild", "--compare-only"],
+            ["rebuild", "audit-index", "--compare-only"],
+        ):
+            verdict = command(*arguments)
+            assert verdict.returncode == 0, verdict
+
+
+def add_partitions(url: str, deadline: float) -> int:
+    """Add one as soon as the last one has an event. Returns how many there are then."""
+    while time.monotonic() < deadline or len(partitions(url)) < 3:
+        with suppress(CannotPartition):  # the last one has no event yet
+            add_partition(url, ahead=60)
+        time.sleep(0.05)
+    return len(partitions(url))
+
+
+def follower_is_at(url: str, position: int) -> bool:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT position FROM followers").fetchall() == [(position,)]
 
 
 async def write(server: Server, number: int, deadline: float) -> int:

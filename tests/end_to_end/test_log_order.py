@@ -24,6 +24,7 @@ from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.figures import figures
 from tests.support.folded_log import FoldedLog
 from tests.support.many_writers import TOGGLES, WRITERS, write_everywhere
+from tests.support.partitioned import one_table
 from tests.support.patient_database import patient_database
 from tests.support.soak import rounds, soak
 from tests.support.tailing_reader import TailingReader
@@ -183,6 +184,7 @@ async def test_two_stores_that_append_to_one_stream_never_lose_an_update(databas
     figures(record_property, accepted=len(accepted), refused=refused)
 
 
+@one_table
 async def test_two_stores_that_would_not_check_the_version_lose_updates(database_url, record_property) -> None:
     accepted, _ = await race(database_url, unchecked)
     with psycopg.connect(database_url) as connection:

@@ -14,6 +14,7 @@ import pytest
 
 from application.evidence.differences import Kind
 from tests.support.evidence import INSERT, Evidence, attacking, doctor, write_log
+from tests.support.partitioned import one_table
 from tests.support.soak import rounds, soak
 
 EVENTS = 800
@@ -181,6 +182,7 @@ def test_an_event_before_the_first_position_is_named_whatever_was_done_to_the_tr
             assert verdict.altered
 
 
+@one_table
 def test_an_event_without_a_position_is_named_as_well(target: Target) -> None:
     with attacking(target.evidence.url) as connection:
         connection.execute("ALTER TABLE preferences_events ALTER notification_id DROP NOT NULL")

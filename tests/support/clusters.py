@@ -8,7 +8,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
 from infrastructure.embedded.postgres import EmbeddedPostgres
-from infrastructure.postgres import migrations
+from tests.support.partitioned import migrated
 
 
 class ReadyCluster:
@@ -17,7 +17,7 @@ class ReadyCluster:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         with EmbeddedPostgres(folder) as postgres:
-            migrations.migrate(postgres.url)
+            migrated(postgres.url)
             hash_passwords_quickly(postgres.url)
 
     def copy_to(self, data_dir: Path) -> Path:

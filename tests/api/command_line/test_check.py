@@ -18,6 +18,7 @@ from tests.support.command import Command, Result, one_sentence
 from tests.support.ledger import record
 from tests.support.links import FORMER_SECRET, PUBLIC_URL, SECRET
 from tests.support.older_server import saying
+from tests.support.partitioned import one_table
 from tests.support.positions import leave_sequence_behind
 from tests.support.server import PATH, Server
 from tests.support.tokens import ISSUER, bearer, public_pem
@@ -105,6 +106,7 @@ def test_an_edited_migration_is_told(preferences: Command, database_url: str) ->
     assert verdicts(result)["migrations"] == (False, "migration 0002_api_keys was edited after it had been applied")
 
 
+@one_table
 def test_a_schema_that_is_not_what_the_migrations_make_is_told(preferences: Command, database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("DROP INDEX preferences_events_notification_id_idx")

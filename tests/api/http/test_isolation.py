@@ -22,6 +22,7 @@ from tests.support.catalogues import published
 from tests.support.corruption import Corruption
 from tests.support.events import erased, opened, toggled
 from tests.support.filled_log import TOGGLES, forget, put, take_in
+from tests.support.partitioned import one_table
 from tests.support.patient_database import patient_database
 from tests.support.server import PATH, Server
 from tests.support.soak import rounds, soak
@@ -162,6 +163,7 @@ def rows(path: str, body: str) -> list[Any]:
     return [json.loads(line) for line in body.splitlines()] if path.endswith("x-ndjson") else json.loads(body)["data"]
 
 
+@one_table
 @soak
 async def test_however_indexes_and_rows_are_broken_nothing_foreign_is_shown(broken, log) -> None:
     server, corruption = broken
@@ -197,6 +199,7 @@ async def test_however_indexes_and_rows_are_broken_nothing_foreign_is_shown(brok
     assert "an answer was held back: what was found is not the reader's" in said
 
 
+@one_table
 async def test_without_the_check_the_same_breakage_shows_what_is_foreign(broken) -> None:
     """The negative control: what the index and the log lead to, before it is cleared for a reader."""
     server, corruption = broken

@@ -10,6 +10,7 @@ from application.evidence.verification import REPORT_EVERY, Verification
 from domain.leaf import Leaf
 from infrastructure.evidence.log_evidence import PostgresEvidence
 from tests.support.evidence import Evidence, attacking, write_log
+from tests.support.partitioned import one_table
 
 
 @pytest.fixture
@@ -66,6 +67,7 @@ def test_an_event_that_was_moved_is_found_where_it_is_now(evidence: Evidence) ->
     assert first.sentence == f"position {positions[20]} was reordered: what stood there stands at {free}"
 
 
+@one_table
 def test_an_event_that_stands_twice_at_a_position_was_added(evidence: Evidence) -> None:
     positions = write_log(evidence.url, 300)
     evidence.checkpoint()

@@ -24,6 +24,7 @@ from projections.as_of import PreferencesAsOf
 from tests.support.catalogues import catalogue, publish
 from tests.support.events import ADA, BOB, NOON, erased, opened, row_after, toggled
 from tests.support.filled_log import fill
+from tests.support.partitioned import one_table
 from tests.support.patient_database import patient_database
 
 CATALOGUE = catalogue(1, news=True)
@@ -143,6 +144,7 @@ async def test_a_very_long_stream_is_answered(database_url: str) -> None:
     assert [event.originator_version for event in evidence.deciding] == [200_000]
 
 
+@one_table
 def test_only_the_two_streams_are_read(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute(

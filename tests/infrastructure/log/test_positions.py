@@ -2,19 +2,16 @@
 
 import asyncio
 from datetime import UTC, datetime
-from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from eventsourcing.application import Application
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from application.preferences.store import Append
 from domain.catalogue import CATALOGUE
 from domain.continued_log import STREAM
 from domain.errors import Unavailable
-from domain.events import LogContinued, NotificationToggled
+from domain.events import LogContinued
 from infrastructure.followers.register import FollowerRegister
 from infrastructure.log.continuation import continuation_summary, continue_where_moved
 from infrastructure.log.event_codec import decode
@@ -23,39 +20,11 @@ from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.catalogues import publish
 from tests.support.events import ADA, opened, row_after, toggled
 from tests.support.ledger import record
+from tests.support.library import write_as_library
 from tests.support.patient_database import patient_database
 from tests.support.positions import execute, leave_sequence_behind, log_of, move_elsewhere, positions_as_before
 
 BILLION = 1_000_000_000
-
-
-class Preferences(Application[UUID]):
-    name = "preferences"
-
-
-@pytest.fixture
-def service_role(database_url: str) -> str:
-    """The role of docs/production.md, which may take the next value of the sequence and not set it; its URL."""
-    name = f"service_{uuid4().hex}"
-    execute(database_url, f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
-    execute(database_url, f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {name}")
-    execute(database_url, f"GRANT UPDATE ON current_preferences TO {name}")
-    execute(database_url, f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}")
-    return make_conninfo(database_url, user=name, password="secret")
-
-
-def library(url: str) -> Preferences:
-    parts = conninfo_to_dict(url)
-    return Preferences(
-        {
-            "PERSISTENCE_MODULE": "eventsourcing.postgres",
-            "POSTGRES_DBNAME": parts["dbname"],
-            "POSTGRES_HOST": parts["host"],
-            "POSTGRES_PORT": str(parts.get("port", 5432)),
-            "POSTGRES_USER": parts["user"],
-            "POSTGRES_PASSWORD": parts["password"],
-        }
-    )
 
 
 def continuations(url: str) -> list[tuple[int, LogContinued]]:
@@ -116,15 +85,6 @@ async def test_the_catalogue_and_the_library_write_behind_the_end_too(database_u
         leave_sequence_behind(database_url)
         await write
         assert [position for position, _ in log_of(database_url)] == [*range(1, number + 1)]
-
-
-def write_as_library(url: str) -> None:
-    application = library(url)
-    preferences = application.repository.get(ADA)
-    fields = {**vars(toggled(3, "digest", False)), "timestamp": preferences.modified_on}
-    preferences.trigger_event(NotificationToggled, **fields)
-    application.save(preferences)
-    application.close()
 
 
 async def test_several_rows_of_one_statement_get_positions_of_their_own(database_url: str, service_role: str) -> None:

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from infrastructure.postgres import migrations
+from infrastructure.postgres import migrations, table_changes
 from infrastructure.postgres.migrations import Migration, MigrationError
 from tests.support.former_schema import migrate_up_to
 
@@ -102,7 +102,7 @@ def test_a_table_of_an_earlier_release_is_read_as_it_is_and_then_brought_up_to_d
     assert migrations.status(empty_database) is None
     # when a later release migrates it, while somebody holds the table,
     release_with(monkeypatch, ADDITIVE)
-    monkeypatch.setattr(migrations, "PAUSE", 0.1)
+    monkeypatch.setattr(table_changes, "PAUSE", 0.1)
     with ThreadPoolExecutor(1) as elsewhere:
         with psycopg.connect(empty_database) as dump:
             dump.execute("SELECT count(*) FROM schema_migrations")
@@ -142,7 +142,7 @@ def changing_the_table(monkeypatch: pytest.MonkeyPatch) -> Migration:
     migration = Migration(9998, "later", "ALTER TABLE current_preferences ADD COLUMN later integer")
     known = migrations.available()
     monkeypatch.setattr(migrations, "available", lambda: [*known, migration])
-    monkeypatch.setattr(migrations, "PAUSE", 0.3)
+    monkeypatch.setattr(table_changes, "PAUSE", 0.3)
     return migration
 
 
@@ -168,7 +168,7 @@ def test_a_migration_waits_for_whoever_holds_its_table_and_makes_nobody_wait(
 def test_a_table_that_nobody_lets_go_of_is_a_sentence(
     database_url: str, changing_the_table: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "ATTEMPTS", 2)
+    monkeypatch.setattr(table_changes, "ATTEMPTS", 2)
     with psycopg.connect(database_url) as dump:
         dump.execute("SELECT count(*) FROM current_preferences")
         with pytest.raises(MigrationError, match="9998_later couldn't have its tables"):

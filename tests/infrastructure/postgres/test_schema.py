@@ -8,6 +8,7 @@ import psycopg
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.postgres.schema import differences
 from tests.support.golden_schema import made_by_the_migrations
+from tests.support.partitioned import one_table
 
 
 def test_the_schema_that_a_database_is_held_to_is_what_the_migrations_make(postgres: EmbeddedPostgres) -> None:
@@ -32,6 +33,7 @@ ALTERATIONS = {
 }
 
 
+@one_table
 def test_what_was_altered_is_named_and_nothing_else(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         for statement in ALTERATIONS:
@@ -42,6 +44,7 @@ def test_what_was_altered_is_named_and_nothing_else(database_url: str) -> None:
     assert len(found) == len(ALTERATIONS)
 
 
+@one_table
 def test_what_an_operator_may_tune_or_add_is_no_difference(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE preferences_events SET (autovacuum_vacuum_cost_delay = 1)")

@@ -1,0 +1,74 @@
+-- leaves-working: 0007
+-- What a log in partitions needs (infrastructure/log/partitions.py, docs/adr/0032). Nothing here acts on a log that is one table.
+
+-- The approximate number of events, for a progress bar, in all partitions.
+CREATE FUNCTION log_about() RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_class
+    WHERE relkind = 'r' AND (oid = 'preferences_events'::regclass
+                             OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'preferences_events'::regclass))
+$$;
+
+-- One event for each version of a stream. Each partition's primary key says so of its own events, because a unique constraint of the whole
+-- table would have to contain the position. This trigger of the whole table holds new events against all earlier ones.
+--
+-- Its arguments are the first positions of the last two partitions. Nearly every event follows its stream's previous one within a partition.
+-- That one was checked when it was inserted, so all events before it have lower versions, and no other partition has to be looked into.
+CREATE FUNCTION one_event_per_version() RETURNS trigger
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    first_added bigint;
+    last_added  bigint;
+    beginning   bigint;
+    unproved    bigint[];
+    doubled     text;
+BEGIN
+    SELECT min(notification_id), max(notification_id) INTO first_added, last_added FROM added;
+    -- A statement that goes on in the next partition is checked against all of them.
+    beginning := CASE WHEN first_added >= TG_ARGV[1]::bigint THEN TG_ARGV[1]::bigint
+                      WHEN last_added < TG_ARGV[1]::bigint THEN TG_ARGV[0]::bigint
+                      ELSE first_added END;
+    SELECT array_agg(a.notification_id) INTO unproved
+    FROM added a
+    LEFT JOIN LATERAL (
+        SELECT true AS found FROM preferences_events e
+        WHERE e.originator_id = a.originator_id AND e.originator_version = a.originator_version - 1
+          AND e.notification_id >= beginning
+        OFFSET 0
+    ) AS previous ON true
+    WHERE previous.found IS NULL;
+    IF unproved IS NULL THEN
+        RETURN NULL;
+    END IF;
+    SELECT format('(%s, %s)', a.originator_id, a.originator_version) INTO doubled
+    FROM added a
+    WHERE a.notification_id = ANY (unproved) AND EXISTS (
+        SELECT FROM preferences_events e
+        WHERE e.originator_id = a.originator_id AND e.originator_version >= a.originator_version
+          AND e.notification_id < a.notification_id
+    )
+    LIMIT 1;
+    IF doubled IS NOT NULL THEN
+        RAISE unique_violation USING MESSAGE = 'duplicate key value violates unique constraint "preferences_events_pkey"',
+            DETAIL = format('Key (originator_id, originator_version)=%s already exists, or a later version does.', doubled),
+            CONSTRAINT = 'preferences_events_pkey', TABLE = 'preferences_events';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- While the last partition is being closed, a constraint refuses events from its future end on. An event that has to go there gives up the
+-- closing first: a continuation of the log on another server, or the event after those that were expected meanwhile. The session that
+-- closes the partition may be reading it; it is cancelled, because the constraint can't be dropped while it does. Only the tables' owner may do
+-- all this, hence SECURITY DEFINER; no name is searched for in a schema of the caller's.
+CREATE FUNCTION give_up_closing() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE closing regclass;
+BEGIN
+    FOR closing IN SELECT conrelid FROM pg_constraint WHERE conname = 'preferences_events_closing' LOOP
+        PERFORM pg_cancel_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE relation = closing AND mode = 'ShareUpdateExclusiveLock' AND application_name = 'preferences partitions';
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT preferences_events_closing', closing);
+    END LOOP;
+END
+$$;
