@@ -2,11 +2,14 @@
 
 The last partition has no end, so there is always room for the next event. To add a partition is to give the last one an end, some way
 ahead of the log's, and to put an empty one behind it. That the last one has no event beyond its end is proved by a constraint, while
-others write; only the exchange of the bounds stops them, for some milliseconds. A partition that has got its last event never changes again,
+the service writes; only the exchange of the bounds stops it, for some milliseconds. A partition that has got its last event never changes again,
 so it can be copied to another disk while it is read.
 """
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Final, LiteralString, NamedTuple
 
@@ -23,6 +26,9 @@ _QUERIES: Final[dict[str, LiteralString]] = queries("partitions")
 _SESSION: Final = Session(application="preferences partitions", connect_within=5)
 
 _SMALLEST: Final = -(2**63)
+
+LOOK_EVERY: Final = 0.5
+"""Seconds."""
 
 
 class CannotPartition(Exception):
@@ -54,7 +60,9 @@ def add_partition(url: str, ahead: int) -> list[Partition]:
     A log that is one table is made a partitioned one first. Raises `CannotPartition`.
     """
     with _changing(url) as connection:
-        _add(connection, ahead)
+        if connection.execute(_QUERIES["partitioned"]).fetchall() != [(True,)]:
+            _convert(connection)
+        _add(url, connection, ahead)
         connection.execute(_QUERIES["analyze"])
         return _partitions(connection)
 
@@ -84,31 +92,60 @@ def _partitions(connection: BlockingConnection) -> list[Partition]:
     return [Partition(*row) for row in connection.execute(_QUERIES["list"]).fetchall()]
 
 
-def _add(connection: BlockingConnection, ahead: int) -> None:
-    if connection.execute(_QUERIES["partitioned"]).fetchall() != [(True,)]:
-        if bound := connection.execute(_QUERIES["bound_to_the_table"]).fetchall():
-            raise CannotPartition(
-                f"these are bound to the log's one table, and must be dropped first: {', '.join(name for (name,) in bound)}"
-            )
-        change_tables(connection, lambda: _execute(connection, "hold", "convert"))
+def _convert(connection: BlockingConnection) -> None:
+    if bound := connection.execute(_QUERIES["bound_to_the_table"]).fetchall():
+        raise CannotPartition(
+            f"these are bound to the log's one table, and must be dropped first: {', '.join(name for (name,) in bound)}"
+        )
+    change_tables(connection, lambda: _execute(connection, "hold", "stay_in_schema", "convert"))
+    connection.execute(_QUERIES["analyze"])
+
+
+def _add(url: str, connection: BlockingConnection, ahead: int) -> None:
     last = _partitions(connection)[-1]
     log_end = _end(connection, "end")
     if last.first is not None and log_end < last.first:
         raise CannotPartition(f"the last partition, {last.table}, begins at position {last.first} and has no event yet")
     number = int(last.table.rpartition("_")[2])
     names = _names(last._replace(end=log_end + ahead), f"preferences_events_{number + 1}")
+    closing = ("hold", "stay_in_schema", "close", "copy_settings", "open")
     try:
         change_tables(connection, lambda: _execute(connection, "begin_closing", **names))
-        _execute(connection, "prove", **names)
-        change_tables(connection, lambda: _execute(connection, "hold", "close", "take_after", "open", **names))
-    except (errors.UndefinedObject, errors.QueryCanceled) as error:
-        raise CannotPartition(
-            f"meanwhile an event came at or after position {log_end + ahead}; try again, with a larger --ahead"
-        ) from error
-    except BaseException:
+        with _giving_way(url, connection, names):
+            _execute(connection, "prove", **names)
+        change_tables(connection, lambda: _execute(connection, *closing, **names))
+    except BaseException as error:
         with suppress(psycopg.Error):
             connection.execute(_QUERIES["give_up_closing"])
+        if isinstance(error, errors.UndefinedObject | errors.CheckViolation | errors.QueryCanceled):
+            raise CannotPartition(
+                f"meanwhile an event came at or after position {log_end + ahead}, or another session needed {last.table} "
+                "for itself; try again, with a larger --ahead"
+            ) from error
         raise
+
+
+@contextmanager
+def _giving_way(url: str, connection: BlockingConnection, names: dict[str, sql.Composable]) -> Iterator[None]:
+    """Cancel the connection's statement as soon as another session waits for the table. Appends would wait behind that session: the
+    eventsourcing library's writers, for instance, lock the whole log.
+    """
+    done = threading.Event()
+
+    def watch() -> None:
+        with connect_blocking(url, _SESSION, autocommit=True) as watching:
+            while not done.wait(LOOK_EVERY):
+                if watching.execute(sql.SQL(_QUERIES["awaited"]).format(**names)).fetchall() == [(True,)]:
+                    connection.cancel_safe()
+                    return
+
+    with ThreadPoolExecutor(1) as thread:
+        watched = thread.submit(watch)
+        try:
+            yield
+        finally:
+            done.set()
+    watched.result()
 
 
 def _move(connection: BlockingConnection, table: str, tablespace: str) -> None:
@@ -119,9 +156,18 @@ def _move(connection: BlockingConnection, table: str, tablespace: str) -> None:
     if partition.end is None or _end(connection, "visible_end") < partition.end - 1:
         raise CannotPartition(f"{table} still gets events; only a partition that gets no more can be moved")
     names = _names(partition, "preferences_events_moving") | {"tablespace": sql.Literal(tablespace)}
-    _execute(connection, "copy", "take_after", **names)
-    _execute(connection, "statistics", **names)
-    change_tables(connection, lambda: _execute(connection, "hold", "exchange", **names))
+    try:
+        with connection.transaction():
+            _execute(connection, "stay_in_schema", "copy", "copy_settings", **names)
+        _execute(connection, "statistics", **names)
+        while connection.execute(sql.SQL(_QUERIES["seen_by_all"]).format(**names)).fetchall() != [(True,)]:
+            time.sleep(LOOK_EVERY)
+            _execute(connection, "statistics", **names)
+        change_tables(connection, lambda: _execute(connection, "hold", "stay_in_schema", "exchange", **names))
+    except BaseException:
+        with suppress(psycopg.Error):
+            _execute(connection, "drop_copy", **names)
+        raise
 
 
 def _end(connection: BlockingConnection, query: str) -> int:

@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import TransactionStatus
 
+from domain.errors import Unavailable
 from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.log import partitions as log_partitions
 from infrastructure.log.continuation import continuation_summary
 from infrastructure.log.partitions import CannotPartition, add_partition, move_partition, partitions
 from infrastructure.postgres import schema, table_changes
@@ -147,6 +148,16 @@ def test_the_library_writes_on_in_the_next_partition(two: str) -> None:
     [
         ("CREATE VIEW of_theirs AS SELECT topic FROM preferences_events", "view of_theirs"),
         ("CREATE PUBLICATION of_theirs FOR TABLE preferences_events", "publication of_theirs"),
+        ("CREATE PUBLICATION of_all FOR ALL TABLES", "publication of_all without publish_via_partition_root"),
+        (
+            "CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA public",
+            "publication of_schema without publish_via_partition_root",
+        ),
+        (
+            "CREATE TABLE theirs (position bigint REFERENCES preferences_events (notification_id))",
+            "foreign key of theirs",
+        ),
+        ("GRANT SELECT (topic) ON preferences_events TO PUBLIC", "privileges on the column topic"),
         ("CREATE RULE quiet AS ON DELETE TO preferences_events DO INSTEAD NOTHING", "rule quiet"),
         ("CREATE POLICY of_theirs ON preferences_events USING (true)", "policy of_theirs"),
         (
@@ -243,22 +254,69 @@ def test_more_events_than_expected_are_taken_and_the_partition_stays_open(two, s
     assert schema.differences(two) == []
 
 
-def test_the_session_that_reads_the_partition_meanwhile_is_cancelled(two, service_role: str, interrupted) -> None:
-    reading = "LOCK TABLE preferences_events_2 IN SHARE UPDATE EXCLUSIVE MODE; SELECT pg_sleep(60)"
+@pytest.mark.parametrize(
+    "write", [write_as_library, lambda url: asyncio.run(record(url, 10))], ids=["library", "service"]
+)
+def test_it_gives_way_to_a_session_that_needs_the_table_for_itself(two: str, write, monkeypatch) -> None:
+    # Given a partition that takes a minute to read
+    slowly = "ALTER TABLE {table} VALIDATE CONSTRAINT preferences_events_closing; SELECT pg_sleep(60)"
+    monkeypatch.setitem(log_partitions._QUERIES, "prove", slowly)
+    insert(two, (uuid4(), 1))
+    insert(two, (uuid4(), 1))
+    with ThreadPoolExecutor() as thread:
+        adding = thread.submit(add_partition, two, 3)
+        until(lambda: asleep(two))
+        # when the library locks the log, or the service has more events than fit into the partition,
+        write(two)
+        # then it is not the one that waits.
+        with pytest.raises(CannotPartition, match="or another session needed preferences_events_2 for itself"):
+            adding.result(10)
+    assert len(log_of(two)) > 4
+    assert not is_closing(two)
+    assert schema.differences(two) == []
 
-    def read() -> None:
-        with (
-            psycopg.connect(two, application_name="preferences partitions") as connection,
-            ThreadPoolExecutor() as other,
-        ):
-            sleeping = other.submit(connection.execute, reading)
-            until(lambda: connection.info.transaction_status == TransactionStatus.ACTIVE)
-            asyncio.run(record(service_role, 10))
-            with pytest.raises(errors.QueryCanceled):
-                sleeping.result(10)
+
+def asleep(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        return (
+            connection.execute(
+                "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+            ).rowcount
+            > 0
+        )
+
+
+def test_while_a_dump_holds_the_partition_an_event_that_has_no_room_is_refused_soon(two: str, interrupted) -> None:
+    """All others would wait behind the change of the table."""
+
+    def dumped() -> None:
+        with psycopg.connect(two) as dump:
+            dump.execute("SELECT FROM preferences_events")
+            with pytest.raises(Unavailable, match="lock timeout"):
+                asyncio.run(record(two, 10))
+
+    interrupted(dumped)
+    assert len(partitions(two)) == 3
+    asyncio.run(record(two, 10))
+    assert len(log_of(two)) >= 2 + 2 + 10
+
+
+def test_a_role_that_may_only_read_the_log_can_neither_disturb_nor_stop_it(
+    two: str, service_role: str, interrupted
+) -> None:
+    execute(two, f"REVOKE INSERT ON preferences_events FROM {conninfo_to_dict(service_role)['user']}")
+
+    def disturb() -> None:
+        with psycopg.connect(service_role) as reader:
+            reader.execute("CREATE TEMPORARY TABLE t (n int CONSTRAINT preferences_events_closing CHECK (true))")
+            reader.execute("SELECT give_up_closing()")
+            reader.commit()
+            assert is_closing(two)
+            # A table of another owner is left alone when the service gives up.
+            asyncio.run(record(two, 10))
 
     with pytest.raises(CannotPartition):
-        interrupted(read)
+        interrupted(disturb)
     assert len(log_of(two)) == 2 + 2 + 10
 
 
@@ -348,6 +406,39 @@ async def test_a_partition_that_gets_no_more_events_is_moved_while_it_is_read(tw
     assert schema.differences(two) == []
     with pytest.raises(errors.UniqueViolation):
         insert(two, (ADA, 2))
+
+
+async def test_an_older_transaction_finds_the_events_of_a_partition_that_was_moved(two: str, cold: str) -> None:
+    await record(two, 4)
+    with psycopg.connect(two) as older, ThreadPoolExecutor() as thread:
+        # Given a transaction that has its moment, and has not read the log yet
+        older.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        older.execute("SELECT FROM followers")
+        moving = thread.submit(move_partition, two, "preferences_events_1", cold)
+        until(lambda: copied(two))
+        await asyncio.sleep(1)
+        # when the partition is moved meanwhile, then the transaction reads all of the log,
+        assert older.execute("SELECT count(*) FROM preferences_events").fetchone() == (6,)
+        assert not moving.done()
+        older.commit()
+        # and the partition is moved when it has ended.
+        assert await asyncio.to_thread(moving.result, 30)
+    assert len(log_of(two)) == 6
+
+
+def copied(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT to_regclass('preferences_events_moving') IS NOT NULL").fetchone() == (True,)
+
+
+def test_what_was_copied_is_dropped_if_the_partition_is_held(two: str, cold: str, monkeypatch) -> None:
+    monkeypatch.setattr(table_changes, "ATTEMPTS", 1)
+    asyncio.run(record(two, 4))
+    with psycopg.connect(two) as dump:
+        dump.execute("SELECT FROM preferences_events")
+        with pytest.raises(CannotPartition, match="other sessions held"):
+            move_partition(two, "preferences_events_1", cold)
+    assert not copied(two)
 
 
 def test_a_partition_that_still_gets_events_is_not_moved(two: str) -> None:
