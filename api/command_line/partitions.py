@@ -1,6 +1,6 @@
 """Commands that keep the log in several tables."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -10,7 +10,8 @@ from rich.table import Table
 from api import bootstrap
 from api.command_line.console import notes, output
 
-AHEAD = 100_000_000
+AHEAD: Final = 100_000_000
+"""Positions. At 5,000 events a second, they are given in more than five hours, and a terabyte is read sooner."""
 
 
 def list_partitions() -> None:
@@ -43,7 +44,7 @@ def move(
     """Move a partition that gets no more events to another tablespace, for instance on a cheaper disk.
 
     Its events are copied while they are read. The other tablespace needs room for
-    the whole partition; the room that it had is free at the end.
+    the whole partition. At the end, the room on the former disk is free.
     """
     with bootstrap.databases.migrated_database() as url:
         with notes.status(f"copying {table}"):

@@ -88,7 +88,7 @@ class PostgresAuditLog(AuditIndex):
             return IndexProgress(0, None)
         if reached >= (end or 0):
             return IndexProgress(reached, now)
-        # The log may have got longer since. More events can only make the instant earlier.
+        # The log may have got longer since. More events can only make this time earlier, never too late.
         [(earliest,)] = await self._database.primary.fetch_in_time(
             self._queries["earliest"], {"reached": reached}, prepare=False
         )

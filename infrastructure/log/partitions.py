@@ -21,14 +21,14 @@ from infrastructure.postgres.session import Session, connect_blocking
 from infrastructure.postgres.sql import queries
 from infrastructure.postgres.table_changes import TablesHeld, change_tables
 
-_QUERIES: Final[dict[str, LiteralString]] = queries("partitions")
+_QUERIES: Final[dict[str, LiteralString]] = queries("event_log") | queries("partitions")
 
 _SESSION: Final = Session(application="preferences partitions", connect_within=5)
 
 _SMALLEST: Final = -(2**63)
 
 LOOK_EVERY: Final = 0.5
-"""Seconds."""
+"""Seconds between two looks at what other sessions do."""
 
 
 class CannotPartition(Exception):
@@ -103,7 +103,7 @@ def _convert(connection: BlockingConnection) -> None:
 
 def _add(url: str, connection: BlockingConnection, ahead: int) -> None:
     last = _partitions(connection)[-1]
-    log_end = _end(connection, "end")
+    log_end = _position(connection, "given")
     if last.first is not None and log_end < last.first:
         raise CannotPartition(f"the last partition, {last.table}, begins at position {last.first} and has no event yet")
     number = int(last.table.rpartition("_")[2])
@@ -133,19 +133,18 @@ def _giving_way(url: str, connection: BlockingConnection, names: dict[str, sql.C
     done = threading.Event()
 
     def watch() -> None:
-        with connect_blocking(url, _SESSION, autocommit=True) as watching:
-            while not done.wait(LOOK_EVERY):
-                if watching.execute(sql.SQL(_QUERIES["awaited"]).format(**names)).fetchall() == [(True,)]:
-                    connection.cancel_safe()
-                    return
+        while not done.wait(LOOK_EVERY):
+            if watching.execute(sql.SQL(_QUERIES["awaited"]).format(**names)).fetchall() == [(True,)]:
+                connection.cancel_safe()
+                return
 
-    with ThreadPoolExecutor(1) as thread:
+    with connect_blocking(url, _SESSION, autocommit=True) as watching, ThreadPoolExecutor(1) as thread:
         watched = thread.submit(watch)
         try:
             yield
         finally:
             done.set()
-    watched.result()
+        watched.result()
 
 
 def _move(connection: BlockingConnection, table: str, tablespace: str) -> None:
@@ -153,7 +152,7 @@ def _move(connection: BlockingConnection, table: str, tablespace: str) -> None:
     if partition is None:
         raise CannotPartition(f"the log has no table {table}; `preferences partitions list` has the names")
     # Events become visible in the order of their positions. So once this one is, none is on its way to the partition.
-    if partition.end is None or _end(connection, "visible_end") < partition.end - 1:
+    if partition.end is None or _position(connection, "end") < partition.end - 1:
         raise CannotPartition(f"{table} still gets events; only a partition that gets no more can be moved")
     names = _names(partition, "preferences_events_moving") | {"tablespace": sql.Literal(tablespace)}
     try:
@@ -170,9 +169,9 @@ def _move(connection: BlockingConnection, table: str, tablespace: str) -> None:
         raise
 
 
-def _end(connection: BlockingConnection, query: str) -> int:
-    [(end,)] = connection.execute(_QUERIES[query]).fetchall()
-    return int(end)
+def _position(connection: BlockingConnection, query: str) -> int:
+    [(position,)] = connection.execute(_QUERIES[query]).fetchall()
+    return int(position)
 
 
 def _names(partition: Partition, new: str) -> dict[str, sql.Composable]:

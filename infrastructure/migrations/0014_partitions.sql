@@ -9,6 +9,31 @@ LANGUAGE sql STABLE AS $$
                              OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'preferences_events'::regclass))
 $$;
 
+-- What LIKE leaves out when a table is made after another one: the owner, the privileges, and the storage parameters, of which a
+-- partitioned table has none.
+CREATE FUNCTION copy_settings(former regclass, made regclass) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    granted record;
+    parameters text;
+BEGIN
+    EXECUTE (SELECT format('ALTER TABLE %s OWNER TO %I', made, pg_get_userbyid(relowner)) FROM pg_class WHERE oid = former);
+    FOR granted IN
+        SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee, privilege_type AS privilege,
+               CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS further
+        FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = former
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %s%s', granted.privilege, made, granted.grantee, granted.further);
+    END LOOP;
+    SELECT array_to_string(of_former.reloptions, ', ') INTO parameters
+    FROM pg_class of_former, pg_class of_made
+    WHERE of_former.oid = former AND of_made.oid = made AND of_made.relkind = 'r';
+    IF parameters IS NOT NULL THEN
+        EXECUTE format('ALTER TABLE %s SET (%s)', made, parameters);
+    END IF;
+END
+$$;
+
 -- One event for each version of a stream. Each partition's primary key says so of its own events, because a unique constraint of the whole
 -- table would have to contain the position. This trigger of the whole table holds new events against all earlier ones.
 --
@@ -59,8 +84,8 @@ $$;
 
 -- While the last partition is being closed, a constraint refuses events from its future end on. An event that has to go there gives up the
 -- closing first: a continuation of the log on another server, or the event after those that were expected meanwhile. Only the tables' owner
--- may drop a constraint, hence SECURITY DEFINER. Whoever may write the log may call this, no name is searched for in a schema of the
--- caller's, and no table of another owner is touched. It doesn't wait long, because all others wait behind it.
+-- may drop a constraint, hence SECURITY DEFINER. It does nothing for a role that may not write the log, searches for no name in a schema of
+-- the caller's, and touches no table of another owner. It waits 2 s at most, because all other sessions wait behind it.
 CREATE FUNCTION give_up_closing() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE closing regclass;

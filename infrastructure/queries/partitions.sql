@@ -21,14 +21,10 @@ ORDER BY first NULLS FIRST;
 -- Whether the log is partitioned.
 SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('preferences_events');
 
--- name: end
--- The end of the log: the last position, or the sequence's last value if it is ahead.
+-- name: given
+-- The last position that was given: also one whose event is not visible yet.
 SELECT greatest((SELECT coalesce(max(notification_id), 0) FROM preferences_events),
                 pg_sequence_last_value('preferences_events_notification_id_seq'));
-
--- name: visible_end
--- The last position that is visible.
-SELECT coalesce(max(notification_id), 0) FROM preferences_events;
 
 -- name: give_up_closing
 -- After a failure.
@@ -80,19 +76,7 @@ ALTER TABLE preferences_events RENAME TO preferences_events_1;
 CREATE TABLE preferences_events (LIKE preferences_events_1 INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING COMPRESSION)
     PARTITION BY RANGE (notification_id);
 CREATE UNIQUE INDEX ON preferences_events (notification_id);
-DO $$
-DECLARE granted record;
-BEGIN
-    EXECUTE (SELECT format('ALTER TABLE preferences_events OWNER TO %I', pg_get_userbyid(relowner))
-             FROM pg_class WHERE oid = 'preferences_events_1'::regclass);
-    FOR granted IN
-        SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee, privilege_type AS privilege,
-               CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS further
-        FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = 'preferences_events_1'::regclass
-    LOOP
-        EXECUTE format('GRANT %s ON preferences_events TO %s%s', granted.privilege, granted.grantee, granted.further);
-    END LOOP;
-END $$;
+SELECT copy_settings('preferences_events_1', 'preferences_events');
 ALTER SEQUENCE preferences_events_notification_id_seq OWNED BY preferences_events.notification_id;
 ALTER TABLE preferences_events ATTACH PARTITION preferences_events_1 FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
 -- The view was bound to the former table.
@@ -129,13 +113,8 @@ ALTER TABLE {table} DROP CONSTRAINT preferences_events_closing;
 CREATE TABLE {new} (LIKE {table} INCLUDING DEFAULTS INCLUDING INDEXES INCLUDING STORAGE INCLUDING COMPRESSION);
 
 -- name: copy_settings
--- A new partition gets the owner and the storage parameters of a former one.
-DO $$
-BEGIN
-    EXECUTE (SELECT format('ALTER TABLE %s OWNER TO %I', {new_name}, pg_get_userbyid(relowner)) FROM pg_class WHERE oid = {table_name}::regclass);
-    EXECUTE (SELECT coalesce(format('ALTER TABLE %s SET (%s)', {new_name}, array_to_string(reloptions, ', ')), 'SELECT')
-             FROM pg_class WHERE oid = {table_name}::regclass);
-END $$;
+-- A new partition gets owner, privileges and storage parameters of a former one.
+SELECT copy_settings({table_name}, {new_name});
 
 -- name: open
 -- The new partition takes what comes after the last one's end.

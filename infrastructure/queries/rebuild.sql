@@ -5,21 +5,8 @@ SELECT pg_try_advisory_lock(7305114882903);
 -- name: create_shadow
 -- The live table's twin, without its rows. First removes the table that an interrupted rebuild left.
 DROP TABLE IF EXISTS current_preferences_rebuild;
-CREATE TABLE current_preferences_rebuild (LIKE current_preferences INCLUDING ALL) WITH (fillfactor = 70);
--- Copies what LIKE leaves out: the owner of the table, and the privileges on it.
-DO $$
-DECLARE granted record;
-BEGIN
-    EXECUTE (SELECT format('ALTER TABLE current_preferences_rebuild OWNER TO %I', tableowner)
-             FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'current_preferences');
-    FOR granted IN
-        SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee, privilege_type AS privilege,
-               CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS further
-        FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = 'current_preferences'::regclass
-    LOOP
-        EXECUTE format('GRANT %s ON current_preferences_rebuild TO %s%s', granted.privilege, granted.grantee, granted.further);
-    END LOOP;
-END $$;
+CREATE TABLE current_preferences_rebuild (LIKE current_preferences INCLUDING ALL);
+SELECT copy_settings('current_preferences', 'current_preferences_rebuild');
 
 -- name: before_next
 -- The beginning of the next stretch. After a continuation of the log there is no event for a quadrillion positions.

@@ -1,8 +1,8 @@
 -- name: schema
 -- All objects in the schema of our tables, as kind, name and definition. An index and a constraint are known by their definition and not
 -- by their name, because a rebuild puts a copy of a table in place of the table. Settings that an operator may tune (storage parameters,
--- privileges, owners, statistics) are left out. So are the partitions of a table: an index or a constraint is the table's if each partition
--- has it. What acts on a partition's writes acts on the table's.
+-- privileges, owners, statistics) are left out. A partitioned table is shown like one table: it has an index or a constraint if each of its
+-- partitions has it, and a trigger or a rule if one of them has it.
 WITH ours AS (
     SELECT relnamespace AS schema, quote_ident(nspname) || '.' AS prefix
     FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = to_regclass('schema_migrations')

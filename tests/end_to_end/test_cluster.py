@@ -306,7 +306,7 @@ def mend(leader: Node, kind: str) -> None:
 
 async def another_leader(cluster: PatroniCluster, former: Node) -> None:
     async with asyncio.timeout(PATIENCE):
-        while (leader := await asyncio.to_thread(cluster.leader)) is None or leader is former:  # noqa: ASYNC110
+        while (leader := await asyncio.to_thread(cluster.leader)) is None or leader is former:  # noqa: ASYNC110 - other processes have no event to wait for
             await asyncio.sleep(0.05)
 
 
@@ -367,7 +367,7 @@ async def test_an_asynchronous_cluster_loses_acknowledged_changes_and_what_reade
         await service.load.more(20)
         [(last,)] = service.execute("SELECT max(notification_id) FROM preferences_events")
         async with asyncio.timeout(PATIENCE):
-            while {*service.readers, "consumer"} & {*await asyncio.to_thread(service.behind, int(str(last)))}:  # noqa: ASYNC110
+            while {*service.readers, "consumer"} & {*await asyncio.to_thread(service.behind, int(str(last)))}:  # noqa: ASYNC110 - other processes have no event to wait for
                 await asyncio.sleep(0.02)
         # when the leader's database dies,
         await asyncio.to_thread(leader.kill_database)

@@ -9,17 +9,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from infrastructure.identity.api_keys import PostgresApiKeys
-from tests.support.patient_database import patient_database
+from tests.support.api_keys import make_key
 
 EVENTS = "/v1/events"
 
 
 async def events_key(url: str, organization: str | None = None, *scopes: str) -> dict[str, str]:
     """The header of a new key; without an organization, of one of the platform."""
-    async with patient_database(url, size=1) as database:
-        key = await PostgresApiKeys(database).create(organization, "feed", scopes or ["events:read"])
-    return {"Authorization": f"Bearer {key}"}
+    return await make_key(url, organization, *(scopes or ["events:read"]), name="feed")
 
 
 async def lines(http: httpx.AsyncClient, headers: dict[str, str], **query: Any) -> tuple[list[Any], int]:

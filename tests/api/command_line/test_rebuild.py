@@ -208,7 +208,8 @@ def test_the_table_is_kept_as_it_was_and_everybody_may_what_they_might(preferenc
     with psycopg.connect(chosen, autocommit=True) as connection:
         connection.execute("GRANT SELECT ON current_preferences TO pg_monitor WITH GRANT OPTION")
         connection.execute("GRANT SELECT, UPDATE ON current_preferences TO PUBLIC")
+        connection.execute("ALTER TABLE current_preferences SET (autovacuum_vacuum_cost_delay = 1)")
     before = kept()
     assert preferences("rebuild").returncode == 0
     assert kept() == before
-    assert before[0] == ["fillfactor=70"]
+    assert before[0] == ["fillfactor=70", "autovacuum_vacuum_cost_delay=1"]

@@ -3,26 +3,20 @@
 import asyncio
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
-from eventsourcing.application import Application
 from eventsourcing.persistence import Tracking, TrackingRecorder
 from eventsourcing.popo import POPOTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
-from psycopg.conninfo import conninfo_to_dict
 
 from application.preferences.store import Append
 from domain.events import NotificationToggled
 from domain.preferences import NotificationPreferences
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.events import ADA, BOB, opened, row_after, toggled
+from tests.support.eventsourcing_program import Preferences, environment_of
 from tests.support.patient_database import patient_database
-
-
-class Preferences(Application[UUID]):
-    name = "preferences"
 
 
 class OptOuts(POPOTrackingRecorder):
@@ -49,15 +43,7 @@ BOBS = [opened(BOB), toggled(2, "digest", False, BOB)]
 async def environment(database_url: str) -> dict[str, str]:
     async with patient_database(database_url) as database:
         await PostgresPreferencesStore(database).append([whole(EVENTS), whole(BOBS)])
-    parts = conninfo_to_dict(database_url)
-    return {
-        "PERSISTENCE_MODULE": "eventsourcing.postgres",
-        "POSTGRES_DBNAME": parts["dbname"],
-        "POSTGRES_HOST": parts["host"],
-        "POSTGRES_PORT": str(parts.get("port", 5432)),
-        "POSTGRES_USER": parts["user"],
-        "POSTGRES_PASSWORD": parts["password"],
-    }
+    return environment_of(database_url)
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from infrastructure.log.sequence import behind, set_forward
 from infrastructure.preferences.event_store import PostgresPreferencesStore
 from tests.support.catalogues import publish
 from tests.support.events import ADA, opened, row_after, toggled
+from tests.support.eventsourcing_program import write_as_library
 from tests.support.ledger import record
-from tests.support.library import write_as_library
 from tests.support.patient_database import patient_database
 from tests.support.positions import execute, leave_sequence_behind, log_of, move_elsewhere, positions_as_before
 
