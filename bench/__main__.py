@@ -22,6 +22,7 @@ from bench.parts import (
     follow,
     long_stream,
     memory,
+    nuisances,
     partitions,
     rebuild,
     relay,
@@ -56,6 +57,7 @@ PARTS = (
     decisions,
     unsubscribe,
     memory,
+    nuisances,
     partitions,
     disk,
 )

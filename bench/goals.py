@@ -79,5 +79,8 @@ GOALS = (
     Goal("decisions.p50", "p50 of a decision about one user, against that user's GET", "≤", 1),
     Goal("unsubscribe.rate", "unsubscribe links made, on one core", "≥", 50_000, "links/s"),
     Goal("memory.megabytes", "memory of a server after many requests of many users", "≤", 150, "MB"),
+    Goal("nuisances.memory", "memory for a crowd of clients that are only in the way", "≤", 20, "MB"),
+    Goal("nuisances.p99", "p99 of other clients beside them, against without", "≤", 2),
+    Goal("nuisances.late", "how long one of their connections stays beyond its limit, at most", "≤", 2, "s"),
     Goal("disk.bytes", "disk for an event, with all indexes", "≤", 600, "bytes"),
 )

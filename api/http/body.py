@@ -28,5 +28,4 @@ async def read_body(scope: Scope, receive: Receive, limit: int = LIMIT) -> bytes
             raise PayloadTooLarge
         if not message.get("more_body", False):
             return body
-        if (fault := connection(scope).fault) is not None:
-            raise fault
+        connection(scope).raise_fault()

@@ -35,6 +35,11 @@ class ClientConnection:
     server: Stopping = field(default_factory=Stopping)
     fault: ServiceError | None = None
 
+    def raise_fault(self) -> None:
+        # No variable has it: its traceback would refer to the variable, and both would be kept until the garbage collector runs.
+        if self.fault is not None:
+            raise self.fault
+
 
 def connection(scope: Scope) -> ClientConnection:
     """The connection of a request. Under another server than ours, one without any facts."""

@@ -65,7 +65,7 @@ class HttpProtocol(asyncio.Protocol):
     @override
     def connection_made(self, transport: Any) -> None:
         self._connections.add(self)
-        self._transport = AnswerTransport(transport, self, self._more_may_come)
+        self._transport = AnswerTransport(transport, self._more_may_come)
         self._connection = ClientConnection(transport.abort, self._stopping)
         self._common: dict[str, Any] = {
             "type": "http",
@@ -84,6 +84,8 @@ class HttpProtocol(asyncio.Protocol):
             self._reader.feed(data)
         except ServiceError as error:
             self._refuse(error)
+        if self._reader.is_dropping:
+            self._transport.drop()
         # Only now, because most bodies come together with their head. The application then never waits for them.
         if self._waiting and not self._is_answering():
             self._answer_next()
@@ -103,7 +105,10 @@ class HttpProtocol(asyncio.Protocol):
         for exchange in (self._answered, self._reader.exchange):
             if exchange is not None:
                 exchange.disconnect()
-        self._transport.empty()
+        # All these refer to this object. Without the circles its memory is free now, not when the garbage collector runs next.
+        self._answered = self._reader.exchange = self._connection.fault = None
+        self._patience.renew()
+        self._transport.end()
         self._reader.end()
 
     def _begin(self, scope: Scope, keep_alive: bool, expects_continue: bool) -> Exchange:
@@ -172,7 +177,10 @@ class HttpProtocol(asyncio.Protocol):
             patience.renew()
         elif reader.exchange.more_body:
             if patience.exhausted(Awaited.BODY, reader.exchange, now):
-                self._refuse(RequestTimeout())
+                if reader.exchange.complete:
+                    transport.abort()  # The client has had as long to read the answer.
+                else:
+                    self._refuse(RequestTimeout())
         elif not reader.exchange.complete:
             patience.renew()
         elif patience.exhausted(Awaited.NEXT_REQUEST, (reader.heads, transport.get_write_buffer_size()), now):

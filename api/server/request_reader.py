@@ -32,7 +32,7 @@ class RequestReader:
     def __init__(self, common: dict[str, Any], most_header_bytes: int, begin: Begin) -> None:
         self._common = common
         self._most_header_bytes = most_header_bytes
-        self._begin = begin
+        self._begin: Begin | None = begin
         self._parser: httptools.HttpRequestParser | None = self._new_parser()
         # The request that is being read, or was read last. Its body belongs to it even if earlier requests are not answered yet.
         self.exchange: Exchange | None = None
@@ -53,6 +53,11 @@ class RequestReader:
         """Whether more of a body must come, before anything else can."""
         return not self.in_head and self.exchange is not None and self.exchange.more_body
 
+    @property
+    def is_dropping(self) -> bool:
+        """Whether more of a body must come that has no reader: its request was answered without it."""
+        return self.in_body and self.exchange is not None and self.exchange.complete
+
     def feed(self, data: bytes | memoryview) -> None:
         """Raises `HeadersTooLarge` or `MalformedRequest`. After an error, or after `end`, the reader ignores everything."""
         length, most = len(data), self._most_header_bytes
@@ -64,8 +69,8 @@ class RequestReader:
             self._parse(whole[start : start + most], min(most, length - start))
 
     def end(self) -> None:
-        # The parser refers to this object, which would keep both until the garbage collector runs.
-        self._parser = None
+        # Both refer to this object, or to its owner. All of them would be kept until the garbage collector runs.
+        self._parser = self._begin = None
 
     def _parse(self, data: bytes | memoryview, length: int) -> None:
         heads = self.heads
@@ -123,8 +128,9 @@ class RequestReader:
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        parser = self._parser
+        parser, begin = self._parser, self._begin
         assert parser is not None
+        assert begin is not None
         if self._held_bytes and (size := _head_size(self._address, self._headers)) > self._most_header_bytes:
             self._held_bytes = size
             raise HeadersTooLarge
@@ -141,7 +147,7 @@ class RequestReader:
         scope["path"], scope["raw_path"], scope["query_string"] = _parts(self._address)
         scope["headers"] = self._headers
         self.in_head = False
-        self.exchange = self._begin(scope, version != "1.0" and parser.should_keep_alive(), self._expects_continue)
+        self.exchange = begin(scope, version != "1.0" and parser.should_keep_alive(), self._expects_continue)
         # Later "headers" are trailers after the body. They go to a new list, which nothing reads.
         self._headers = []
 

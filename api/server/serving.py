@@ -10,7 +10,7 @@ from api.server.answer_head import HeadBeginnings
 from api.server.http_protocol import HttpProtocol
 from api.server.patience import Limits
 
-AT_ONCE: Final = 50
+AT_ONCE: Final = 10
 """Connections that are checked before requests get a turn of the event loop."""
 
 

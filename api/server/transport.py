@@ -10,6 +10,10 @@ from typing_extensions import override
 LINGER: Final = 1.0
 """Seconds that a client has to read the answer after its body was refused."""
 
+DROPPED_EACH: Final = 0.01
+"""Seconds between two pieces that are read only to be dropped. A client that sends as fast as it can, hundreds of megabytes, would
+otherwise take the time of all others."""
+
 _ESTABLISHED: Final = 1
 """The first byte of Linux's `TCP_INFO` while both sides of a connection are open."""
 
@@ -26,13 +30,11 @@ class AnswerTransport:
 
     If the server closes a connection while unread bytes arrive, the kernel resets it, and the client may lose the answer before
     it has read it. So if `more_to_come` at the end, only our side is closed. Further bytes are read and dropped, until the client
-    closes its side or `LINGER` seconds have passed (RFC 9112, section 9.6).
+    closes its side or `LINGER` seconds have passed (RFC 9112, section 9.6). A piece is read every `DROPPED_EACH` seconds.
     """
 
-    def __init__(
-        self, transport: asyncio.Transport, protocol: asyncio.Protocol, more_to_come: Callable[[], bool]
-    ) -> None:
-        self._transport, self._protocol = transport, protocol
+    def __init__(self, transport: asyncio.Transport, more_to_come: Callable[[], bool]) -> None:
+        self._transport = transport
         self._more_to_come = more_to_come
         self._loop = asyncio.get_running_loop()
         self._held = b""
@@ -69,6 +71,11 @@ class AnswerTransport:
         if self._has_room is not None:
             self._has_room.set()
 
+    def end(self) -> None:
+        """The connection is lost: let no answer wait for room, and let go of the owner, who refers to this object."""
+        self.empty()
+        self._more_to_come = bool  # Which says no.
+
     async def room(self) -> None:
         if self.is_full and self._has_room is not None:
             await self._has_room.wait()
@@ -83,6 +90,11 @@ class AnswerTransport:
         if self._reading_paused and not self.is_closing():
             self._reading_paused = False
             self._transport.resume_reading()
+
+    def drop(self) -> None:
+        """Read on in a moment: the bytes that come now are dropped."""
+        self.pause_reading()
+        self._loop.call_later(DROPPED_EACH, self.resume_reading)
 
     def has_unread_end(self) -> bool:
         """Whether reading is paused, and the client has ended the connection meanwhile. Its end lies behind bytes that aren't read.
@@ -104,7 +116,7 @@ class AnswerTransport:
         else:
             self._lingering = True
             self._transport.write_eof()
-            self._transport.set_protocol(_Forgetful(self._protocol))
+            self._transport.set_protocol(_Forgetful(self._transport))
             self._transport.resume_reading()
             self._loop.call_later(LINGER, self._transport.close)
 
@@ -118,8 +130,17 @@ class AnswerTransport:
 class _Forgetful(asyncio.Protocol):
     """Drops all received bytes. When the client closes its side, the connection is closed, and the former protocol is informed."""
 
-    def __init__(self, before: asyncio.Protocol) -> None:
-        self._before = before
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._before, self._transport = transport.get_protocol(), transport
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._transport.pause_reading()
+        asyncio.get_running_loop().call_later(DROPPED_EACH, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:

@@ -74,8 +74,8 @@ async def test_what_is_only_there_to_be_in_the_way_costs_next_to_nothing(impatie
     most, slowest = before, 0.0
     # when clients send a header without end, say nothing at all, or stop in the middle,
     nuisance = [flood(impatient.url) for _ in range(5)]
-    nuisance += [wait_for_nothing(impatient.url, b"") for _ in range(300)]
-    nuisance += [wait_for_nothing(impatient.url, HALF_A_BODY) for _ in range(100)]
+    nuisance += [wait_for_nothing(impatient.url, b"") for _ in range(1500)]
+    nuisance += [wait_for_nothing(impatient.url, HALF_A_BODY) for _ in range(500)]
     async with connected(impatient.url) as other, asyncio.TaskGroup() as group:
         nuisances = [group.create_task(each) for each in nuisance]
 

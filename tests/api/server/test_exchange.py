@@ -45,7 +45,7 @@ class Exchanging:
 
     def __init__(self, *, method: str = "GET", version: str = "1.1", keep_alive: bool = True, waits: bool = False):
         self.connection = Recording()
-        self.transport = AnswerTransport(self.connection, asyncio.Protocol(), lambda: False)
+        self.transport = AnswerTransport(self.connection, lambda: False)
         self.completed = 0
         self.scope = {"type": "http", "method": method}
         self.exchange = Exchange(

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.server.transport import AnswerTransport
+from api.server.transport import DROPPED_EACH, AnswerTransport
 
 
 class Recording(asyncio.Transport):
@@ -13,6 +13,8 @@ class Recording(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.sent: list[bytes | None] = []
+        self.protocol: asyncio.BaseProtocol = Told()
+        self.reading = True
 
     def write(self, data: bytes) -> None:
         self.sent.append(data)
@@ -29,7 +31,15 @@ class Recording(asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self.protocol = protocol
 
-    def resume_reading(self) -> None: ...
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self.protocol
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        assert not self.is_closing()
+        self.reading = True
 
 
 class Told(asyncio.Protocol):
@@ -47,7 +57,7 @@ def transport() -> Recording:
 
 
 def answering(transport: asyncio.Transport, *, more: bool = False) -> AnswerTransport:
-    return AnswerTransport(transport, Told(), lambda: more)
+    return AnswerTransport(transport, lambda: more)
 
 
 async def a_turn() -> None:
@@ -125,13 +135,26 @@ async def test_a_server_that_stops_waits_for_nobody_who_has_his_answer(transport
     assert transport.sent == [b"<end>", None]
 
 
-async def test_whom_the_connection_belongs_to_is_told_of_its_end(transport) -> None:
-    owner = Told()
-    AnswerTransport(transport, owner, lambda: True).close()
-    assert transport.protocol.data_received(b"more of the body") is None
+async def test_the_protocol_is_told_of_the_end_of_its_connection(transport) -> None:
+    owner = transport.protocol
+    answering(transport, more=True).close()
+    transport.protocol.data_received(b"more of the body")
     assert not owner.lost
     transport.protocol.connection_lost(None)
     assert owner.lost
+
+
+async def test_bytes_that_are_dropped_are_read_a_piece_at_a_time(transport) -> None:
+    answering(transport, more=True).close()
+    assert transport.reading
+    transport.protocol.data_received(b"more of the body")
+    assert not transport.reading
+    await asyncio.sleep(2 * DROPPED_EACH)
+    assert transport.reading
+    transport.protocol.data_received(b"and more")
+    transport.close()
+    await asyncio.sleep(2 * DROPPED_EACH)
+    assert not transport.reading, "a connection that is closing can't be read from"
 
 
 def test_all_else_is_the_transport_s_own(transport) -> None:
