@@ -15,8 +15,8 @@ LONGEST_PAUSE: Final = 30.0
 """Seconds before a companion that has died is started again. The pause starts at `FIRST_PAUSE` and doubles up to `LONGEST_PAUSE`.
 A companion that lived longer than that starts with the first pause again."""
 
-GRACE: Final = 20.0
-"""Seconds that the companion has to end after SIGTERM. That is more than it takes to give up a database that doesn't answer."""
+GRACE: Final = 7.0
+"""Seconds that the companion has to end after SIGTERM. One that is killed after that loses nothing, since it works in transactions."""
 
 log = structlog.get_logger("serve")
 

@@ -18,9 +18,9 @@ from api.command_line.companion import Companion
 from api.command_line.console import notes
 from api.command_line.ending import exit_on_signal, ignore_further_signals
 
-STOP_WITHIN: Final = 25
-"""Seconds after SIGTERM for serving new requests (setting DRAIN) and then finishing open ones. Together with the stopping of
-everything else, this is less than the 30 s that supervisors usually wait."""
+STOP_WITHIN: Final = 22
+"""Seconds after SIGTERM for serving new requests (setting DRAIN) and then finishing open ones. With the `GRACE` of a companion, which
+comes after it, this is less than the 30 s that supervisors usually wait."""
 
 LISTEN_WITHIN: Final = 2.0
 """Seconds to wait for the port. The workers of a server that was killed release it within this time."""

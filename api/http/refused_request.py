@@ -13,8 +13,9 @@ UNKNOWN_METHOD: Final = "_OTHER"
 """The name that OpenTelemetry's conventions use."""
 
 
-def as_refused(common: Scope, error: ServiceError) -> Scope:
-    """The scope of the last request of a connection. Its answer is `error`. `common`: the part that all requests share."""
+def as_refused(common: Scope, error: ServiceError, origin: list[tuple[bytes, bytes]]) -> Scope:
+    """The scope of the last request of a connection. Its answer is `error`. `common`: the part that all requests share.
+    `origin`: its header of this name, without which a page could not read the answer; none if it hasn't come."""
     return {
         **common,
         "method": UNKNOWN_METHOD,
@@ -22,6 +23,6 @@ def as_refused(common: Scope, error: ServiceError) -> Scope:
         "path": "",
         "raw_path": b"",
         "query_string": b"",
-        "headers": [],
+        "headers": origin,
         REFUSAL: error,
     }

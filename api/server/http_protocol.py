@@ -218,6 +218,7 @@ class HttpProtocol(asyncio.Protocol):
             if reading.complete:
                 self._transport.close()
         else:
-            self._begin(as_refused(self._common, error), keep_alive=False, expects_continue=False)
+            refused = as_refused(self._common, error, self._reader.origin)
+            self._begin(refused, keep_alive=False, expects_continue=False)
             if not self._is_answering():
                 self._answer_next()

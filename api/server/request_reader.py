@@ -54,6 +54,11 @@ class RequestReader:
         return not self.in_head and self.exchange is not None and self.exchange.more_body
 
     @property
+    def origin(self) -> list[Field]:
+        """The field `Origin` of the head that is being read, if it has come."""
+        return [field for field in self._headers if field[0] == b"origin"] if self.in_head else []
+
+    @property
     def is_dropping(self) -> bool:
         """Whether more of a body must come that has no reader: its request was answered without it."""
         return self.in_body and self.exchange is not None and self.exchange.complete

@@ -11,6 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from api.command_line.companion import GRACE
+from api.command_line.serve import STOP_WITHIN
 from domain.preferences import stream_id
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from tests.support import processes
@@ -26,6 +28,8 @@ LOCK = "SELECT pg_advisory_lock(7305114882901)"
 UNLOCK = "SELECT pg_advisory_unlock(7305114882901)"
 CHANGE = {"email": {"weekly_usage_digest": True}}
 
+SUPERVISOR = 30
+"""Seconds that a supervisor usually gives a process to end, before it kills it."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 ALL = [(how, workers) for how in SIGNALS for workers in (1, 2)]
 EACH_ONCE = [(signal.SIGTERM, 2), (signal.SIGINT, 1), (signal.SIGHUP, 2)]
@@ -199,7 +203,11 @@ async def test_a_database_that_says_nothing_does_not_keep_the_server_from_ending
                     # when the server is told to stop, then it stops all the same.
                     started = time.monotonic()
                     tell(server, signal.SIGTERM)
-                    assert await asyncio.to_thread(server.process.wait, 40) == 0
+                    assert await asyncio.to_thread(server.process.wait, SUPERVISOR) == 0
                     figures(record_property, seconds_until_end=round(time.monotonic() - started, 1))
                 finally:
                     processes.thaw(frozen)
+
+
+def test_all_that_has_a_time_limit_at_the_end_ends_before_a_supervisor_kills_it() -> None:
+    assert STOP_WITHIN + GRACE < SUPERVISOR

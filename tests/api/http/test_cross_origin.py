@@ -133,6 +133,19 @@ async def test_a_body_that_is_misframed_is_told_to_the_page(cors_server) -> None
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (400, APP)
 
 
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [(f"X-Padding: {'x' * 40_000}\r\n\r\n".encode(), 431), (b"X-Padding: x\r\n\x00: no name\r\n\r\n", 400), (b"X-Padding: ", 408)],
+    ids=["a head that is too large", "a field that is none", "a head that does not end"],
+)
+async def test_a_head_that_is_refused_is_told_to_the_page(serve, rest: bytes, status: int) -> None:
+    server = serve(cors_origins=APP, header_within=1)
+    async with connected(server.url) as connection:
+        await connection.send(request_head("GET", PATH, ("Origin", APP))[:-2], rest)
+        answer = await connection.answer()
+    assert (answer.status, answer.headers.get("access-control-allow-origin")) == (status, APP)
+
+
 async def test_without_its_database_the_service_says_so_to_the_page(ready_cluster, folder) -> None:
     # Given a service whose database is gone
     with (
