@@ -65,6 +65,13 @@ async def test_a_stream_that_can_not_be_used_is_one_sentence(preferences, broker
     assert "is kept in memory" in one_sentence(preferences("relay", nats_url=broker.url))
 
 
+async def test_the_stream_has_the_limit_of_the_settings(preferences, broker) -> None:
+    said_at_the_start(preferences, nats_url=broker.url, nats_max_bytes=5_000_000)
+    connection = await connected(broker.url)
+    assert (await connection.jetstream().stream_info(STREAM)).config.max_bytes == 5_000_000
+    await connection.close()
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

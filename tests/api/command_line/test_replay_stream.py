@@ -12,7 +12,7 @@ import pytest
 from infrastructure.embedded.nats_server import NatsServer
 from tests.support.command import Command, one_sentence
 from tests.support.filled_log import Chance, put
-from tests.support.handed_on import faults, recorded, stored, told
+from tests.support.handed_on import connected, faults, recorded, stored, told
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,15 @@ async def test_results_go_to_standard_output_and_the_log_to_standard_error_as_js
     logged = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert {"stream created"} <= {line["event"] for line in logged}
     assert all({"timestamp", "level"} <= line.keys() for line in logged)
+
+
+async def test_the_stream_has_the_limit_of_the_settings(command, broker) -> None:
+    command.settings["nats_max_bytes"] = 50_000_000
+    done = await asyncio.to_thread(command, "replay", "--to", "nats", "--output", "limited")
+    assert done.returncode == 0
+    connection = await connected(broker.url)
+    assert (await connection.jetstream().stream_info("limited")).config.max_bytes == 50_000_000
+    await connection.close()
 
 
 async def test_a_stream_takes_what_was_asked_for_and_nothing_else_ever(command, broker) -> None:

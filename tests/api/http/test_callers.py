@@ -274,6 +274,16 @@ async def test_an_impersonator_is_recorded_by_name_and_shown_as_staff(http, fres
     assert "user_staff" not in page.text
 
 
+def test_only_tokens_for_an_audience_of_the_settings_come_in(serve: Callable[..., Server]) -> None:
+    url = serve(clerk_audience="preferences-api,dashboard").url
+
+    def status(**said: Any) -> int:
+        return exchange(url, request_head("GET", PATH, *bearer(**said).items())).status
+
+    assert [status(aud="dashboard"), status(aud=["other", "preferences-api"])] == [200, 200]
+    assert [status(aud="other"), status(aud=["other"]), status()] == [401, 401, 401]
+
+
 async def test_the_log_knows_requests_and_reasons_but_no_token(serve: Callable[..., Server]) -> None:
     server = serve(log_level="debug")
     async with patient_database(server.database_url, size=1) as database:

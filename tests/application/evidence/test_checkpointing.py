@@ -241,8 +241,8 @@ def note_text(origin: str) -> str:
     return f"{origin}\n1\n{'A' * 43}=\nposition 1\ntime 2026-03-03T12:00:00+00:00\n"
 
 
-def fail_over(evidence: Evidence, database: psycopg.Connection) -> None:
-    """Sign more than a standby has, and go on upon that."""
+def fail_over(evidence: Evidence, database: psycopg.Connection) -> tuple[int, int]:
+    """Sign more than a standby has, and go on upon that. The last position that the standby has, and the last that was signed."""
     name = f"{database.info.dbname}_standby"
     url = evidence.url.replace(f"/{database.info.dbname}?", f"/{name}?")
     last = write_log(evidence.url, 10)[-1]
@@ -251,16 +251,17 @@ def fail_over(evidence: Evidence, database: psycopg.Connection) -> None:
     database.close()
     with psycopg.connect(evidence.url.replace(f"/{dbname}?", "/postgres?"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {dbname}".encode())
-    write_log(evidence.url, 10, first=last + 1, seed=1)
+    signed = write_log(evidence.url, 10, first=last + 1, seed=1)[-1]
     evidence.checkpoint()
     evidence.use(url)
+    return last, signed
 
 
 async def test_signed_events_that_were_lost_in_a_failover_are_an_alarm_in_words_of_its_own(
     evidence: Evidence, database: psycopg.Connection
 ) -> None:
     # Given a standby that lacks what was signed last, and a log that was continued on it
-    fail_over(evidence, database)
+    kept, signed = fail_over(evidence, database)
     move_elsewhere(evidence.url)
     for events in (2, 30):
         await record(evidence.url, events)
@@ -269,14 +270,14 @@ async def test_signed_events_that_were_lost_in_a_failover_are_an_alarm_in_words_
             SignedEventsLost, match=r"was continued .*, and lost the events after position \d+: events up to"
         ):
             evidence.checkpoint()
-        # and the verification names the positions.
+        # and the verification names the positions that are lost, and none that is there.
         verdict = evidence.verify()
         assert (verdict.lost, verdict.altered, verdict.good) == (True, False, False)
         [fault] = verdict.faults
-        assert (
-            "were signed on 2026-03-03 12:00:00 UTC and are lost: the log was continued on another server"
-            in fault.sentence
+        assert fault.sentence.startswith(
+            f"positions {kept + 1} to {signed} were signed on 2026-03-03 12:00:00 UTC and are lost: the log was continued on another server"
         )
+        assert (fault.first, fault.last) == (kept + 1, signed)
 
 
 def test_a_log_that_lacks_signed_events_and_says_nothing_of_it_was_altered(
