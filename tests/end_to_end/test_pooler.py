@@ -18,6 +18,7 @@ from tests.support.eventually import until
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
 
+SCOPES = "admin=audit:read,events:read"
 ADMIN = bearer("user_admin", "org_math", role="admin")
 
 
@@ -44,7 +45,7 @@ def test_in_session_mode_as_it_comes_everything_works(postgres: EmbeddedPostgres
         assert command("migrate").returncode == 0
         checked = command("check")
         assert checked.returncode == 0, checked.stdout
-        settings = {"followers": "on", "checkpoint_interval": 1, "data_dir": folder / "data"}
+        settings = {"followers": "on", "checkpoint_interval": 1, "data_dir": folder / "data", "role_scopes": SCOPES}
         with Server(url, **settings) as server, httpx.Client(base_url=server.url, timeout=10) as http:
             for number in range(6):
                 body = {"email": {"product_updates": bool(number % 2)}}
@@ -54,6 +55,13 @@ def test_in_session_mode_as_it_comes_everything_works(postgres: EmbeddedPostgres
             until(lambda: len(http.get("/v1/audit-log", headers=ADMIN).json()["data"]) == 6)
             listed = command("followers", "list")
             assert "running" in listed.stdout
+            live = {"headers": {**ADMIN, "Accept": "text/event-stream"}, "params": {"after": 6}}
+            with http.stream("GET", "/v1/events", **live) as stream:
+                body = {"email": {"product_updates": False}}
+                assert http.patch(PATH, json=body, headers=bearer("user_live")).status_code == 200
+                assert any('"user_live"' in line for line in stream.iter_lines())
+        assert command("replay", "--to", "jsonl", "--output", str(folder / "log.jsonl")).stdout.startswith("10 events")
+        assert command("replay", "--to", "nats", "--output", "pooled").stdout.startswith("10 events")
         assert command("audit", "checkpoint").returncode == 0
         assert command("audit", "verify").returncode == 0
         assert command("rebuild").stdout.endswith("equal; swapped\n")

@@ -135,7 +135,11 @@ async def test_a_body_that_is_misframed_is_told_to_the_page(cors_server) -> None
 
 @pytest.mark.parametrize(
     ("rest", "status"),
-    [(f"X-Padding: {'x' * 40_000}\r\n\r\n".encode(), 431), (b"X-Padding: x\r\n\x00: no name\r\n\r\n", 400), (b"X-Padding: ", 408)],
+    [
+        (f"X-Padding: {'x' * 40_000}\r\n\r\n".encode(), 431),
+        (b"X-Padding: x\r\n\x00: no name\r\n\r\n", 400),
+        (b"X-Padding: ", 408),
+    ],
     ids=["a head that is too large", "a field that is none", "a head that does not end"],
 )
 async def test_a_head_that_is_refused_is_told_to_the_page(serve, rest: bytes, status: int) -> None:

@@ -139,7 +139,9 @@ async def test_the_name_is_ours_unless_the_url_or_the_environment_has_one(
     assert await shown(database_url, "application_name") == "everywhere"
 
 
-async def test_keepalives_and_time_to_connect_are_ours_unless_the_url_says_otherwise(database_url: str) -> None:
+async def test_keepalives_and_time_to_connect_are_ours_unless_the_url_or_the_environment_says_otherwise(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def said(connection: psycopg.AsyncConnection[Any], name: str) -> str:
         return conninfo_to_dict(connection.info.dsn).get(name) or connection.info.get_parameters().get(name, "")
 
@@ -150,6 +152,9 @@ async def test_keepalives_and_time_to_connect_are_ours_unless_the_url_says_other
         assert said(connection, "keepalives_idle") == "77"
         assert said(connection, "keepalives_count") == "2"
         assert said(connection, "connect_timeout") == "9"
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "7")
+    async with await connect(database_url, TESTED) as connection:
+        assert said(connection, "connect_timeout") in ("", "7")
 
 
 @pytest.fixture
