@@ -36,7 +36,8 @@ class ClientConnection:
     fault: ServiceError | None = None
 
     def raise_fault(self) -> None:
-        # No variable has it: its traceback would refer to the variable, and both would be kept until the garbage collector runs.
+        """Raise the fault, if there is one."""
+        # No local variable holds it. Its traceback would refer to the variable, and the garbage collector would have to free both.
         if self.fault is not None:
             raise self.fault
 
