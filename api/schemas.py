@@ -4,7 +4,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from api.http.errors import STATUS, MethodNotAllowed, PayloadTooLarge, Unforeseen
+from api.http.errors import STATUS, HeadersTooLarge, MethodNotAllowed, PayloadTooLarge, RequestTimeout, Unforeseen
 from domain.catalogue import Catalogue
 from domain.change import PRECEDENCE
 from domain.errors import (
@@ -106,6 +106,8 @@ _WHEN: Final[dict[type[ServiceError], str]] = {
     RateLimited: "Too many changes of this user.",
     Unforeseen: "An unexpected error. The log line has the same request id.",
     Unavailable: "The service can not answer at the moment. It is safe to try again.",
+    RequestTimeout: "The request took too long to arrive.",
+    HeadersTooLarge: "Path, query and headers together are larger than the service allows.",
     MethodNotAllowed: "The path does not know this method.",
     NotFound: "No such path.",
 }
@@ -119,6 +121,10 @@ _DETAILS: Final[dict[type[ServiceError], Json]] = {
 # For operations without credentials. It must be explicit: tools assume that an operation without `security` was forgotten.
 PUBLIC: Final[Json] = {"security": []}
 ANOTHER_METHOD: Final[dict[int, Json]] = {405: {"$ref": "#/components/responses/MethodNotAllowed"}}
+_WHILE_IT_IS_READ: Final[dict[int, Json]] = {
+    408: {"$ref": "#/components/responses/RequestTimeout"},
+    431: {"$ref": "#/components/responses/HeadersTooLarge"},
+}
 
 
 def readers(scope: str) -> Json:
@@ -208,9 +214,9 @@ def lines(of: str, example: str) -> Json:
 def failures(*errors: type[ServiceError]) -> dict[int, Json]:
     """The responses of these errors, by status. Several errors of one status become one response with several examples.
 
-    `Unforeseen` is always among them, because it can happen to every operation.
+    `Unforeseen` and what can happen while a request is read are always among them, because every operation can answer them.
     """
-    responses: dict[int, Json] = {500: failure(Unforeseen)}
+    responses: dict[int, Json] = {**_WHILE_IT_IS_READ, 500: failure(Unforeseen)}
     for error in errors:
         response = failure(error)
         known = responses.setdefault(STATUS[error.code], response)

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.documentation.components import components
-from api.http.errors import MethodNotAllowed
+from api.http.errors import HeadersTooLarge, MethodNotAllowed, RequestTimeout
 from api.schemas import Json, failure
 from domain.catalogue import Catalogue
 from domain.errors import NotFound
@@ -67,6 +67,7 @@ def document(app: FastAPI, catalogue: Catalogue) -> Json:
     )
     document["components"]["securitySchemes"] = SECURITY_SCHEMES
     document["components"]["schemas"] |= components(catalogue)
-    # The answers to requests that reach no operation. Each says when a caller gets it.
-    document["components"]["responses"] = {error.__name__: failure(error) for error in (NotFound, MethodNotAllowed)}
+    # The answers that belong to no single operation. Each says when a caller gets it.
+    shared = (NotFound, MethodNotAllowed, RequestTimeout, HeadersTooLarge)
+    document["components"]["responses"] = {error.__name__: failure(error) for error in shared}
     return document

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from examples.email_sender.user_agent import USER_AGENT
+
 ANSWER_WITHIN = 10.0
 
 UNFOLDED = SMTP.clone(max_line_length=998)
@@ -34,7 +36,7 @@ def decisions(
     request = Request(  # noqa: S310 - the operator's own address
         f"{service.rstrip('/')}/v1/decisions",
         json.dumps(question).encode(),
-        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "User-Agent": USER_AGENT},
     )
     try:
         with urlopen(request, timeout=ANSWER_WITHIN) as answer:  # noqa: S310

@@ -7,10 +7,10 @@ from http.client import HTTPMessage
 from typing import IO, Final
 from urllib.parse import urlsplit
 
+from infrastructure.user_agent import USER_AGENT
+
 LARGEST_SET: Final = 256 * 1024  # bytes
 PATIENCE: Final = 5.0  # seconds without an answer
-USER_AGENT: Final = "notification-preferences"
-"""Firewalls refuse the library's default name, because scanners use it too."""
 
 
 class _SameHost(urllib.request.HTTPRedirectHandler):

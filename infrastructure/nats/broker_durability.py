@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Final
 
+from infrastructure.user_agent import USER_AGENT
+
 PATIENCE: Final = 2.0
 """Seconds to wait for an answer."""
 
@@ -32,6 +34,7 @@ async def durability(monitoring_url: str) -> Durability:
 
 
 def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=PATIENCE) as response:  # noqa: S310 - the settings check the scheme
+    request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT})  # noqa: S310 - the settings check the scheme
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:  # noqa: S310 - the same
         body: bytes = response.read(_LARGEST)
         return body

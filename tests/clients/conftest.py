@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 from tests.support.catalogues import publish
 from tests.support.counterparts import counterpart
+from tests.support.events import continued
+from tests.support.evidence import Evidence
 from tests.support.filled_log import Chance, put, take_in
 from tests.support.forked import COMMAND
 from tests.support.server import Server
@@ -51,13 +55,41 @@ def openapi_generator() -> Path:
 
 
 @pytest.fixture(scope="session")
-def filled(new_database: Callable[[], str]) -> Iterator[Server]:
+def filled(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     url = new_database()
     asyncio.run(publish(url))
-    put(url, Chance(SEED).events(300))
+    put(url, [*Chance(SEED).events(300), continued(301)])
     asyncio.run(take_in(url))
-    with Server(url, role_scopes="admin=audit:read,events:read,preferences:read") as running:
+    evidence = Evidence(url, tmp_path_factory.mktemp("checkpoints"))
+    evidence.checkpoint()
+    scopes = "admin=audit:read,events:read,preferences:read"
+    # At this level the log names each request, also for the probes.
+    with Server(url, role_scopes=scopes, log_level="debug", **evidence.settings) as running:
         yield running
+
+
+@pytest.fixture
+def uncalled(filled: Server, document: dict[str, Any]) -> Callable[[], list[str]]:
+    """The operations of the description that the service has not answered with 200 since the test began."""
+    began = len(filled.log())
+    operations = {
+        of["operationId"]: f"{method.upper()} {re.sub('{.+?}', '[^/]+', path)}"
+        for path, item in document["paths"].items()
+        for method, of in item.items()
+    }
+
+    def missing() -> list[str]:
+        lines = [json.loads(line) for line in filled.log(began).splitlines()]
+        answered = [f"{line['method']} {line['path']}" for line in lines if line.get("status") == 200]
+        return [name for name, form in operations.items() if not any(re.fullmatch(form, one) for one in answered)]
+
+    def find() -> list[str]:
+        deadline = time.monotonic() + 10  # An answer is logged after it was sent.
+        while (found := missing()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
+    return find
 
 
 @pytest.fixture

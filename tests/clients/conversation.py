@@ -3,13 +3,21 @@
 import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 
 import preferences_client as client
 from preferences_client.exceptions import UnprocessableEntityException
 
+DAY = datetime(2026, 3, 3, tzinfo=UTC)
+"""Of the events in the log."""
+
 
 def speak(token: str) -> client.ApiClient:
-    return client.ApiClient(client.Configuration(host=os.environ["SERVICE"], access_token=token))
+    # The generator's own format writes `+0000`, which RFC 3339 doesn't have.
+    in_utc = "%Y-%m-%dT%H:%M:%S.%fZ"
+    return client.ApiClient(
+        client.Configuration(host=os.environ["SERVICE"], access_token=token, datetime_format=in_utc)
+    )
 
 
 mine = speak(os.environ["USER_TOKEN"])
@@ -37,6 +45,11 @@ decided = client.DecisionsApi(auditors).decide_who_may_be_written_to(question)
 ada = evidence.get_user_notification_preferences("user_ada", include="explain")
 ada_history = evidence.get_user_notification_history("user_ada", limit=1)
 audit = evidence.read_audit_log(enabled=True, limit=3, include="payload")
+summary = evidence.summarize_audit_log(since=DAY, until=DAY + timedelta(days=1))
+readings = evidence.list_readings(limit=1)
+checkpoint = evidence.get_checkpoint()
+catalogues = evidence.list_published_catalogues()
+bundle = evidence.get_user_evidence("user_ada")
 events = client.EventsApi(auditors).read_events(limit=1000)
 
 json.dump(
@@ -56,6 +69,11 @@ json.dump(
         "explained": bool(ada.data.explain["email"]),
         "history": len(ada_history.data),
         "audit": [[entry.resource.type, entry.payload.after.enabled] for entry in audit.data],
+        "opt_ins": sum(day.opt_ins for day in summary.data) > 0,
+        "readings": [reading.action for reading in readings.data],
+        "checkpoint": checkpoint.data.size,
+        "catalogues": [one.version for one in catalogues.data],
+        "evidence": [bundle.user, len(bundle.events) > 1],
         "events": sorted({type(event.actual_instance).__name__ for event in events.data}),
         "data": sorted({type(event.actual_instance.data).__name__ for event in events.data}),
     },

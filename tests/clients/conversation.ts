@@ -3,12 +3,18 @@
 import {
   changeMyNotificationPreferences,
   decideWhoMayBeWrittenTo,
+  getCheckpoint,
+  getGetMetricsUrl,
   getHealth,
   getMyNotificationHistory,
   getMyNotificationPreferences,
   getNotificationCatalogue,
   getReadiness,
+  getUserEvidence,
+  getUserNotificationHistory,
   getUserNotificationPreferences,
+  listPublishedCatalogues,
+  listReadings,
   type AuditLogPage,
   type CloudEvent,
   type Decision,
@@ -17,6 +23,7 @@ import {
   type Preferences,
   readAuditLog,
   readEvents,
+  summarizeAuditLog,
 } from "./client.js";
 
 declare const process: { env: Record<string, string> };
@@ -42,6 +49,8 @@ function told(event: CloudEvent): string {
 
 const health = await getHealth();
 const ready = await getReadiness();
+// orval parses each answer as JSON; a text is read from the operation's address.
+const metrics = await (await fetch(getGetMetricsUrl())).text();
 const before = await getMyNotificationPreferences(mine);
 const changed = await changeMyNotificationPreferences({ email: { weekly_usage_digest: true } }, mine);
 if (changed.status !== 200) throw new Error(`changed: ${changed.status}`);
@@ -66,6 +75,19 @@ if (decided.status !== 200) throw new Error(`decided: ${decided.status}`);
 const decisions: Decision[] = decided.data.data.decisions;
 const ada = await getUserNotificationPreferences("user_ada", { include: "explain" }, auditors);
 if (ada.status !== 200) throw new Error(`ada: ${ada.status}`);
+const adaHistory = await getUserNotificationHistory("user_ada", { limit: 1 }, auditors);
+if (adaHistory.status !== 200) throw new Error(`history of ada: ${adaHistory.status}`);
+const summary = await summarizeAuditLog({ since: "2026-03-03T00:00:00Z", until: "2026-03-04T00:00:00Z" }, auditors);
+if (summary.status !== 200 || typeof summary.data === "string") throw new Error(`summary: ${summary.status}`);
+const optIns = summary.data.data.reduce((sum, day) => sum + day.opt_ins, 0);
+const readings = await listReadings({ limit: 1 }, auditors);
+if (readings.status !== 200) throw new Error(`readings: ${readings.status}`);
+const checkpoint = await getCheckpoint(auditors);
+if (checkpoint.status !== 200) throw new Error(`checkpoint: ${checkpoint.status}`);
+const catalogues = await listPublishedCatalogues(auditors);
+if (catalogues.status !== 200) throw new Error(`catalogues: ${catalogues.status}`);
+const bundle = await getUserEvidence("user_ada", auditors);
+if (bundle.status !== 200) throw new Error(`bundle: ${bundle.status}`);
 
 // orval hands on whatever may be NDJSON as it comes.
 const audit = await readAuditLog({ enabled: true, limit: 3 }, auditors);
@@ -81,6 +103,7 @@ const lines = (await feed.stream.text()).trimEnd().split("\n").map((line) => JSO
 console.log(JSON.stringify({
   health: health.status,
   ready: ready.status,
+  metrics: metrics.includes("http_server_request_duration_seconds"),
   before: before.status === 200 && before.data.data.email.weekly_usage_digest,
   digest,
   refused: [refused.status, error.error.code, error.error.details],
@@ -90,6 +113,12 @@ console.log(JSON.stringify({
   toggles: history.data.data.map((entry) => entry.toggle),
   decisions: decisions.map((decision) => decision.user),
   explained: Object.keys(ada.data.data.explain?.email ?? {}).length > 0,
+  history: adaHistory.data.data.length,
+  opt_ins: optIns > 0,
+  readings: readings.data.data.map((reading) => reading.action),
+  checkpoint: checkpoint.data.data.size,
+  catalogues: catalogues.data.data.map((one) => one.version),
+  evidence: [bundle.data.user, bundle.data.events.length > 1],
   audit: entries.data.map((entry) => entry.resource.type),
   events: [...new Set(events.data.map(told).map((sentence) => sentence.split(" ")[0]))].sort(),
   lines: lines.length,

@@ -9,11 +9,18 @@ from pathlib import Path
 from domain.catalogue import CATALOGUE
 from tests.clients.conftest import DESCRIPTION, HERE, run
 
-EVERY_TYPE = ["CataloguePublished", "Erased", "Opened", "Toggled"]
+EVERY_TYPE = ["CataloguePublished", "Erased", "LogContinued", "Opened", "Toggled"]
+EVIDENCE = {
+    "opt_ins": True,
+    "readings": ["audit_log.summary"],
+    "checkpoint": 302,
+    "catalogues": [CATALOGUE.version],
+    "evidence": ["user_ada", True],
+}
 
 
 def test_the_python_client_of_openapi_generator_compiles_and_speaks_with_the_service(
-    openapi_generator, speaking, tmp_path: Path
+    openapi_generator, speaking, uncalled, tmp_path: Path
 ) -> None:
     # given
     run(
@@ -25,6 +32,7 @@ def test_the_python_client_of_openapi_generator_compiles_and_speaks_with_the_ser
     # when
     spoken = run(sys.executable, HERE / "conversation.py", env={**speaking, "PYTHONPATH": str(tmp_path)})
     # then
+    assert uncalled() == []
     assert json.loads(spoken.stdout) == {
         "health": "ok",
         "ready": "ok",
@@ -41,13 +49,14 @@ def test_the_python_client_of_openapi_generator_compiles_and_speaks_with_the_ser
         "explained": True,
         "history": 1,
         "audit": [["user", True]] * 3,
+        **EVIDENCE,
         "events": [f"{name}Event" for name in EVERY_TYPE],
         "data": [f"{name}Data" for name in EVERY_TYPE],
     }
 
 
 def test_the_typescript_client_of_orval_compiles_and_speaks_with_the_service(
-    node, from_npm, speaking, tmp_path: Path
+    node, from_npm, speaking, uncalled, tmp_path: Path
 ) -> None:
     # given
     settings = {"DESCRIPTION": str(DESCRIPTION), "CLIENT": str(tmp_path / "client.ts")}
@@ -58,10 +67,12 @@ def test_the_typescript_client_of_orval_compiles_and_speaks_with_the_service(
     run(from_npm("tsc"), "--project", shutil.copy(HERE / "tsconfig.json", tmp_path))
     spoken = json.loads(run(node, tmp_path / "conversation.js", env=speaking).stdout)
     # then
+    assert uncalled() == []
     assert spoken.pop("lines") > 100
     assert spoken == {
         "health": 200,
         "ready": 200,
+        "metrics": True,
         "before": False,
         "digest": True,
         "refused": [422, "UNKNOWN_NOTIFICATION_KEY", {"email.product_news": "unknown toggle"}],
@@ -71,6 +82,8 @@ def test_the_typescript_client_of_orval_compiles_and_speaks_with_the_service(
         "toggles": ["weekly_usage_digest"],
         "decisions": ["user_ada", "user_nobody"],
         "explained": True,
+        "history": 1,
         "audit": ["user"] * 3,
-        "events": ["catalogue", "erased", "opened", "toggled"],
+        **EVIDENCE,
+        "events": ["catalogue", "continued", "erased", "opened", "toggled"],
     }

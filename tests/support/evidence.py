@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typing_extensions import override
 
 from application.evidence.checkpointing import Checkpointer
@@ -74,6 +75,12 @@ class Evidence:
         self.path = folder / "checkpoints"
         self.origin = origin
         self.use(url)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Of a service that has the key."""
+        pem = self.signer._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        return {"audit_signing_key": pem, "audit_origin": self.origin}
 
     def use(self, url: str) -> None:
         """From now on, another database with the same file and the same key."""

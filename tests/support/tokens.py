@@ -2,14 +2,17 @@
 
 import json
 import time
+from base64 import b64encode
 from functools import cache, lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 ISSUER = "https://clerk.test.example"
+PUBLISHABLE_KEY = "pk_test_" + b64encode(f"{urlsplit(ISSUER).hostname}$".encode()).decode()
 
 
 @cache

@@ -7,10 +7,12 @@ from urllib.parse import quote
 from tests.support.tokens import bearer
 
 ADMIN = bearer("user_grace", role="admin")
+SLASHES = ["{}/b", "{}//b", "{}/", "{}/notifications", "{}/notifications/history", "{}/evidence", "{}/?#%2F"]
+"""Users' ids with slashes, made of the id of another user."""
 
 
-def path_of(user: str) -> str:
-    return f"/v1/users/{quote(user, safe='')}/notifications"
+def path_of(user: str, what: str = "notifications") -> str:
+    return f"/v1/users/{quote(user, safe='')}/{what}"
 
 
 def now() -> str:

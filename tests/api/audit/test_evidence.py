@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from api import bootstrap
 from domain.preferences import stream_id
@@ -16,6 +15,7 @@ from tests.support.evidence import Evidence
 from tests.support.readings import readings
 from tests.support.server import PATH, Server
 from tests.support.tokens import bearer
+from tests.support.user_questions import SLASHES, path_of
 
 AUDITOR = bearer("user_grace", "org_math", role="admin")
 STRANGER = bearer("user_eve", "org_chess", role="admin")
@@ -33,8 +33,7 @@ def evidence(new_database, tmp_path_factory) -> Evidence:
 @pytest.fixture(scope="module")
 def client(evidence: Evidence, tmp_path_factory) -> Iterator[httpx.Client]:
     """A service that knows the key, on a log in which Ada chose and which is signed."""
-    pem = evidence.signer._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    settings = {"audit_signing_key": pem, "audit_origin": evidence.origin, "data_dir": tmp_path_factory.mktemp("data")}
+    settings = {**evidence.settings, "data_dir": tmp_path_factory.mktemp("data")}
     with Server(evidence.url, **settings) as server, httpx.Client(base_url=server.url, timeout=20) as client:
         assert client.get(CHECKPOINT, headers=AUDITOR).status_code == 404
         assert client.get(BUNDLE, headers=AUDITOR).status_code == 404
@@ -140,3 +139,19 @@ def test_a_service_without_a_key_gives_nothing_that_it_cannot_check(evidence: Ev
         assert other.get(CHECKPOINT, headers=AUDITOR).status_code == 404
         assert other.get(BUNDLE, headers=AUDITOR).status_code == 404
     assert not (tmp_path / "audit").exists()
+
+
+@pytest.mark.parametrize("form", SLASHES)
+def test_a_user_whose_id_has_slashes_has_a_bundle_like_any_other(
+    client: httpx.Client, evidence: Evidence, form: str
+) -> None:
+    # Given a user whose id is that of another user with slashes around it, and whose choice is signed
+    user = form.format("user_ada")
+    body = b'{"email": {"weekly_usage_digest": true}}'
+    assert client.patch(PATH, content=body, headers=bearer(user)).status_code == 200
+    evidence.checkpoint()
+    # when the bundle is asked for with the id encoded, then it is that user's.
+    answer = client.get(path_of(user, "evidence"), headers=AUDITOR)
+    assert answer.status_code == 200
+    bundle, opened = bootstrap.evidence.verify_bundle(answer.content, str(evidence.signer.verifier))
+    assert (bundle.user, len(opened.events)) == (user, 2)

@@ -10,7 +10,7 @@ from tests.support.catalogues import publish
 from tests.support.patient_database import patient_database
 from tests.support.server import Server
 from tests.support.tokens import bearer
-from tests.support.user_questions import ADMIN, assert_refused, path_of
+from tests.support.user_questions import ADMIN, SLASHES, assert_refused, path_of
 
 NO_ZONE = {"as_of": "must be a date and time with a zone, as in RFC 3339"}
 
@@ -98,9 +98,6 @@ async def test_what_can_not_be_a_user_is_named(http, user: str, suffix: str) -> 
 async def test_a_path_with_a_line_feed_leads_nowhere(http, suffix: str) -> None:
     response = await http.get(path_of("user_\n") + suffix, headers=ADMIN)
     assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")
-
-
-SLASHES = ["{}/b", "{}//b", "{}/", "{}/notifications", "{}/notifications/history", "{}/?#%2F"]
 
 
 @pytest.mark.parametrize("form", SLASHES)

@@ -48,7 +48,8 @@ STATUSES = {
     ("get", "/readyz"): {"200", "405", "500", "503"},
     ("get", "/metrics"): {"200", "405", "500"},
 }
-
+BEFORE_ANY_OPERATION = {"REQUEST_TIMEOUT": "408", "HEADERS_TOO_LARGE": "431"}
+"""What a request to any operation can be answered while it is read."""
 
 ERRORS = {
     ("patch", PATH): {
@@ -116,7 +117,8 @@ async def test_the_golden_copy_is_what_is_served(http, document) -> None:
 
 
 def test_every_operation_tells_every_status_that_it_can_answer(operations) -> None:
-    assert {operation: set(of["responses"]) for operation, of in operations.items()} == STATUSES
+    expected = {operation: statuses | set(BEFORE_ANY_OPERATION.values()) for operation, statuses in STATUSES.items()}
+    assert {operation: set(of["responses"]) for operation, of in operations.items()} == expected
 
 
 @pytest.mark.parametrize("operation", ERRORS, ids="-".join)
@@ -128,15 +130,20 @@ def test_every_operation_tells_every_error_that_it_can_answer(operations, operat
         for example in examples(content)
         if isinstance(example, dict) and not example.get("success", True)
     }
-    assert codes == ERRORS[operation]
+    assert codes == ERRORS[operation] | set(BEFORE_ANY_OPERATION)
 
 
-def test_what_no_operation_answers_is_described_too(document) -> None:
+def test_what_any_request_can_be_answered_is_described_in_one_place(document) -> None:
     codes = {
         name: list(of["content"]["application/json"]["examples"])
         for name, of in document["components"]["responses"].items()
     }
-    assert codes == {"NotFound": ["NOT_FOUND"], "MethodNotAllowed": ["METHOD_NOT_ALLOWED"]}
+    assert codes == {
+        "NotFound": ["NOT_FOUND"],
+        "MethodNotAllowed": ["METHOD_NOT_ALLOWED"],
+        "RequestTimeout": ["REQUEST_TIMEOUT"],
+        "HeadersTooLarge": ["HEADERS_TOO_LARGE"],
+    }
     assert "Allow" in document["components"]["responses"]["MethodNotAllowed"]["headers"]
 
 

@@ -3,26 +3,34 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
 
+from api.app import framework
+from api.bootstrap.service import wire
+from infrastructure.settings import Settings
 from tests.support.catalogues import publish
 from tests.support.counterparts import counterpart
+from tests.support.evidence import Evidence
+from tests.support.links import PUBLIC_URL, SECRET, link
 from tests.support.raw_connection import connected
 from tests.support.raw_http import request_head
 from tests.support.server import PATH, Server
-from tests.support.tokens import bearer
+from tests.support.tokens import PUBLISHABLE_KEY, bearer
 
 ON = b'{"email": {"weekly_usage_digest": true}}'
 ITS_OWN = {"date", "x-request-id"}
 FORMS = {"json": "application/json", "lines": "application/x-ndjson", "rows": "text/csv", "stream": "text/event-stream"}
 
-TELL_THE_TIME = {
+NEVER_TWICE = {
     "/readyz": ["content-length"],
     "/v1/audit-log": ["x-last-event-at"],
     "/v1/audit-log/summary": ["x-last-event-at"],
+    "/v1/audit-log/reads": ["content-length"],  # each answer is a reading, which the next one tells of
 }
 """Headers of which no two are the same."""
 
@@ -32,18 +40,30 @@ READ = [
     ("/readyz", "json", 200),
     ("/openapi.json", "json", 200),
     ("/docs", "json", 200),
-    ("/docs/swagger-ui.css", "json", 200),
+    *((f"/docs/{name}", "json", 200) for name in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon.png")),
+    ("/preferences", "json", 200),
+    ("/console", "json", 200),
+    ("/assets/look.css", "json", 200),
+    ("/elements/notification-preferences.js", "json", 200),
+    (link(), "json", 200),
+    ("/unsubscribe/nothing", "json", 404),
     (PATH, "json", 200),
     (f"{PATH}/history", "json", 200),
     ("/v1/notifications/catalogue", "json", 200),
     (f"{PATH}/history?limit=0", "json", 422),
     ("/v1/users/user_ada/notifications", "json", 200),
     ("/v1/users/user_ada/notifications/history", "json", 200),
+    ("/v1/users/user_ada/evidence", "json", 200),
+    ("/v1/users/user_nobody/evidence", "json", 404),
     ("/v1/audit-log", "json", 200),
     ("/v1/audit-log?limit=1", "lines", 422),
     ("/v1/audit-log", "lines", 200),
     ("/v1/audit-log", "rows", 200),
+    ("/v1/audit-log/summary", "json", 200),
     ("/v1/audit-log/summary", "rows", 200),
+    ("/v1/audit-log/reads", "json", 200),
+    ("/v1/audit-log/checkpoint", "json", 200),
+    ("/v1/audit-log/catalogues", "json", 200),
     ("/v1/events", "json", 200),
     ("/v1/events?after=9999", "json", 409),
     ("/v1/events", "lines", 200),
@@ -52,16 +72,24 @@ READ = [
 ]
 
 
+ALWAYS_CHANGING = "/metrics"
+
+
 @pytest.fixture
-async def reading(serve: Callable[..., Server]) -> Server:
-    """A service with one user's change, which is in the audit log's index, and whose live feed has one place."""
-    server = serve(role_scopes="admin=audit:read,events:read", feed_readers=1, followers="on")
-    await publish(server.database_url)
+async def reading(serve: Callable[..., Server], database_url: str, folder: Path) -> Server:
+    """A service with one user's change, which is signed and in the audit log's index, and whose live feed has one place."""
+    await publish(database_url)
+    evidence = Evidence(database_url, folder)
+    pages = {"clerk_publishable_key": PUBLISHABLE_KEY, "unsubscribe_keys": SECRET, "public_url": PUBLIC_URL}
+    server = serve(
+        role_scopes="admin=audit:read,events:read", feed_readers=1, followers="on", **evidence.settings, **pages
+    )
     async with httpx.AsyncClient(base_url=server.url, timeout=10) as client:
         assert (await client.patch(PATH, content=ON, headers=caller())).status_code == 200
         async with asyncio.timeout(60):
             while not (await client.get("/v1/audit-log", headers=caller())).json()["data"]:  # noqa: ASYNC110 - the index is in another process
                 await asyncio.sleep(0.05)
+    await asyncio.to_thread(evidence.checkpoint)
     return server
 
 
@@ -90,7 +118,7 @@ async def test_head_says_what_get_says(client: httpx.AsyncClient) -> None:
         expected = said(read)
         # except that a body which isn't sent isn't cut into chunks either.
         expected.pop("transfer-encoding", None)
-        for name in TELL_THE_TIME.get(path, []):
+        for name in NEVER_TWICE.get(path, []):
             assert (name in asked.headers) == (expected.pop(name, None) is not None), path
             asked.headers.pop(name, None)
         assert (asked.status_code, said(asked), asked.content) == (status, expected, b""), path
@@ -98,10 +126,18 @@ async def test_head_says_what_get_says(client: httpx.AsyncClient) -> None:
 
 async def test_the_head_of_what_changes_all_the_time_is_that_of_an_answer(client: httpx.AsyncClient) -> None:
     for accept in ("*/*", "text/plain"):
-        asked = await client.head("/metrics", headers={"Accept": accept})
+        asked = await client.head(ALWAYS_CHANGING, headers={"Accept": accept})
         assert (asked.status_code, asked.content) == (200, b"")
         assert asked.headers["content-type"].startswith("text/plain")
         assert int(asked.headers["content-length"]) > 1000
+
+
+def test_every_get_is_tried() -> None:
+    tried = [urlsplit(path).path for path in (*(path for path, _, _ in READ), ALWAYS_CHANGING)]
+    application = framework(*wire(Settings(database_url="postgresql://unused", clerk_issuer="https://unused.invalid")))
+    routes = [route for route in application.routes if "GET" in route.methods]
+    assert PATH in [route.path for route in routes]
+    assert [route.path for route in routes if not any(map(route.path_regex.fullmatch, tried))] == []
 
 
 async def test_what_is_refused_to_get_is_refused_to_head(client: httpx.AsyncClient) -> None:

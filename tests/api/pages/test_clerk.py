@@ -1,10 +1,8 @@
 """The page with Clerk, behind a proxy that serves it under a prefix. A stand-in takes the place of Clerk's script."""
 
-import base64
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
@@ -13,11 +11,10 @@ from tests.support.browser import Watched, findings
 from tests.support.catalogues import publish
 from tests.support.proxies import nginx
 from tests.support.server import Server
-from tests.support.tokens import ISSUER, session_token
+from tests.support.tokens import ISSUER, PUBLISHABLE_KEY, session_token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-KEY = "pk_test_" + base64.b64encode(f"{urlsplit(ISSUER).hostname}$".encode()).decode()
 STAND_IN = """
 window.Clerk = {
     key: document.currentScript.dataset.clerkPublishableKey,
@@ -40,7 +37,10 @@ def proxied(new_database: Callable[[], str]) -> Iterator[str]:
 
     url = new_database()
     asyncio.run(publish(url))
-    with Server(url, clerk_publishable_key=KEY) as server, nginx(server.url.removeprefix("http://")) as address:
+    with (
+        Server(url, clerk_publishable_key=PUBLISHABLE_KEY) as server,
+        nginx(server.url.removeprefix("http://")) as address,
+    ):
         yield f"{address}/prefs"
 
 
@@ -73,7 +73,7 @@ async def test_a_person_whom_clerk_knows_sees_their_preferences(chromium: Browse
         # One script was loaded from Clerk's instance, and everything else from below the prefix.
         foreign = [one.url for one in watched.requests if not one.url.startswith(f"{proxied}/")]
         assert foreign == [f"{ISSUER}/npm/@clerk/clerk-js@5/dist/clerk.headless.browser.js"]
-        assert await page.evaluate("Clerk.key") == KEY
+        assert await page.evaluate("Clerk.key") == PUBLISHABLE_KEY
         assert watched.complaints == []
         assert await page.context.cookies() == []
         assert await findings(page) == []
