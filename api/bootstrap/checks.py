@@ -48,7 +48,12 @@ def findings() -> Iterator[Finding]:
 
 
 def _of_the_database(settings: Settings, url: str) -> Iterator[Finding]:
-    server = suitability.look_at(url, trusted=settings.database_storage == "durable", replicated=replicated(settings))
+    server = suitability.look_at(
+        url,
+        trusted=settings.database_storage == "durable",
+        replicated=replicated(settings),
+        parts=_parts(settings),
+    )
     yield "database", f"PostgreSQL {server.version}", False
     for fault in server.faults:
         yield "database", fault.sentence, True
@@ -75,6 +80,15 @@ def _of_the_database(settings: Settings, url: str) -> Iterator[Finding]:
     if settings.checkpoint_interval:
         wrong = checkpoint_fault(settings, url)
         yield "checkpoints", wrong or f"can be signed, and go to {settings.published_checkpoints}", bool(wrong)
+
+
+def _parts(settings: Settings) -> list[str]:
+    """What `serve` does with the role of these settings."""
+    return ["serve"] + settings.followers * [
+        "follow",
+        *["sign"] * bool(settings.checkpoint_interval),
+        *["sweep"] * bool(settings.sweep_within),
+    ]
 
 
 def _of_the_replica(url: str, standby: str, limit: float) -> tuple[str, bool]:

@@ -135,6 +135,10 @@ class MustContinue(Unavailable):
     """
 
 
+class RightMissing(Unavailable):
+    """The role may not do this. An operator can grant the right while services run. Nothing was recorded."""
+
+
 class LoginRefused(Unavailable):
     """The database does not know the user, or the password is wrong. An operator can change a password while services run."""
 
@@ -156,6 +160,8 @@ def translated(error: psycopg.Error) -> Exception:
     state = error.sqlstate or ""
     if state == "25006":
         return ReadOnly(f"the database refuses writes: {error}")
+    if state == "42501":
+        return RightMissing(f"the role lacks a right in the database: {error.diag.message_primary}")
     if state == _LOG_ELSEWHERE or error.diag.constraint_name == _CLOSING:
         return MustContinue(str(error))
     if state in _TEMPORARY or state[:2] in _TEMPORARY_CLASSES:
