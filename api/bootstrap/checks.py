@@ -8,6 +8,7 @@ import psycopg
 
 from api.bootstrap import catalogues
 from api.bootstrap.databases import running_database
+from api.bootstrap.errors import by_name
 from api.bootstrap.evidence import checkpoint_fault
 from api.bootstrap.identities import signing_keys
 from api.bootstrap.replication import replicated
@@ -38,7 +39,7 @@ def findings() -> Iterator[Finding]:
         with running_database(settings) as url:
             yield from _of_the_database(settings, url)
     except (psycopg.Error, ServiceError, EmbeddedPostgresError) as error:
-        yield "database", " ".join(str(error).split()), True
+        yield "database", _sentence(error), True
     logs.configure("error")  # The finding below reports a failed fetch.
     try:
         ready = asyncio.run(_fetch_keys(signing_keys(settings)))
@@ -48,7 +49,12 @@ def findings() -> Iterator[Finding]:
 
 
 def _of_the_database(settings: Settings, url: str) -> Iterator[Finding]:
-    server = suitability.look_at(url, trusted=settings.database_storage == "durable", replicated=replicated(settings))
+    server = suitability.look_at(
+        url,
+        trusted=settings.database_storage == "durable",
+        replicated=replicated(settings),
+        parts=_parts(settings),
+    )
     yield "database", f"PostgreSQL {server.version}", False
     for fault in server.faults:
         yield "database", fault.sentence, True
@@ -56,36 +62,72 @@ def _of_the_database(settings: Settings, url: str) -> Iterator[Finding]:
         return
     pending = migrations.status(url)
     yield "migrations", pending or "up to date", bool(pending)
-    if pending:
-        yield "catalogue", "unknown before the migrations are applied", True
-        return
+    # Migrations are applied only after this, so what doesn't need the new schema is checked without it, too.
+    if not pending:
+        yield from _told("positions", _of_the_sequence(url))
+        yield from _told("schema", _of_the_schema(url))
+    if settings.read_database_url is not None:
+        yield from _told("replica", _of_the_replica(url, settings.read_database_url, settings.read_lag_limit))
+    yield from _told("catalogue", _of_the_catalogue(url))
+    if settings.checkpoint_interval:
+        yield from _told("checkpoints", _of_the_checkpoints(settings, url))
+
+
+def _told(subject: str, findings: Iterator[tuple[str, bool]]) -> Iterator[Finding]:
+    """The findings of a check, also of one that fails, so that the others follow."""
+    try:
+        for finding in findings:
+            yield subject, *finding
+    except psycopg.errors.UndefinedTable:
+        yield subject, "unknown before the migrations are applied", True
+    except (psycopg.Error, ServiceError) as error:
+        yield subject, _sentence(error), True
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(by_name(error)).split())
+
+
+def _parts(settings: Settings) -> list[str]:
+    """What `serve` does with the role of these settings."""
+    if not settings.followers:
+        return ["serve"]
+    signs, sweeps = bool(settings.checkpoint_interval), bool(settings.sweep_within)
+    return ["serve", "follow", *["sign"] * signs, *["sweep"] * sweeps]
+
+
+def _of_the_sequence(url: str) -> Iterator[tuple[str, bool]]:
     if (behind := sequence.behind(url)) is not None:
         end, at = behind
         note = f"the sequence stands at {at} and the log ends at {end}: harmless; `preferences migrate` sets it forward"
-        yield "positions", note, False
+        yield note, False
+
+
+def _of_the_schema(url: str) -> Iterator[tuple[str, bool]]:
     differing = schema.differences(url)
     for difference in differing:
-        yield "schema", difference, True
+        yield difference, True
     if not differing:
-        yield "schema", "as the migrations make it", False
-    if settings.read_database_url is not None:
-        yield "replica", *_of_the_replica(url, settings.read_database_url, settings.read_lag_limit)
+        yield "as the migrations make it", False
+
+
+def _of_the_replica(url: str, standby: str, limit: float) -> Iterator[tuple[str, bool]]:
+    if wrong := wal.unreachable(standby) or wal.shortfall(url, standby, limit):
+        yield f"reads go to the primary: {wrong}", True
+    elif tables := wal.unreadable(standby):
+        yield f"its role may not read {tables}", True
+    else:
+        yield "has all that the primary has", False
+
+
+def _of_the_catalogue(url: str) -> Iterator[tuple[str, bool]]:
     wrong = asyncio.run(catalogues.verdict(url))
-    yield "catalogue", wrong or f"version {CATALOGUE.version} is published", bool(wrong)
-    if settings.checkpoint_interval:
-        wrong = checkpoint_fault(settings, url)
-        yield "checkpoints", wrong or f"can be signed, and go to {settings.published_checkpoints}", bool(wrong)
+    yield wrong or f"version {CATALOGUE.version} is published", bool(wrong)
 
 
-def _of_the_replica(url: str, standby: str, limit: float) -> tuple[str, bool]:
-    try:
-        if wrong := wal.shortfall(url, standby, limit):
-            return f"reads go to the primary: {wrong}", True
-        if tables := wal.unreadable(standby):
-            return f"its role may not read {tables}", True
-    except (psycopg.Error, ServiceError) as error:
-        return " ".join(str(error).split()), True
-    return "has all that the primary has", False
+def _of_the_checkpoints(settings: Settings, url: str) -> Iterator[tuple[str, bool]]:
+    wrong = checkpoint_fault(settings, url)
+    yield wrong or f"can be signed, and go to {settings.published_checkpoints}", bool(wrong)
 
 
 async def _fetch_keys(keys: SigningKeys) -> bool:

@@ -17,6 +17,7 @@ from infrastructure.embedded.nats_server import NatsServerError
 from infrastructure.embedded.postgres import EmbeddedPostgresError
 from infrastructure.erasure.key_copy import NotACopy
 from infrastructure.log.partitions import CannotPartition
+from infrastructure.postgres.connection import LoginRefused, RightMissing, translated
 from infrastructure.postgres.migrations import MigrationError
 from infrastructure.settings import SettingsError
 from projections.explained_decision import CannotExplain
@@ -43,3 +44,9 @@ OPERATOR_ERRORS: Final = (
     OSError,
 )
 """What an operator can do something about. The command line shows each as one sentence, without a traceback."""
+
+
+def by_name(error: Exception) -> Exception:
+    """Our own error, if PostgreSQL refuses the role a login or a right: its sentence says so, in one line. Otherwise the error itself."""
+    ours = translated(error) if isinstance(error, psycopg.Error) else error
+    return ours if isinstance(ours, LoginRefused | RightMissing) else error

@@ -96,8 +96,11 @@ def checkpoint_fault(settings: Settings, url: str) -> str | None:
     file = CheckpointFile(settings.published_checkpoints)
     if fault := file.fault():
         return fault
-    with reading(url) as connection:
-        kept = [note for note in (PostgresTree(connection).last(), file.last()) if note is not None]
+    stored = None
+    # Before the first migration there are no tables, and the file can hold a checkpoint of this log all the same.
+    with suppress(psycopg.errors.UndefinedTable), reading(url) as connection:
+        stored = PostgresTree(connection).last()
+    kept = [note for note in (stored, file.last()) if note is not None]
     if not _has_key(settings):
         return "the log was signed, and there is no key here: set AUDIT_SIGNING_KEY" if kept else None
     notes = NoteReader(*_verifiers(settings))

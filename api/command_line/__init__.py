@@ -24,5 +24,5 @@ def main() -> None:
     except SystemExit:
         raise  # before the errors of an operator are looked up, which loads all that can raise them
     except bootstrap.errors.OPERATOR_ERRORS as error:
-        complain(sentence(error))
+        complain(sentence(bootstrap.errors.by_name(error)))
         sys.exit(1)

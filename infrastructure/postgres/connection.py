@@ -135,8 +135,12 @@ class MustContinue(Unavailable):
     """
 
 
+class RightMissing(Unavailable):
+    """The role may not do this. An operator can grant the right while services run. Nothing was recorded."""
+
+
 class LoginRefused(Unavailable):
-    """The database does not know the user, or the password is wrong. An operator can change a password while services run."""
+    """The database does not know the user, the password is wrong, or the user may not connect. An operator can change that while services run."""
 
 
 _LOG_ELSEWHERE: Final = "58LOG"
@@ -147,7 +151,8 @@ _CLOSING: Final = "preferences_events_closing"
 
 # Before a session exists, libpq passes on the server's error only as text.
 _REFUSED: Final = re.compile(
-    r"password authentication failed|no pg_hba\.conf entry|not permitted to log in|role .* does not exist"
+    r"authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects|not permitted to log in|role .* does not exist"
+    r"|permission denied for database"
 )
 
 
@@ -156,12 +161,14 @@ def translated(error: psycopg.Error) -> Exception:
     state = error.sqlstate or ""
     if state == "25006":
         return ReadOnly(f"the database refuses writes: {error}")
+    if state == "42501":
+        return RightMissing(f"the role lacks a right in the database: {error.diag.message_primary}")
     if state == _LOG_ELSEWHERE or error.diag.constraint_name == _CLOSING:
         return MustContinue(str(error))
     if state in _TEMPORARY or state[:2] in _TEMPORARY_CLASSES:
         return Unavailable(f"the database refuses: {error}")
     if not state and _REFUSED.search(str(error)):
-        return LoginRefused(f"the database refuses the login: {error}")
+        return LoginRefused(f"the database refuses the login: {' '.join(str(error).split())}")
     # An error without a state comes from libpq: the connection is lost. 57P means that the server ends it, which can happen between a
     # commit and its answer. With 08 a pooler says that it lost the server.
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (

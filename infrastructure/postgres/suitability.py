@@ -1,5 +1,6 @@
 """Checks that the service can keep its promises with this database, and with the connection that leads to it."""
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -53,9 +54,10 @@ class Server(NamedTuple):
     faults: list[Fault]
 
 
-def look_at(url: str, *, trusted: bool, replicated: bool = False) -> Server:
+def look_at(url: str, *, trusted: bool, replicated: bool = False, parts: Sequence[str] = ()) -> Server:
     """`trusted`: the storage below the database keeps writes that PostgreSQL itself does not sync. `replicated`: readers of the log wait for
-    synchronous standbys. Raises psycopg's errors, and `UnsuitableDatabase`, if there is no connection to check.
+    synchronous standbys. `parts`: the parts of the service (rights.sql) that the role must have the rights for. Raises psycopg's errors, and
+    `UnsuitableDatabase`, if there is no connection to check.
     """
     try:
         with connect_blocking(url, _SESSION, autocommit=True) as connection:
@@ -82,6 +84,9 @@ def look_at(url: str, *, trusted: bool, replicated: bool = False) -> Server:
                 faults.append(Fault(Weight.READY, _NO_STANDBYS))
             if read_only:
                 faults.append(Fault(Weight.READY, f"it {READ_ONLY}"))
+            [(lacking,)] = connection.execute(queries("rights")["lacking"], {"parts": [*parts]}).fetchall()
+            if lacking:
+                faults.append(Fault(Weight.READY, f"{lacking}: grant them to it (docs/production.md, Two roles)"))
             return Server(spelt(connection.info.server_version), faults)
     except psycopg.OperationalError as error:
         if "unsupported startup parameter: options" in str(error):

@@ -107,6 +107,15 @@ def shortfall(primary_url: str, standby_url: str, within: float) -> str | None:
         return " ".join(str(error).split())
 
 
+def unreachable(standby_url: str) -> str | None:
+    """The reason why there is no connection to the standby; None if there is one. This needs no schema."""
+    try:
+        with connect_blocking(standby_url, _SESSION):
+            return None
+    except (psycopg.Error, Unavailable, OSError) as error:
+        return " ".join(str(error).split())
+
+
 def unreadable(standby_url: str) -> str | None:
     """The tables that the role may not read there; None if it may read all that are read on a standby."""
     with connect_blocking(standby_url, _SESSION, autocommit=True) as standby:

@@ -20,6 +20,7 @@ from tests.support.links import FORMER_SECRET, PUBLIC_URL, SECRET
 from tests.support.older_server import saying
 from tests.support.partitioned import one_table
 from tests.support.positions import leave_sequence_behind
+from tests.support.roles import Role
 from tests.support.server import PATH, Server
 from tests.support.tokens import ISSUER, bearer, public_pem
 
@@ -87,6 +88,63 @@ def test_pending_migrations_are_told_with_what_to_do(preferences: Command, empty
     assert found["migrations"] == (False, f"{len(migrations.available())} not applied: run `preferences migrate`")
 
     assert found["catalogue"] == (False, "unknown before the migrations are applied")
+
+
+def test_with_pending_migrations_all_that_needs_no_new_schema_is_checked_all_the_same(
+    preferences: Command, inside, database_url: str, empty_database: str, folder: Path
+) -> None:
+    # Given a log that was signed, a key that isn't the log's, and a database without a schema, or with an old one
+    asyncio.run(publish(database_url))
+    assert inside("audit", "checkpoint").returncode == 0
+    published = folder / "data" / "checkpoints"
+    elsewhere = folder / "elsewhere"
+    assert inside("audit", "public-key", data_dir=elsewhere).returncode == 0
+    (folder / "file").write_text("no checkpoints")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DELETE FROM schema_migrations WHERE number = 14")
+
+    def checkpoints(url: str, **settings: object) -> tuple[bool, str]:
+        result = preferences("check", database_url=url, **settings)
+        found = verdicts(result)
+        assert (result.returncode, found["migrations"][0]) == (1, False)
+        assert "schema" not in found
+        return found["checkpoints"]
+
+    for url in (empty_database, database_url):
+        # then `check` names a file that can't be written to,
+        assert checkpoints(url, checkpoint_file=folder / "file" / "below") == (
+            False,
+            f"{folder / 'file'} can't be written to",
+        )
+        # and the wrong key, which the file shows where no table does.
+        well, said = checkpoints(url, checkpoint_file=published, data_dir=elsewhere)
+        assert (well, "AUDIT_SIGNING_KEY" in said) == (False, True)
+        assert checkpoints(url)[0] is True
+    well, said = checkpoints(database_url, checkpoint_file=folder / "new", data_dir=elsewhere)
+    assert (well, "the last checkpoint in the database" in said) == (False, True)
+    # The catalogue of an old schema is told, too.
+    found = verdicts(preferences("check"))
+    assert found["catalogue"] == (True, f"version {CATALOGUE.version} is published")
+    # A standby is asked for a connection before there is a schema to compare.
+    for standby, said in (
+        ("postgresql://127.0.0.1:1/nowhere", "reads go to the primary: connection"),
+        (empty_database, "unknown before the migrations are applied"),
+    ):
+        result = preferences("check", database_url=empty_database, read_database_url=standby)
+        assert verdicts(result)["replica"][1].startswith(said)
+
+
+def test_a_check_that_the_role_may_not_make_hides_no_other(
+    preferences: Command, database_url: str, folder: Path
+) -> None:
+    role = Role(database_url)
+    role.grant_as_documented()
+    role.execute(f"REVOKE SELECT ON preferences_events FROM {role.name}")
+    result = preferences("check", database_url=role.url, checkpoint_file=folder)
+    found = verdicts(result)
+    said = "the role lacks a right in the database: permission denied for table preferences_events"
+    assert found["catalogue"] == (False, said)
+    assert found["checkpoints"] == (False, f"{folder} can't be written to: Is a directory")
 
 
 def test_a_catalogue_that_is_not_published_is_told_with_what_to_do(preferences: Command) -> None:

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from domain.errors import Unavailable
 from infrastructure.log.readiness import readiness
-from infrastructure.postgres.connection import LoginRefused, ReadOnly
+from infrastructure.postgres.connection import LoginRefused, ReadOnly, translated
 from infrastructure.postgres.database import Database
 
 WRITE = "CREATE TABLE IF NOT EXISTS written (number integer)"
@@ -124,3 +124,19 @@ async def test_why_there_is_no_connection_is_said() -> None:
     async with Database("postgresql://127.0.0.1:1/nowhere", connect_within=0.5) as database:
         with pytest.raises(Unavailable, match=r"no connection to the database within 0.5 s: .*refused"):
             await database.fetch("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'no pg_hba.conf entry for host "10.0.0.1", user "ada", database "preferences", no encryption',
+        'pg_hba.conf rejects connection for host "10.0.0.1", user "ada", database "preferences", no encryption',
+        'Peer authentication failed for user "ada"',
+        'certificate authentication failed for user "ada"',
+        'permission denied for database "preferences"\nDETAIL:  User does not have CONNECT privilege.',
+    ],
+)
+def test_each_way_to_refuse_a_login_is_known_by_its_sentence_and_told_in_one_line(said: str) -> None:
+    ours = translated(psycopg.OperationalError(f"connection failed: FATAL:  {said}"))
+    assert isinstance(ours, LoginRefused)
+    assert str(ours) == f"the database refuses the login: connection failed: FATAL: {' '.join(said.split())}"
