@@ -23,9 +23,6 @@ STREAM: Final = "text/event-stream"
 NEXT_AFTER: Final = b"x-next-after"
 """The header that tells a reader of lines the position to go on from. A line can't, because each line is an event."""
 
-# Tells proxies not to buffer the answer, which would delay a live feed.
-_UNBUFFERED: Final = (b"x-accel-buffering", b"no")
-
 
 @dataclass(frozen=True, slots=True)
 class FeedAnswers:
@@ -60,7 +57,7 @@ class FeedAnswers:
         return self._lines(_until(self.feed, after, end, selection), end, trailer=trailer)
 
     def stream(self, after: int, selection: Selection, still_allowed: StillAllowed) -> Streamed:
-        headers = ((b"content-type", STREAM.encode()), _UNBUFFERED)
+        headers = ((b"content-type", STREAM.encode()),)
         chunks = self.events.of(after, selection, still_allowed)
         return Streamed(chunks, headers, send_within=self.send_within, endless=True)
 
@@ -76,7 +73,7 @@ class FeedAnswers:
 
     def _lines(self, pieces: AsyncGenerator[list[bytes], None], position: int, *, trailer: bool) -> Streamed:
         chunks = _written(pieces, position, trailer=trailer)
-        headers = ((b"content-type", LINES.encode()), (NEXT_AFTER, b"%d" % position), _UNBUFFERED)
+        headers = ((b"content-type", LINES.encode()), (NEXT_AFTER, b"%d" % position))
         return Streamed(chunks, headers, send_within=self.send_within)
 
 

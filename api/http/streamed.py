@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
+from typing import Final
 
 import structlog
 from starlette.responses import Response
@@ -15,6 +16,9 @@ from application.feed.live_tail import ReaderTooSlow
 from domain.errors import ForeignEvent, ServiceError, Unavailable
 
 log = structlog.get_logger("http")
+
+# nginx obeys it. If it buffered, it would delay events, and write an export that its reader takes slowly to a file.
+UNBUFFERED: Final = (b"x-accel-buffering", b"no")
 
 
 class Streamed(Response):
@@ -36,7 +40,7 @@ class Streamed(Response):
     ) -> None:
         self.status_code = 200
         self.background = None
-        self.raw_headers = [*headers]
+        self.raw_headers = [*headers, UNBUFFERED]
         self._chunks = chunks
         self._send_within = send_within
         self._endless = endless

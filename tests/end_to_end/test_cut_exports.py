@@ -1,13 +1,15 @@
-"""Lines that a proxy has cut off: haproxy ends them over HTTP/2 as if they were whole, so that they tell it by themselves."""
+"""Exports behind proxies. haproxy ends lines that are cut off as if they were whole, so that they tell it by themselves. nginx keeps none on its disk."""
 
 import asyncio
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support import proxies
@@ -18,6 +20,7 @@ from tests.support.filled_log import fill
 from tests.support.server import Server
 from tests.support.tokens import session_token
 
+SPOOLED = "an upstream response is buffered to a temporary file"
 PATHS = ("/v1/audit-log", "/v1/events")
 
 
@@ -56,6 +59,10 @@ class Curl:
         version, _ = self._process.communicate(timeout=60)
         assert (self._process.returncode, version) == (0, "2")
         return [json.loads(line) for line in self.file.read_text().splitlines() if line.endswith("}")]
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
 
     def broken_off(self) -> bool:
         """Whether the answer has come to no end, as HTTP/1.1 and HTTP/2 tell it."""
@@ -96,3 +103,33 @@ def test_whole_lines_end_with_one_that_says_so_to_those_that_asked(filled, tmp_p
             assert lines == without
             assert (last["end"], last["lines"]) == (True, 3000 + (path == "/v1/events"))
             assert not any("end" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [(path, "application/x-ndjson") for path in PATHS] + [(PATHS[0], "text/csv"), (PATHS[1], "text/event-stream")],
+)
+def test_an_answer_that_is_sent_piece_by_piece_asks_not_to_be_buffered(filled, path: str, accept: str) -> None:
+    headers = {"Authorization": f"Bearer {session_token('user_grace', role='admin')}", "Accept": accept}
+    server = filled(1)
+    for method in ("GET", "HEAD"):
+        with httpx.stream(method, server.url + path, headers=headers) as answer:
+            assert (answer.status_code, answer.headers["x-accel-buffering"]) == (200, "no")
+
+
+def test_nginx_writes_no_export_to_its_disk(filled, tmp_path: Path) -> None:
+    server = filled(40_000)
+    log, control = tmp_path / "log", tmp_path / "control"
+    # Given an nginx as in the page, and one that doesn't obey: the negative control
+    said = {log: "", control: "proxy_ignore_headers X-Accel-Buffering;"}
+    with ExitStack() as running:
+        for file, ignoring in said.items():
+            changed = {"    gzip on;": f"    error_log {file} warn;\n    {ignoring}\n    gzip on;"}
+            nginx = proxies.nginx(server.url.removeprefix("http://"), changed=changed)
+            url = f"{running.enter_context(nginx)}/prefs{PATHS[0]}"
+            # when an export is taken more slowly than it is made
+            running.callback(Curl(url, tmp_path / f"{file.name}.ndjson", rate="200k").kill)
+        # then only the one writes a part of it to a file.
+        until(lambda: SPOOLED in control.read_text())
+        time.sleep(2)
+        assert SPOOLED not in log.read_text()

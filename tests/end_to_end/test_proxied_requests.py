@@ -49,18 +49,86 @@ def said(command: list[str | Path]) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@each
-def test_the_largest_question_goes_through_and_a_larger_one_does_not(server, proxy) -> None:
+@pytest.mark.parametrize(("proxy", "prefix"), proxies.BOXES)
+def test_the_largest_question_goes_through_and_a_larger_one_does_not(server, proxy, prefix) -> None:
     question = {"channel": "email", "toggle": "weekly_usage_digest", "users": [f"user_{n}" for n in range(1000)]}
     body = json.dumps(question).encode()
     with (
         proxy(server.url.removeprefix("http://")) as address,
-        httpx.Client(base_url=f"{address}/prefs", verify=False, timeout=10) as client,
+        httpx.Client(base_url=f"{address}{prefix}", verify=False, timeout=10) as client,
     ):
         for size, status in ((LARGEST, 200), (LARGEST + 1, 413)):
             headers = bearer("user_admin", role="admin")
             answer = client.post("/v1/decisions", content=body.ljust(size), headers=headers)
             assert answer.status_code == status
+
+
+class Heads:
+    """Requests with a header or an address of so many KiB, over HTTP/1.1 or, where the proxy speaks it, HTTP/2."""
+
+    def __init__(self, base: str, caller: dict[str, str], folder: Path) -> None:
+        self._url = f"{base}{PATH}"
+        self._caller = f"Authorization: {caller['Authorization']}"
+        self._headers = folder / "headers"
+        self._answer = folder / "answer"
+
+    def header(self, kib: int, protocol: str = "http1.1") -> str:
+        """The status; 000 if the proxy closed the connection without an answer, as it may over HTTP/2."""
+        return self._status(self._url, protocol, "X-Padding: " + "x" * kib * 1024)
+
+    def address(self, kib: int, protocol: str = "http1.1") -> str:
+        return self._status(self._url + "?padding=" + "x" * kib * 1024, protocol)
+
+    def refusal(self) -> str:
+        """The code in the last answer, which was in the product's envelope."""
+        return json.loads(self._answer.read_text())["error"]["code"]
+
+    def _status(self, url: str, protocol: str, *headers: str) -> str:
+        self._headers.write_text("\n".join([self._caller, *headers]))
+        curl = [counterpart("curl", "curl isn't there: install Debian's curl"), "--silent", "--insecure"]
+        curl += [f"--{protocol}", "--header", f"@{self._headers}", "--output", self._answer]
+        return subprocess.run(
+            [*curl, "--write-out", "%{http_code}", url], capture_output=True, text=True, check=False
+        ).stdout
+
+
+RAISED = {
+    proxies.nginx: "    large_client_header_buffers 2 64k;",
+    proxies.haproxy: "    tune.bufsize 65536 ",
+    proxies.apache: "    LimitRequestLine 65536\n    LimitRequestFieldSize 65536\n",
+}
+"""What a box says of heads."""
+
+
+@pytest.mark.parametrize("protocol", ["http1.1", "http2"])
+@each
+def test_a_box_takes_each_head_that_the_service_takes(server, fresh_user, proxy, protocol, tmp_path) -> None:
+    with proxy(server.url.removeprefix("http://")) as address:
+        heads = Heads(f"{address}/prefs", bearer(fresh_user()), tmp_path)
+        assert (heads.header(31, protocol), heads.address(31, protocol)) == ("200", "200")
+        # A larger one is refused by the service, which says so in its own words.
+        for asked in (heads.header, heads.address):
+            assert (asked(40, protocol), heads.refusal()) == ("431", "HEADERS_TOO_LARGE")
+        assert heads.header(80, protocol) in {"000", "400"}
+
+
+@pytest.mark.parametrize(
+    ("proxy", "prefix", "taken", "refused", "too_long"),
+    [
+        (proxies.nginx, "/prefs", 7, 9, "414"),
+        (proxies.apache, "/prefs", 7, 9, "414"),
+        (proxies.haproxy, "/prefs", 14, 16, "400"),
+        (proxies.balancer, "", 14, 16, "400"),
+    ],
+)
+def test_a_proxy_refuses_heads_that_the_service_takes_unless_its_limit_is_raised(
+    server, fresh_user, proxy, prefix, taken, refused, too_long, tmp_path
+) -> None:
+    by_default = {RAISED[proxy]: ""} if proxy in RAISED else {}
+    with proxy(server.url.removeprefix("http://"), changed=by_default) as address:
+        heads = Heads(f"{address}{prefix}", bearer(fresh_user()), tmp_path)
+        assert (heads.header(taken), heads.address(taken)) == ("200", "200")
+        assert (heads.header(refused), heads.address(refused)) == ("400", too_long)
 
 
 @each

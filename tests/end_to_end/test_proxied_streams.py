@@ -21,7 +21,8 @@ TIMES = 5
 APART, LATE = 0.25, 0.15
 """Seconds. haproxy sends what it gathers after 0.2."""
 IDLE_LIMIT = 2
-IMPATIENT = [(proxies.nginx, "/prefs"), (proxies.haproxy, "/prefs"), (proxies.balancer, "")]
+IMPATIENT = {proxies.apache: {"ProxyTimeout 60": f"ProxyTimeout {IDLE_LIMIT}"}}
+"""What the box of a proxy says, with that limit; of all others it's `60s`."""
 
 
 class Follower:
@@ -133,10 +134,14 @@ async def test_a_heartbeat_keeps_an_idle_stream_open(serve, server: Server) -> N
     kept, cut = (one.url.removeprefix("http://") for one in (beating, server))
     with ExitStack() as running:
         start = running.enter_context
-        bases = [start(proxy(host, changed=short)) + prefix for host in (kept, cut) for proxy, prefix in IMPATIENT]
+        bases = [
+            start(proxy(host, changed=IMPATIENT.get(proxy, short))) + prefix
+            for host in (kept, cut)
+            for proxy, prefix in proxies.BOXES
+        ]
         async with AsyncExitStack() as open_ones:
             followers = [await open_ones.enter_async_context(following(base, key)) for base in bases]
-            idle, silent = followers[: len(IMPATIENT)], followers[len(IMPATIENT) :]
+            idle, silent = followers[: len(proxies.BOXES)], followers[len(proxies.BOXES) :]
             # when nothing happens for longer than the limit
             await asyncio.sleep(1.5 * IDLE_LIMIT)
             # then the streams of the one are still open, and those of the other one aren't: the negative control.

@@ -108,11 +108,13 @@ def balancer(*upstreams: str, changed: Mapping[str, str] = NOTHING) -> Iterator[
 
 
 @contextmanager
-def apache(*upstreams: str) -> Iterator[str]:
+def apache(*upstreams: str, changed: Mapping[str, str] = NOTHING) -> Iterator[str]:
+    """Apache without TLS; its address, without `/prefs`."""
     modules = Path("/usr/lib/apache2/modules")
     needed = ("mpm_event", "authz_core", "filter", "deflate", "proxy", "proxy_http")
     with prepared("apache2", "apache2") as (program, folder, port):
-        host = replaced(box("Apache"), {"*:80": f"127.0.0.1:{port}", "127.0.0.1:8000": upstreams[0]})
+        own = {"*:80": f"127.0.0.1:{port}", "127.0.0.1:8000": upstreams[0]}
+        host = replaced(replaced(box("Apache"), changed), own)
         loaded = "".join(f"LoadModule {module}_module {modules}/mod_{module}.so\n" for module in needed)
         (folder / "apache.conf").write_text(
             f"ServerRoot {folder}\nServerName localhost\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n"
@@ -120,6 +122,10 @@ def apache(*upstreams: str) -> Iterator[str]:
         )
         with running([program, "-DFOREGROUND", "-f", f"{folder}/apache.conf"], port, folder / "log"):
             yield f"http://127.0.0.1:{port}"
+
+
+BOXES = [(nginx, "/prefs"), (haproxy, "/prefs"), (apache, "/prefs"), (balancer, "")]
+"""Each box of the page, and the prefix that it takes away."""
 
 
 def certificate(folder: Path) -> None:
