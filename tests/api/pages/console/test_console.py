@@ -112,7 +112,7 @@ async def test_a_view_that_fails_has_the_focus_and_the_next_one_too(chromium: Br
 
 
 async def sign_in(page: Page, user: str) -> None:
-    await page.get_by_label("User", exact=True).fill(user)
+    await page.locator("#sign-in-user").fill(user)
     await page.get_by_label("Organization").fill(ORGANIZATION)
     await page.get_by_label("Compliance").check()
     await page.get_by_role("button", name="Sign in").click()
@@ -155,13 +155,13 @@ async def test_an_officer_whose_session_is_refused_twice_signs_in_once(chromium:
         await page.reload(wait_until="commit")
         await second.asked.wait()
         await first.let_go()
-        await page.get_by_label("User", exact=True).wait_for()
+        await page.locator("#sign-in-user").wait_for()
         # when the second refusal arrives while the page waits for the officer to sign in,
         await second.let_go()
         await page.evaluate("fetch('/healthz')")
         await page.evaluate(DRAWN)
         # then there is one form, in a page that isn't busy.
-        assert await page.get_by_label("User", exact=True).count() == 1
+        assert await page.locator("#sign-in-user").count() == 1
         assert await page.locator("main").get_attribute("aria-busy") is None
         await sign_in(page, "user_grace")
         assert await page.locator("table.dense tbody tr").count() > 0
