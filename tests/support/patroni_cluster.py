@@ -205,9 +205,10 @@ class PatroniCluster:
 
     def whole(self) -> Node:
         """Return the leader once the cluster has one, a synchronous standby, and all others follow."""
-        synchronous = self.settings().get("synchronous_mode", True)
 
         def whole() -> bool:
+            # Each time: a node may say for a moment what the settings were before they were changed.
+            synchronous = self.settings().get("synchronous_mode", True)
             found = sorted(
                 (member["role"], member["state"], member.get("lag", 0)) for member in self.members().values()
             )
