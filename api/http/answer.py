@@ -34,7 +34,7 @@ class Answer(Response):
         """All but the length, which our server adds."""
 
     @cached_property
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]  # the base class has an attribute
         """For any other server. It is an attribute in starlette, whose types allow no property instead."""
         # A 204 has no length. A 304 has no body; a length would be that of the body which is not sent (RFC 9110).
         length = () if self.status_code in (204, 304) else ((b"content-length", b"%d" % len(self.body)),)

@@ -35,7 +35,7 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 def collect() -> Iterable[Metric]:
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         # This part of prometheus-client has no types.
-        return MultiProcessCollector(None, folder).collect()  # type: ignore[no-untyped-call, no-any-return]
+        return MultiProcessCollector(None, folder).collect()  # type: ignore[no-untyped-call, no-any-return]  # the library has no types
     return _registry.collect()
 
 

@@ -22,7 +22,7 @@ def take(folder: Path) -> int:
     """
     place = next(place for place in count() if _locked(folder / f"{_PREFIX}{place}"))
     # This part of prometheus-client has no types.
-    values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]
+    values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]  # the library has no types
     return place
 
 

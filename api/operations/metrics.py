@@ -39,7 +39,7 @@ GAUGES: Final[tuple[tuple[str, str, Callable[[FollowerStatus], float]], ...]] = 
 def add(app: FastAPI, services: Services) -> None:
     # For each count, the library would add a series with the time of its making; with several workers it has no such series.
     # This part of prometheus-client has no types.
-    disable_created_metrics()  # type: ignore[no-untyped-call]
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types
 
     @app.get("/metrics", response_model=None, **description.metrics())
     async def metrics() -> Answer:

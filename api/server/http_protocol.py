@@ -84,11 +84,12 @@ class HttpProtocol(asyncio.Protocol):
             self._reader.feed(data)
         except ServiceError as error:
             self._refuse(error)
-        if self._reader.is_dropping:
-            self._transport.drop()
         # Only now, because most bodies come together with their head. The application then never waits for them.
-        if self._waiting and not self._is_answering():
-            self._answer_next()
+        if self._waiting:
+            if not self._is_answering():
+                self._answer_next()
+        elif self._reader.is_dropping:
+            self._transport.drop()
 
     @override
     def pause_writing(self) -> None:

@@ -92,9 +92,13 @@ class AnswerTransport:
             self._transport.resume_reading()
 
     def drop(self) -> None:
-        """Read on in a moment: the bytes that come now are dropped."""
-        self.pause_reading()
-        self._loop.call_later(DROPPED_EACH, self.resume_reading)
+        """Call it with each piece that is dropped. The next one is read in a moment."""
+        self._transport.pause_reading()
+        self._loop.call_later(DROPPED_EACH, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def has_unread_end(self) -> bool:
         """Whether reading is paused, and the client has ended the connection meanwhile. Its end lies behind bytes that aren't read.
@@ -116,7 +120,7 @@ class AnswerTransport:
         else:
             self._lingering = True
             self._transport.write_eof()
-            self._transport.set_protocol(_Forgetful(self._transport))
+            self._transport.set_protocol(_Forgetful(self._transport.get_protocol(), self.drop))
             self._transport.resume_reading()
             self._loop.call_later(LINGER, self._transport.close)
 
@@ -130,17 +134,12 @@ class AnswerTransport:
 class _Forgetful(asyncio.Protocol):
     """Drops all received bytes. When the client closes its side, the connection is closed, and the former protocol is informed."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._before, self._transport = transport.get_protocol(), transport
+    def __init__(self, before: asyncio.BaseProtocol, drop: Callable[[], None]) -> None:
+        self._before, self._drop = before, drop
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._transport.pause_reading()
-        asyncio.get_running_loop().call_later(DROPPED_EACH, self._read_on)
-
-    def _read_on(self) -> None:
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._drop()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:

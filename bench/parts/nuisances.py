@@ -60,12 +60,13 @@ class Client:
         try:
             if events & EVENT_WRITE:
                 self.socket.send(MORE)
-            # One that sends on and on does so even if it was answered.
-            return not events & EVENT_READ or bool(self.socket.recv(len(MORE))) or self._nuisance.endless
+            ended = events & EVENT_READ and not self.socket.recv(len(MORE))
         except BlockingIOError:
             return True
         except ConnectionError:
             return False
+        # A client that sends on and on does so even if the server has ended its side.
+        return self._nuisance.endless or not ended
 
 
 def nuisances(token: str) -> tuple[Nuisance, ...]:

@@ -39,7 +39,7 @@ def decisions(
         {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "User-Agent": USER_AGENT},
     )
     try:
-        with urlopen(request, timeout=ANSWER_WITHIN) as answer:  # noqa: S310
+        with urlopen(request, timeout=ANSWER_WITHIN) as answer:  # noqa: S310 - the same
             found: list[dict[str, Any]] = json.load(answer)["data"]["decisions"]
             return found
     except HTTPError as error:

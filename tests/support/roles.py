@@ -11,7 +11,7 @@ DOCUMENTED = (Path(__file__).parents[2] / "deploy" / "kubernetes" / "migration" 
 
 
 class Role:
-    """It has no right of its own, and not even the one to execute our functions, which PostgreSQL gives to everybody."""
+    """It has no right of its own, and not even the one to execute our functions, which PostgreSQL gives to PUBLIC."""
 
     def __init__(self, database_url: str) -> None:
         parts = urlsplit(database_url)

@@ -201,7 +201,7 @@ async def test_an_answer_waits_for_a_client_that_does_not_take_the_last_ones(who
     its = Exchanging()
     its.transport.fill()
     answering = asyncio.create_task(
-        its.exchange.answer(200, (), b"{}") if whole else its.exchange.send(start())  # type: ignore[arg-type]
+        its.exchange.answer(200, (), b"{}") if whole else its.exchange.send(start())  # type: ignore[arg-type]  # two kinds of coroutines
     )
     assert await its.sent() == b""
     its.transport.empty()
