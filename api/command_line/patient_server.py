@@ -80,6 +80,13 @@ class PatientMultiprocess(Multiprocess):
             self._pause = FIRST_PAUSE
 
     @override
+    def terminate_all(self) -> None:
+        # Only the workers listen from now on. Otherwise the kernel would go on completing connections that no process accepts.
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
+    @override
     def handle_hup(self) -> None:
         self.handle_term()
 

@@ -89,7 +89,7 @@ def serve(
             http=cast("type[asyncio.Protocol]", serving),
             callback_notify=serving.each_second,
             timeout_notify=ALWAYS,
-            loop="uvloop",
+            loop="api.server.serving_loop:ServingLoop",
             ws="none",
             lifespan="on",
             backlog=BACKLOG,

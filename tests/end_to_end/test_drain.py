@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import time
 from itertools import count
 
@@ -111,6 +112,30 @@ async def test_a_connection_in_use_is_never_reset_in_the_middle_of_a_request(ser
     await using
     assert last_words == [b""] * OTHERS
     await stopped(server, since)
+
+
+@worker_counts
+async def test_while_a_process_finishes_its_requests_new_connections_are_refused_and_do_not_wait(
+    serve, workers: int
+) -> None:
+    # Given a process that is told to stop while a client is still sending
+    server = serve(drain=0, web_concurrency=workers)
+    port = int(server.url.rpartition(":")[2])
+    async with connected(server.url) as connection:
+        await connection.send(request_head("PATCH", PATH, *bearer().items(), ("Content-Length", "40")))
+        await asyncio.sleep(0.3)
+        since = terminate(server)
+        # then others soon get no connection, which the process would never serve.
+        async with asyncio.timeout(4):
+            while await asyncio.to_thread(is_open, port):  # noqa: ASYNC110 - the kernel has no event for it
+                await asyncio.sleep(0.05)
+        assert server.process.poll() is None
+        await stopped(server, since)
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def test_ctrl_c_waits_for_no_balancer(serve) -> None:
