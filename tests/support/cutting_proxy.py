@@ -5,9 +5,11 @@ import struct
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from pathlib import Path
-from typing import Self
 
 from psycopg.conninfo import conninfo_to_dict
+from typing_extensions import override
+
+from tests.support.forwarding import Forwarding
 
 
 class Cut(Enum):
@@ -20,7 +22,7 @@ async def _nothing() -> None:
     pass
 
 
-class CuttingProxy:
+class CuttingProxy(Forwarding):
     """Hands on what is said between clients and PostgreSQL. Each cut that it is armed with strikes once, in order.
 
     It strikes at the execution of a statement whose text has the marker in it, prepared or not. A cut ends both
@@ -28,45 +30,25 @@ class CuttingProxy:
     """
 
     def __init__(self, url: str, marker: bytes = b"append_events") -> None:
+        super().__init__()
         parts = conninfo_to_dict(url)
         self._socket = Path(str(parts["host"]), f".s.PGSQL.{parts['port']}")
         # Without encryption, so that the proxy understands what is said.
         self._url = f"postgresql://{parts['user']}:{parts['password']}@127.0.0.1:{{}}/{parts['dbname']}?sslmode=disable"
         self._marker = marker
         self._armed: list[tuple[Cut, Callable[[], Awaitable[object]]]] = []
-        self._server: asyncio.Server
-        self._conversations: set[asyncio.Task[None]] = set()
         self.struck: list[Cut] = []
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for conversation in self._conversations:
-            conversation.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
 
     @property
     def url(self) -> str:
         """The database behind the proxy, by way of the proxy."""
-        return self._url.format(self._server.sockets[0].getsockname()[1])
+        return self._url.format(self.port)
 
     def arm(self, *cuts: Cut, meanwhile: Callable[[], Awaitable[object]] = _nothing) -> None:
         """`meanwhile` is awaited after PostgreSQL has committed and before the connection is cut."""
         self._armed += [(cut, meanwhile) for cut in cuts]
 
-    def _accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        """Start a conversation in a task of our own. Before Python 3.12, asyncio logs the cancellation of a task that it
-        started itself as an unhandled error, and `__aexit__` can cancel a task at any await, its first one included."""
-        if not self._server.is_serving():  # the connection came in the very moment in which the proxy was closed
-            to_client.transport.abort()
-            return
-        conversation = asyncio.create_task(self._converse(client, to_client))
-        self._conversations.add(conversation)
-        conversation.add_done_callback(self._conversations.discard)
-
+    @override
     async def _converse(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         try:
             server, to_server = await asyncio.open_unix_connection(self._socket)

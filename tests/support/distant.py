@@ -2,42 +2,34 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Self
+from itertools import count
+
+from typing_extensions import override
+
+from tests.support.forwarding import Forwarding
 
 
-class Distant:
+class Distant(Forwarding):
     """Hands on what is said between a proxy and the service (a host and a port). The proxy learns that the service has closed a connection only
     when it has sent something on it. `changes`: the number of the connection on which each PATCH came."""
 
     def __init__(self, host: str) -> None:
+        super().__init__()
         self._host, self._port = host.split(":")
-        self._conversations: list[asyncio.Task[None]] = []
-        self._server: asyncio.Server
+        self._numbers = count()
         self.changes: list[int] = []
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for conversation in self._conversations:
-            conversation.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"127.0.0.1:{self.port}"
 
-    def _accept(self, proxy: asyncio.StreamReader, to_proxy: asyncio.StreamWriter) -> None:
-        number = len(self._conversations)
-        self._conversations.append(asyncio.create_task(self._converse(number, proxy, to_proxy)))
-
-    async def _converse(self, number: int, proxy: asyncio.StreamReader, to_proxy: asyncio.StreamWriter) -> None:
+    @override
+    async def _converse(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        number = next(self._numbers)
         service, to_service = await asyncio.open_connection(self._host, self._port)
-        answering = asyncio.create_task(_hand_on(service, to_proxy))
+        answering = asyncio.create_task(_hand_on(service, to_client))
         try:
-            while piece := await proxy.read(1 << 16):
+            while piece := await client.read(1 << 16):
                 self.changes += [number] * piece.startswith(b"PATCH ")
                 if answering.done():
                     break
@@ -47,7 +39,7 @@ class Distant:
         finally:
             answering.cancel()
             to_service.transport.abort()
-            to_proxy.transport.abort()
+            to_client.transport.abort()
 
 
 async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
