@@ -4,7 +4,6 @@ import asyncio
 import gc
 import weakref
 from contextlib import suppress
-from types import SimpleNamespace
 
 import pytest
 import uvloop
@@ -16,8 +15,8 @@ from api.http.body import read_body
 from api.http.refused_request import REFUSAL
 from api.server.http_protocol import HttpProtocol
 from api.server.patience import Limits
-from api.server.serving import Serving
 from domain.errors import ServiceError
+from tests.support.protocols import Protocols
 
 HEAD = b"PATCH / HTTP/1.1\r\nHost: test\r\n"
 ENDS = {
@@ -50,13 +49,12 @@ def test_a_connection_that_is_over_is_freed_at_once(name: str, leaves: bool) -> 
 
 
 async def a_connection_is_freed(request: bytes, *, leaves: bool) -> None:
-    serving = Serving(Limits(header_within=0.01, body_within=0.01, keep_alive=0.01), drain_seconds=0)
-    state = SimpleNamespace(connections=set(), tasks=set(), default_headers=[])
+    protocols = Protocols(answer, Limits(header_within=0.01, body_within=0.01, keep_alive=0.01))
     freed = asyncio.Event()
     made = []
 
     def protocol() -> asyncio.Protocol:
-        its = serving(config=SimpleNamespace(loaded_app=answer), server_state=state)
+        its = protocols()
         made.append(weakref.ref(its, lambda _: freed.set()))
         return its
 
@@ -71,7 +69,7 @@ async def a_connection_is_freed(request: bytes, *, leaves: bool) -> None:
         if leaves:
             await asyncio.sleep(0.02)
         else:
-            await sent_away(reader, state.connections)
+            await sent_away(reader, protocols.connections)
         writer.transport.abort()
         # then nothing of it is left.
         async with asyncio.timeout(30):

@@ -2,16 +2,14 @@
 
 import asyncio
 import socket
-from types import SimpleNamespace
 
 import pytest
 import uvloop
 from starlette.types import Receive, Scope, Send
 
 from api.http.answer import AT_ONCE
-from api.server.patience import Limits
-from api.server.serving import Serving
 from api.server.serving_loop import ServingLoop
+from tests.support.protocols import Protocols
 from tests.support.raw_http import request_head
 
 CLIENTS = 20
@@ -24,11 +22,8 @@ async def answer(scope: Scope, _receive: Receive, _send: Send) -> None:
 async def what_waiting_clients_get(request: bytes) -> list[bytes | type[OSError]]:
     """The last lines of what clients get that were connected, and had sent this, when the process stopped listening."""
     loop = asyncio.get_running_loop()
-    serving = Serving(Limits(), drain_seconds=0)
-    state = SimpleNamespace(connections=set(), tasks=set(), default_headers=[])
-    config = SimpleNamespace(loaded_app=answer)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = await loop.create_server(lambda: serving(config=config, server_state=state), sock=listener)
+        server = await loop.create_server(Protocols(answer), sock=listener)
         # The event loop gets no turn in between, so it accepts none of them.
         clients = [socket.create_connection(listener.getsockname()) for _ in range(CLIENTS)]
         for client in clients:
